@@ -1,0 +1,114 @@
+//! The store's root as a handle: every file operation under the root, but SQLite's own, is a call of [`Disk`].
+//!
+//! One seam serves three ends. Paths are relative to an open directory and never follow a symlink, so that
+//! nothing under the root can lead a write out of it. A failing, recording or stalling disk stands in for
+//! the real one in tests ([`testing`]), which makes every crash and fault an ordinary test. And a sync that
+//! failed is remembered: this process never claims durability again.
+//!
+//! This module knows nothing of objects, events or layouts: only paths and bytes.
+
+mod real;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+use std::ffi::OsString;
+use std::fmt::Debug;
+use std::io;
+use std::path::Path;
+
+pub use real::RealDisk;
+
+/// What a directory entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// Anything else: sockets, fifos, devices.
+    Other,
+}
+
+/// What `lstat` says, as far as anyone here asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: FileKind,
+    /// The size in bytes.
+    pub size_bytes: u64,
+    /// The permission bits, `07777` of the mode.
+    pub mode: u32,
+    /// The inode number.
+    pub inode: u64,
+    /// The device that holds it.
+    pub device: u64,
+    /// The last change of the inode, nanoseconds since the Unix epoch.
+    pub ctime_ns: i128,
+}
+
+/// One entry of a directory listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The name, without any directory.
+    pub name: OsString,
+    /// What it is.
+    pub kind: FileKind,
+}
+
+/// An open file under the root. Positions are arguments, so a handle has no state to get wrong.
+pub trait DiskFile: Send + Sync + Debug {
+    /// Reads up to `buffer.len()` bytes at `offset`; 0 means the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes all of `bytes` at `offset`.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Returns what the file is now.
+    fn stat(&self) -> io::Result<Stat>;
+    /// Cuts the file off, or extends it with zeros.
+    fn set_len(&self, size_bytes: u64) -> io::Result<()>;
+    /// Sets the permission bits.
+    fn set_mode(&self, mode: u32) -> io::Result<()>;
+    /// Makes the file's bytes and size durable (`fdatasync`; `fsync` where the mode matters is not needed here).
+    ///
+    /// A failure is final: see [`Disk::sync_all`].
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// The file operations under the root. Paths are relative to the root and free of `.`, `..` and symlinks.
+pub trait Disk: Send + Sync + Debug {
+    /// Opens a regular file for reading.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+    /// Opens a regular file for reading and writing.
+    fn open_write(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+    /// Makes a new file with exactly this mode, open for reading and writing. `AlreadyExists` where there is one.
+    fn create(&self, path: &Path, mode: u32) -> io::Result<Box<dyn DiskFile>>;
+    /// Makes a new directory. `AlreadyExists` where there is one.
+    fn make_dir(&self, path: &Path) -> io::Result<()>;
+    /// Gives a file another name, replacing what had it.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Takes a file's name away.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Takes an empty directory away.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    /// Returns what stands under a name, without following it (`lstat`).
+    fn stat(&self, path: &Path) -> io::Result<Stat>;
+    /// Lists a directory, sorted by the bytes of the names. The empty path is the root itself.
+    fn list(&self, path: &Path) -> io::Result<Vec<Listed>>;
+    /// Makes the entries of one directory durable (`fsync` of the directory). The empty path is the root itself.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes everything written so far on the root's file system durable (`syncfs`).
+    ///
+    /// The descriptor it uses is older than any write of this process, so an error of writeback is seen here
+    /// (Linux 5.8 and later). After any failed sync, of a file, a directory or all, each later one fails too:
+    /// the kernel may have dropped the dirty pages and would report success for bytes that are gone.
+    fn sync_all(&self) -> io::Result<()>;
+    /// Returns whether [`Disk::sync_all`] reports writeback errors here (Linux 5.8 and later).
+    fn can_sync_all(&self) -> bool;
+    /// Returns how many bytes an unprivileged process may still write.
+    fn free_bytes(&self) -> io::Result<u64>;
+    /// Marks a named point of an operation. Real disks ignore it; test disks stop, record or stall there.
+    fn point(&self, name: &'static str) {
+        let _: &str = name;
+    }
+}

@@ -1,0 +1,9 @@
+//! An append-only, content-addressed store for build outputs, with explicit garbage collection.
+
+pub mod disk;
+pub mod env;
+pub mod error;
+pub mod identity;
+pub mod manifest;
+pub mod monitor;
+pub mod registry;

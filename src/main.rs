@@ -1,0 +1,2 @@
+//! astore
+fn main() {}

@@ -1,0 +1,15 @@
+//! The description of a package: entries, manifests, and their canonical forms.
+//!
+//! Pure: values in, values out. Knows no file, no database, no clock.
+
+pub mod cbor;
+mod codec;
+mod jcs;
+mod model;
+mod path;
+
+pub use model::{
+    ENTRIES_MAX, Entry, EntryBody, LABEL_BYTES_MAX, Labels, ManifestHeader, Mtime, PackageName, ParseNameError,
+    Receipt, RetentionSummary, TARGET_BYTES_MAX,
+};
+pub use path::{EntryPath, PATH_BYTES_MAX, PathError};

@@ -1,0 +1,584 @@
+//! What the registry asks for and answers: plain values that a front end renders.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::env::Timestamp;
+use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
+use crate::manifest::{Entry, EntryPath, Labels, PackageName};
+
+/// How a person names a package: `name`, `name@version`, an id, or a unique prefix of an id of 8 or more digits.
+///
+/// Tried in that order. Any text is a reference; whether it names something is the store's to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference(pub String);
+
+/// How a store's root is opened to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Sharing {
+    /// 0700: the owner alone.
+    #[default]
+    Private,
+    /// 02770: the group writes too, and what is made inside belongs to it.
+    Shared,
+}
+
+/// A named rule for how long a package is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetentionClass {
+    /// The name, of the form of a package name.
+    pub name: String,
+    /// How long after finalisation a package expires, or `None` for never.
+    pub duration_seconds: Option<u64>,
+}
+
+/// What `init` is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct InitRequest {
+    /// Who may enter.
+    pub sharing: Sharing,
+    /// Classes beside the five seeded ones, or in their place where the name is the same.
+    pub classes: Vec<RetentionClass>,
+}
+
+/// What `init` did.
+#[derive(Clone, Debug)]
+pub struct InitReport {
+    /// The store's id.
+    pub store_id: Uuid,
+    /// Its root.
+    pub root: PathBuf,
+    /// Whether it was there before.
+    pub existed: bool,
+}
+
+/// Where `add` takes something from.
+#[derive(Debug)]
+pub enum AddSource {
+    /// A file or a tree.
+    Path(PathBuf),
+    /// Standard input, as one entry of this path.
+    Stdin(EntryPath),
+}
+
+/// Which package `add` adds to.
+#[derive(Clone, Debug)]
+pub enum AddTarget {
+    /// A new version of this name.
+    New {
+        /// The name.
+        name: PackageName,
+        /// The retention class; `None` is the default one.
+        class: Option<String>,
+        /// What the user says of it.
+        metadata: Labels,
+        /// Where it comes from.
+        provenance: Labels,
+    },
+    /// An open package that is there already.
+    Open {
+        /// Which.
+        reference: Reference,
+        /// What happens where a path is taken.
+        on_conflict: OnConflict,
+    },
+}
+
+/// What happens where a path of an open package is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnConflict {
+    /// The add is refused.
+    Refuse,
+    /// The new entry displaces the old one and, unless both are directories, all beneath it.
+    Replace,
+}
+
+/// What becomes of the package after its entries are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// It stays open.
+    LeaveOpen,
+    /// It is finalised in the same transaction.
+    Finalize,
+    /// The same; but where the newest finalised version of the name has the same content, that one is the answer.
+    FinalizeIfChanged,
+}
+
+/// What happens when a path cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnreadable {
+    /// The add fails and leaves no package.
+    Fail,
+    /// The path is left out and listed.
+    Skip,
+}
+
+/// Whether the stat cache may answer for a file's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheUse {
+    /// It may.
+    Use,
+    /// Every file is read.
+    Ignore,
+}
+
+/// What `add` is asked for.
+#[derive(Debug)]
+pub struct AddRequest {
+    /// What to add.
+    pub sources: Vec<AddSource>,
+    /// Where to.
+    pub target: AddTarget,
+    /// And then.
+    pub completion: Completion,
+    /// Globs of what to leave out.
+    pub exclude: Vec<String>,
+    /// Whether mount points are left out.
+    pub one_file_system: bool,
+    /// Whether modification times are kept.
+    pub keep_mtime: bool,
+    /// What to do about what cannot be read.
+    pub on_unreadable: OnUnreadable,
+    /// Whether the stat cache is asked.
+    pub cache: CacheUse,
+}
+
+/// A path that was left out, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedPath {
+    /// The path as it was walked.
+    pub path: PathBuf,
+    /// Why.
+    pub why: String,
+}
+
+/// What `add` did.
+#[derive(Clone, Debug)]
+pub struct AddReport {
+    /// The package as it is now.
+    pub package: PackageSummary,
+    /// Whether nothing was added because the newest version has the same content already.
+    pub unchanged: bool,
+    /// Files of this add that were read and hashed.
+    pub files_hashed: u64,
+    /// Files of this add whose digests the stat cache knew.
+    pub cache_hits: u64,
+    /// Objects written.
+    pub objects_new: u64,
+    /// Bytes of these.
+    pub bytes_new: u64,
+    /// Objects that were missing or damaged and are whole again.
+    pub healed: Vec<ContentAddress>,
+    /// What was left out because it could not be read.
+    pub skipped: Vec<SkippedPath>,
+}
+
+/// Whether a package still takes entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PackageStatus {
+    /// It does.
+    Open,
+    /// It is immutable and has a manifest.
+    Finalized,
+}
+
+impl PackageStatus {
+    /// Returns the word that views and documents use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Finalized => "finalized",
+        }
+    }
+}
+
+/// A package in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageSummary {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: PackageName,
+    /// Its version.
+    pub version: u64,
+    /// Open or finalised.
+    pub status: PackageStatus,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Who created it.
+    pub created_by: String,
+    /// When it was finalised.
+    pub finalized_at: Option<Timestamp>,
+    /// When it was removed.
+    pub removed_at: Option<Timestamp>,
+    /// The digest of its manifest.
+    pub manifest_digest: Option<Blake3>,
+    /// The digest of its tree.
+    pub content_digest: Option<Blake3>,
+    /// Entries of all kinds.
+    pub entries: u64,
+    /// Entries that are files.
+    pub files: u64,
+    /// The sum of the files' sizes.
+    pub bytes: u64,
+    /// Its retention class.
+    pub class: String,
+    /// When it becomes eligible for gc.
+    pub expires_at: Option<Timestamp>,
+    /// Whether a hold keeps it.
+    pub hold: bool,
+}
+
+impl PackageSummary {
+    /// Returns the reference that always means this package: `name@version`.
+    pub fn reference(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+}
+
+/// A package in full, but for its entries.
+#[derive(Clone, Debug)]
+pub struct PackageDetail {
+    /// What a line says.
+    pub summary: PackageSummary,
+    /// Distinct objects.
+    pub objects: u64,
+    /// The sum of their sizes.
+    pub object_bytes: u64,
+    /// What the user says of it.
+    pub metadata: Labels,
+    /// Where it comes from.
+    pub provenance: Labels,
+    /// Why it was removed, where it was.
+    pub removed_reason: Option<String>,
+    /// The size of its manifest in bytes.
+    pub manifest_size: Option<u64>,
+    /// The events about it, oldest first.
+    pub events: Vec<EventLine>,
+}
+
+/// An event in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventLine {
+    /// Its number.
+    pub sequence: u64,
+    /// When the clock said it happened.
+    pub created_at: Timestamp,
+    /// Its type.
+    pub event_type: String,
+    /// What kind of thing it is about.
+    pub subject_kind: String,
+    /// Which of them.
+    pub subject_id: String,
+    /// Who did it.
+    pub actor: String,
+}
+
+/// An event in full, as the log has it.
+#[derive(Clone, Debug)]
+pub struct EventRow {
+    /// What a line says.
+    pub line: EventLine,
+    /// The payload's bytes (canonical CBOR); `None` where it is an object, named by `payload_digest`.
+    pub payload: Option<Vec<u8>>,
+    /// BLAKE3 of the payload.
+    pub payload_digest: Blake3,
+    /// The digest of the event before.
+    pub previous_digest: Blake3,
+    /// The digest of this event's record.
+    pub digest: Blake3,
+}
+
+/// Which events `log` tells.
+#[derive(Clone, Debug, Default)]
+pub struct LogFilter {
+    /// Only events after this sequence number.
+    pub since: u64,
+    /// Only events of this type.
+    pub event_type: Option<String>,
+}
+
+/// Which packages `list` tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ListFilter {
+    /// Open and finalised ones that are not removed.
+    #[default]
+    Present,
+    /// All that ever were.
+    All,
+    /// Open ones.
+    Open,
+    /// Removed ones.
+    Removed,
+    /// Finalised ones, not removed, whose expiry is past.
+    Expired,
+}
+
+/// A manifest as it is stored.
+#[derive(Clone, Debug)]
+pub struct ManifestReport {
+    /// The package.
+    pub package: PackageSummary,
+    /// The manifest's digest: BLAKE3 of `bytes`.
+    pub digest: Blake3,
+    /// The canonical CBOR.
+    pub bytes: Vec<u8>,
+}
+
+/// What `diff` compares a package with.
+#[derive(Clone, Debug)]
+pub enum DiffTarget {
+    /// Another package.
+    Package(Reference),
+    /// A directory, as `add` would take it.
+    Directory(PathBuf),
+}
+
+/// How one path differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The path.
+    pub path: EntryPath,
+    /// How it was on the left; `None` where it is new.
+    pub left: Option<Entry>,
+    /// How it is on the right; `None` where it is gone.
+    pub right: Option<Entry>,
+}
+
+/// What `cat` prints.
+#[derive(Clone, Debug)]
+pub enum CatTarget {
+    /// A file of a package.
+    Path {
+        /// The package.
+        reference: Reference,
+        /// The file's path in it.
+        path: EntryPath,
+    },
+    /// An object.
+    Object(AddressPrefix),
+}
+
+/// A range of bytes, counted from 0, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteRange {
+    /// The first byte.
+    pub first: u64,
+    /// The last byte, or `None` for the end.
+    pub last: Option<u64>,
+}
+
+/// How export makes files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LinkMode {
+    /// By reflink where that is possible, else by copying.
+    #[default]
+    Auto,
+    /// By reflink or not at all.
+    Reflink,
+    /// By copying.
+    Copy,
+}
+
+/// What `export` is asked for.
+#[derive(Clone, Debug)]
+pub struct ExportRequest {
+    /// Which package.
+    pub reference: Reference,
+    /// Where to: a directory that is missing or empty.
+    pub destination: PathBuf,
+    /// How.
+    pub link: LinkMode,
+    /// Whether setuid, setgid and sticky bits are set.
+    pub special_modes: bool,
+}
+
+/// What `export` did.
+#[derive(Clone, Debug)]
+pub struct ExportReport {
+    /// The package.
+    pub package: PackageSummary,
+    /// Entries written.
+    pub entries: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Entries whose object is damaged or missing: nothing stands under their names.
+    pub damaged: Vec<Fault>,
+}
+
+/// What `verify` is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct VerifyRequest {
+    /// Only what these packages hold; empty is everything.
+    pub references: Vec<Reference>,
+    /// How much is looked at.
+    pub depth: VerifyDepth,
+    /// How many threads read; `None` is one a processor.
+    pub threads: Option<usize>,
+    /// An event that the log must contain: its sequence and digest.
+    pub head: Option<(u64, Blake3)>,
+    /// Whether the result is recorded in the log.
+    pub record: Recorded,
+}
+
+/// Whether a result goes into the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Recorded {
+    /// It does, where the store can be written.
+    #[default]
+    Yes,
+    /// It does not.
+    No,
+}
+
+/// How much verify looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum VerifyDepth {
+    /// Names, sizes and the chain, without reading bytes.
+    Quick,
+    /// Every byte against its primary digest.
+    #[default]
+    Full,
+    /// Every byte against both digests.
+    Both,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What is wrong, in one word of store-layout.md's list: `missing`, `truncated`, `altered`, `misnamed`,
+    /// `foreign`, `wrong-mode`, `unreadable`, `chain`, `log`, `views`, `head`, …
+    pub kind: String,
+    /// The object, where it is about one.
+    pub address: Option<ContentAddress>,
+    /// The file, event or table that it is about, for people.
+    pub subject: String,
+    /// More, for people: expected and found.
+    pub detail: String,
+    /// The packages and paths that it harms.
+    pub harms: Vec<Harm>,
+}
+
+/// A path that a fault harms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Harm {
+    /// The package, as `name@version`.
+    pub package: String,
+    /// The path, or `None` where the whole package is harmed (its manifest).
+    pub path: Option<EntryPath>,
+}
+
+/// What `verify` found.
+#[derive(Clone, Debug)]
+pub struct VerifyReport {
+    /// The last event when it began.
+    pub head_sequence: u64,
+    /// That event's digest.
+    pub head_digest: Blake3,
+    /// Objects looked at.
+    pub objects: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Events whose chain was checked.
+    pub events: u64,
+    /// What is wrong: exit 4 where there is any.
+    pub faults: Vec<Fault>,
+    /// What is worth knowing and not damage.
+    pub notes: Vec<String>,
+    /// The event that records the result, or why there is none.
+    pub recorded: Result<u64, String>,
+}
+
+/// What `replay` did or would do.
+#[derive(Clone, Debug)]
+pub struct ReplayReport {
+    /// Events read.
+    pub events: u64,
+    /// Events that this build does not know, by type.
+    pub skipped: Vec<(String, u64)>,
+    /// The digest of the views as replay computes them.
+    pub view_digest: Blake3,
+    /// The digest of the views as they were before.
+    pub view_digest_before: Blake3,
+    /// The tables that differ, where `--check` compared them.
+    pub differing: Vec<String>,
+}
+
+/// What `remove` did to one package.
+#[derive(Clone, Debug)]
+pub struct RemoveReport {
+    /// The packages, as they are now.
+    pub packages: Vec<PackageSummary>,
+    /// The events.
+    pub sequences: Vec<u64>,
+    /// Names of pins that keep the bytes of some of them.
+    pub pinned_by: Vec<String>,
+}
+
+/// What the store holds.
+#[derive(Clone, Debug)]
+pub struct StatsReport {
+    /// The store's id.
+    pub store_id: Uuid,
+    /// Its root.
+    pub root: PathBuf,
+    /// Events in the log.
+    pub events: u64,
+    /// Packages by state: open, finalised, removed.
+    pub packages_open: u64,
+    /// Finalised and not removed.
+    pub packages_finalized: u64,
+    /// Removed.
+    pub packages_removed: u64,
+    /// Objects whose bytes should be here.
+    pub objects: u64,
+    /// The sum of their sizes.
+    pub object_bytes: u64,
+    /// The sum of all files of all packages that are not removed: what it would be without deduplication.
+    pub logical_bytes: u64,
+    /// Objects ever purged and not stored again.
+    pub purged_objects: u64,
+    /// The size of the database, the plain-file log and everything beside the objects, in bytes.
+    pub overhead_bytes: u64,
+    /// Packages by retention class: the class, how many, their bytes.
+    pub classes: Vec<(String, u64, u64)>,
+}
+
+/// How the store is.
+#[derive(Clone, Debug)]
+pub struct HealthReport {
+    /// The store's id.
+    pub store_id: Uuid,
+    /// Its root.
+    pub root: PathBuf,
+    /// The last event.
+    pub head_sequence: u64,
+    /// Its digest.
+    pub head_digest: Blake3,
+    /// Bytes that can still be written.
+    pub free_bytes: u64,
+    /// Whether this process may write.
+    pub writable: bool,
+    /// The last full verify that was recorded: when, and how many faults it found.
+    pub last_verify: Option<(Timestamp, u64)>,
+    /// What an operator should look at; empty is well.
+    pub concerns: Vec<String>,
+}
+
+/// How long a command waits for a lock.
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(600);
+
+/// An object as the log knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectRow {
+    /// Digests and size.
+    pub digests: Digests,
+    /// The event that first named it.
+    pub first_sequence: u64,
+    /// The gc that purged it, unless it was stored again since.
+    pub purged_sequence: Option<u64>,
+    /// The verify that found it damaged, unless it was mended since.
+    pub damaged_sequence: Option<u64>,
+}
