@@ -8,8 +8,9 @@ mod jcs;
 mod model;
 mod path;
 
+pub use cbor::{CborError, CborFault, Decoder, Encoder, Major};
 pub use model::{
-    ENTRIES_MAX, Entry, EntryBody, LABEL_BYTES_MAX, Labels, ManifestHeader, Mtime, PackageName, ParseNameError,
-    Receipt, RetentionSummary, TARGET_BYTES_MAX,
+    ENTRIES_MAX, Entry, EntryBody, LABEL_BYTES_MAX, Labels, ManifestHeader, Mtime, PackageName,
+    ParseNameError, Receipt, RetentionSummary, TARGET_BYTES_MAX,
 };
 pub use path::{EntryPath, PATH_BYTES_MAX, PathError};
