@@ -353,48 +353,50 @@ impl Walk<'_> {
     /// Returns what comes next. After anything but an item the walk stays where it is.
     ///
     /// # Errors
-    /// [`LogError::Io`] where a file cannot be read.
+    /// [`LogError::Io`] where a file cannot be read, [`LogError::Parted`] where a whole item follows that does
+    /// not continue the chain.
     pub fn next(&mut self) -> Result<Step, LogError> {
         if self.position.file == 0 && !self.enter(1)? {
             return Ok(Step::End);
         }
         loop {
-            let path = file_path(self.position.file);
-            let Some(open) = self.opened()? else {
+            let position = self.position;
+            let path = file_path(position.file);
+            let Some(file) = self.opened()? else {
                 return Ok(Step::End);
             };
-            let length = open.0;
-            let file = open.1;
             match decode_item(file.rest()) {
                 Ok((events, used)) => {
-                    let Some((first, last)) = events.first().zip(events.last()) else {
-                        return Ok(Step::End);
-                    };
-                    if !self.position.head.is_followed_by(&first.record) {
-                        return Ok(Step::Broken { continued: true });
-                    }
-                    let head = Head::from(last);
                     file.used += used;
-                    self.position.length += used as u64;
-                    self.position.head = head;
-                    self.last = self.position;
-                    return Ok(Step::Item(events));
+                    return self.take(events, used as u64);
                 }
                 Err(NotAnItem::Incomplete) => {
-                    if file.fill(length).map_err(at(&path))? {
+                    if file.fill(position.length).map_err(at(&path))? {
                         continue;
                     }
                     if !file.rest().is_empty() {
                         return self.broken();
                     }
-                    let next = self.position.head.sequence + 1;
-                    if next == self.position.file || !self.enter(next)? {
+                    let next = position.head.sequence + 1;
+                    if next == position.file || !self.enter(next)? {
                         return Ok(Step::End);
                     }
                 }
                 Err(NotAnItem::Unsound) => return self.broken(),
             }
         }
+    }
+
+    /// Steps over a whole item, if it continues the chain.
+    fn take(&mut self, events: Vec<Stored>, length: u64) -> Result<Step, LogError> {
+        let follows = events.first().is_some_and(|first| self.position.head.is_followed_by(&first.record));
+        if !follows {
+            return Err(LogError::Parted { sequence: self.position.head.sequence + 1 });
+        }
+        self.position.length += length;
+        self.position.head = events.last().map_or(self.position.head, Head::from);
+        self.last = self.position;
+        Ok(Step::Item(events))
     }
 
     /// Goes to the beginning of the file that is named by this sequence, where there is one.
@@ -407,7 +409,7 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    fn opened(&mut self) -> Result<Option<(u64, &mut OpenFile)>, LogError> {
+    fn opened(&mut self) -> Result<Option<&mut OpenFile>, LogError> {
         let first = self.position.file;
         if self.open.as_ref().is_none_or(|open| open.first != first) {
             let path = file_path(first);
@@ -418,14 +420,15 @@ impl Walk<'_> {
             };
             self.open = Some(OpenFile { first, handle, ahead: Vec::new(), used: 0 });
         }
-        Ok(self.open.as_mut().map(|open| (self.position.length, open)))
+        Ok(self.open.as_mut())
     }
 
     /// Reads all that is left of the file, to tell an append that was cut short from damage.
     fn broken(&mut self) -> Result<Step, LogError> {
         let path = file_path(self.position.file);
         let sequence = self.position.head.sequence;
-        if let Some((length, open)) = self.opened()? {
+        let length = self.position.length;
+        if let Some(open) = self.opened()? {
             while open.fill(length).map_err(at(&path))? {}
             if holds_item_after(open.rest(), sequence) {
                 return Ok(Step::Broken { continued: true });

@@ -52,7 +52,7 @@ pub fn settle<E: From<LogError> + From<DbError>>(
     let start = if kept_is_head && files.reaches(&kept)? {
         Compared::Reaches(kept)
     } else {
-        compare(tx, files, head)?
+        compare::<E>(tx, files, head)?
     };
     match start {
         Compared::Reaches(position) => catch_up(files, position, apply),

@@ -88,7 +88,9 @@ fn encode_table(
             match row.get_ref(column)? {
                 ValueRef::Integer(value) => out.int(value),
                 ValueRef::Text(text) => {
-                    out.text(std::str::from_utf8(text).map_err(rusqlite::Error::Utf8Error)?)
+                    let text = std::str::from_utf8(text)
+                        .map_err(|error| rusqlite::Error::Utf8Error(column, error))?;
+                    out.text(text)
                 }
                 ValueRef::Blob(bytes) => out.bytes(bytes),
                 ValueRef::Null => out.null(),

@@ -118,10 +118,8 @@ pub(super) fn add_entries(
             Meeting::Free => insert(context, tree, &entry, backend),
             Meeting::Merges => Ok(()),
             Meeting::Taken if replace => {
-                let both_directories = [&entry.body, &there.as_ref().map_or(&entry.body, |there| &there.body)]
-                    .iter()
-                    .all(|body| matches!(body, EntryBody::Directory { .. }));
-                if !both_directories {
+                let is_directory = |entry: &Entry| matches!(entry.body, EntryBody::Directory { .. });
+                if !(is_directory(&entry) && there.as_ref().is_some_and(is_directory)) {
                     delete_beneath(context, tree, entry.path.as_bytes())?;
                 }
                 context.tx.execute(
