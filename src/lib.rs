@@ -7,3 +7,4 @@ pub mod identity;
 pub mod manifest;
 pub mod monitor;
 pub mod registry;
+pub mod storage;
