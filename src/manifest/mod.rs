@@ -8,8 +8,13 @@ mod jcs;
 mod model;
 mod path;
 
+pub use cbor::{CborError, CborFault, Decoder, Encoder, Major};
+pub use codec::{
+    Entries, LABELS_MAX, MANIFEST_VERSION, Manifest, ManifestError, ManifestInfo, RECEIPTS_MAX,
+    TEXT_BYTES_MAX, check_entry, content_digest, decode_entry, encode_entry, write_manifest,
+};
 pub use model::{
-    ENTRIES_MAX, Entry, EntryBody, LABEL_BYTES_MAX, Labels, ManifestHeader, Mtime, PackageName, ParseNameError,
-    Receipt, RetentionSummary, TARGET_BYTES_MAX,
+    ENTRIES_MAX, Entry, EntryBody, LABEL_BYTES_MAX, Labels, ManifestHeader, Mtime, PackageName,
+    ParseNameError, Receipt, RetentionSummary, TARGET_BYTES_MAX,
 };
 pub use path::{EntryPath, PATH_BYTES_MAX, PathError};
