@@ -783,6 +783,8 @@ class Views:
         return self.packages[number]
 
     def create(self, event, name, version, created_at, created_by, metadata, provenance, retention_class):
+        if retention_class not in self.classes:
+            raise Unmade(f"there is no retention class {retention_class!r}")
         need(event["subject_id"] not in self.package_of, "the package is there already")
         taken = any((row["name"], row["version"]) == (name, version) for row in self.packages.values())
         need(not taken, f"{name}@{version} is there already")
@@ -884,7 +886,7 @@ class Views:
                 "the manifest has another name or version",
             )
         receipts = manifest["storage_receipts"]
-        backend = receipts[0]["backend_id"] if receipts else row["backend_id"]
+        backend = receipts[0]["backend_id"] if receipts else "local"
         own = {entry_path(entry): self.file_row(event, entry, backend) for entry in manifest["files"]}
         shared = [
             other["tree"] for other in self.packages.values() if other["content_digest"] == manifest["content_digest"]
@@ -903,25 +905,21 @@ class Views:
             manifest_digest=blake3(data),
             manifest_size=len(data),
             content_digest=manifest["content_digest"],
-            metadata=encode(package["metadata"]),
-            provenance=encode(manifest["provenance"]),
             backend_id=backend,
             origin=origin,
         )
         self.recount(row)
         state = self.retention[row["package"]]
-        expires_at = None
-        if summary["duration_seconds"] is not None:
-            expires_at = event["created_at"] + 1_000_000 * summary["duration_seconds"]
-            if state["expires_at"] is not None:
-                expires_at = max(expires_at, state["expires_at"])
-        state.update({"class": summary["class"], "expires_at": expires_at, "changed_sequence": event["sequence"]})
+        if state["expires_at"] is None:
+            if summary["duration_seconds"] is not None:
+                state["expires_at"] = event["created_at"] + 1_000_000 * summary["duration_seconds"]
+            state["changed_sequence"] = event["sequence"]
 
     # -- every event
 
     def apply(self, event, payload, unknown_keys, data):
         """Applies one event; `payload` is None where it is unknown. Returns whether it was skipped."""
-        if len(data) > INLINE_PAYLOAD_MAX or (payload is not None and event["event_type"] == "v1.package.finalized"):
+        if len(data) > INLINE_PAYLOAD_MAX or event["event_type"] == "v1.package.finalized":
             self.mention_payload(event, data)
         if payload is not None and event["event_type"] == "v1.package.imported":
             self.mention_payload(event, payload["manifest"])
@@ -986,6 +984,8 @@ class Views:
     def v1_retention_changed(self, event, payload, _data):
         row = self.subject(event)
         state = self.retention[row["package"]]
+        if payload.get("class", state["class"]) not in self.classes:
+            raise Unmade(f"there is no retention class {payload['class']!r}")
         for key in ("class", "expires_at"):
             if key in payload:
                 state[key] = payload[key]
@@ -1056,6 +1056,8 @@ class Views:
         )
 
     def v1_object_healed(self, event, payload, _data):
+        if payload["address"] not in self.object_of:
+            raise Unmade("the healed object was never named")
         self.store(event, payload["address"], payload["sha256"], payload["size"], payload["backend_id"])
 
     def v1_verify_completed(self, event, payload, _data):
