@@ -1,9 +1,11 @@
 //! An append-only, content-addressed store for build outputs, with explicit garbage collection.
 
+pub mod cache;
 pub mod disk;
 pub mod env;
 pub mod error;
 pub mod identity;
 pub mod manifest;
 pub mod monitor;
+pub mod plane;
 pub mod registry;
