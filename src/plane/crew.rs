@@ -46,7 +46,9 @@ pub(super) enum Moment {
 }
 
 /// What a test does at such moments; the name is the last component.
-pub(super) struct Hook<'a>(pub(super) Option<&'a (dyn Fn(Moment, &[u8]) + Sync)>);
+pub(super) struct Hook<'a>(pub(super) Option<&'a HookFn>);
+
+type HookFn = dyn Fn(Moment, &[u8]) + Sync;
 
 impl Hook<'_> {
     pub(super) const fn none() -> Self {

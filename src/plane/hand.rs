@@ -7,7 +7,7 @@
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
@@ -264,7 +264,7 @@ impl<'a> Hand<'a> {
                 }
                 io::Seek::rewind(&mut file)?;
                 // Advice: a refusal costs nothing but speed.
-                drop(rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Sequential));
+                rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Sequential).ok();
                 let (digests, in_flight) = self.stream(&mut file, &[])?;
                 staged = in_flight;
                 digests

@@ -18,3 +18,6 @@ pub use ingest::{
     BoxError, Healed, HealedFault, IngestContext, IngestError, IngestOptions, IngestStore, Ingested, Known,
     OnUnreadable, Skipped, Source, Standing, Unreadable, ingest, survey,
 };
+
+#[cfg(test)]
+mod tests;
