@@ -9,3 +9,4 @@ pub mod manifest;
 pub mod monitor;
 pub mod plane;
 pub mod registry;
+pub mod storage;
