@@ -23,7 +23,7 @@ use crate::cache::{CacheReader, Fact, FileTime};
 use crate::identity::Digests;
 use crate::manifest::{Entry, EntryBody, EntryPath};
 use crate::monitor::{Counter, Problem};
-use crate::storage::{Staged, StorageError};
+use crate::storage::{Backend as _, Staged, StorageError};
 
 /// Up to this size content is held in memory until it is known whether the store has it.
 const SMALL_BYTES: usize = CHUNK_BYTES;
