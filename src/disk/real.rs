@@ -67,6 +67,13 @@ impl RealDisk {
         })
     }
 
+    /// Plays a kernel of before Linux 5.8.
+    #[cfg(test)]
+    pub(crate) fn of_old_kernel(mut self) -> Self {
+        self.can_sync_all = false;
+        self
+    }
+
     /// Returns the root's own handle, for what only a system call on it can tell (the kind of file system).
     pub fn root(&self) -> BorrowedFd<'_> {
         self.at.root()
