@@ -1,7 +1,7 @@
 //! The backend that every store has: its own directory, `blake3/ab/cd/<64 hexadecimal digits>`.
 //!
 //! Hashes nothing. Ingest does not go through [`Local::put`], which is durable object by object, but writes
-//! whole batches through [`Staging`](super::Staging).
+//! whole batches through [`Staging`].
 
 use std::io::{self, Read};
 use std::path::Path;

@@ -277,9 +277,9 @@ fn what_is_dropped_is_removed() {
 #[test]
 fn the_dead_are_cleared() {
     let bench = bench();
-    let dead = Observed::new(bench.disk.clone(), |_, call| match call {
-        Call::RemoveFile { .. } | Call::RemoveDir { .. } => Err(io::Error::other("dead")),
-        _ => Ok(()),
+    let dead = Observed::new(bench.disk.clone(), |_, call| {
+        let removes = matches!(call, Call::RemoveFile { .. } | Call::RemoveDir { .. });
+        if removes { Err(io::Error::other("dead")) } else { Ok(()) }
     });
     let staging = Staging::begin(Arc::new(dead), writer()).expect("begun");
     staging.put_bytes(b"1", Digests::of(b"1")).expect("kept");
@@ -336,9 +336,8 @@ fn live(disk: Arc<dyn Disk>, contents: &[Vec<u8>]) -> Result<Vec<Digests>, Stora
 #[test]
 fn after_a_failed_batch_nothing_more_is_taken() {
     let bench = bench();
-    let disk = Observed::new(bench.disk.clone(), |_, call| match call {
-        Call::Rename { .. } => Err(io::ErrorKind::StorageFull.into()),
-        _ => Ok(()),
+    let disk = Observed::new(bench.disk.clone(), |_, call| {
+        if matches!(call, Call::Rename { .. }) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     });
     let staging = Staging::begin(Arc::new(disk), writer()).expect("begun");
     staging.put_bytes(b"x", Digests::of(b"x")).expect("kept");
