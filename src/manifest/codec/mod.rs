@@ -7,6 +7,8 @@
 mod entry;
 mod order;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use super::cbor::CborError;
