@@ -4,6 +4,8 @@
 
 pub mod cbor;
 mod codec;
+#[cfg(test)]
+mod golden;
 mod jcs;
 mod model;
 mod path;
