@@ -66,6 +66,10 @@ impl Registry {
     pub fn export(&self, request: &ExportRequest, monitor: &dyn Monitor) -> Result<ExportReport, Error> { todo!() }
     /// Takes packages away; their bytes stay.
     pub fn remove(&self, references: &[Reference], reason: &str) -> Result<RemoveReport, Error> { todo!() }
+    /// Says which versions of a name `remove_superseded` would take away, oldest first.
+    pub fn superseded(&self, superseded: &Superseded) -> Result<Vec<PackageSummary>, Error> { todo!() }
+    /// Takes the superseded versions of a name away, in one step; their bytes stay.
+    pub fn remove_superseded(&self, superseded: &Superseded, reason: &str) -> Result<RemoveReport, Error> { todo!() }
     /// Brings a removed package back.
     pub fn restore(&self, reference: &Reference) -> Result<PackageSummary, Error> { todo!() }
     /// Re-reads and compares.

@@ -1,0 +1,1 @@
+//! A manifest in the formats that people and their tools read.
