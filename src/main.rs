@@ -8,10 +8,10 @@ mod cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let streams = match cli::Streams::of_process() {
-        Ok(streams) => streams,
-        Err(_) => return ExitCode::from(cli::Exit::Failed.code()),
+    let Ok(streams) = cli::Streams::of_process() else {
+        return ExitCode::from(cli::Exit::Failed.code());
     };
-    let exit = cli::run(std::env::args_os(), &cli::Environment::of_process(), cli::Interrupt::install(), streams);
+    let exit =
+        cli::run(std::env::args_os(), &cli::Environment::of_process(), cli::Interrupt::install(), streams);
     ExitCode::from(exit.code())
 }

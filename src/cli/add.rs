@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use astore::error::Error;
+use astore::error::{Error, ErrorKind};
 use astore::manifest::{EntryPath, Labels, PackageName};
 use astore::registry::report::{
     AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, InitRequest, OnConflict, OnUnreadable,
@@ -29,7 +29,7 @@ Examples:
   Archive a directory under its own name and freeze it:
       astore add --finalize target/doc
   Archive a release with what should be known of it:
-      astore add --finalize --name tool --class release-evidence --meta commit=1a2b3c target/release/tool
+      astore add --finalize --class release-evidence --meta commit=1a2b3c target/release/tool
   Add to a package in several steps, then freeze it:
       astore add --name run logs/
       astore add --package run results/
@@ -132,7 +132,8 @@ fn request(args: Args) -> anyhow::Result<AddRequest> {
     let stdin_name = match args.stdin_name {
         Some(name) if args.paths.iter().any(|path| is_stdin(path)) => {
             let shown = escape::argument(&name);
-            EntryPath::new(name.into_vec()).map_err(|error| usage(format!("--stdin-name {shown}: {error}")))?
+            EntryPath::new(name.into_vec())
+                .map_err(|error| usage(format!("--stdin-name {shown}: {error}")))?
         }
         Some(_) => return Err(usage("--stdin-name is for standard input; give - as a PATH")),
         None => EntryPath::new(&b"stdin"[..]).map_err(|error| usage(error.to_string()))?,
@@ -176,7 +177,9 @@ fn is_stdin(path: &Path) -> bool {
 fn name(given: Option<PackageName>, paths: &[PathBuf]) -> anyhow::Result<PackageName> {
     match (given, paths) {
         (Some(name), _) => Ok(name),
-        (None, [path]) if is_stdin(path) => Err(usage("standard input gives the package no name; give it one with --name NAME")),
+        (None, [path]) if is_stdin(path) => {
+            Err(usage("standard input gives the package no name; give it one with --name NAME"))
+        }
         (None, [path]) => naming::default_name(path),
         (None, _) => Err(usage("several paths give the package no name; give it one with --name NAME")),
     }
@@ -199,7 +202,8 @@ fn open_or_make(sources: &[AddSource], ctx: &mut Context) -> anyhow::Result<Regi
         Err(error) => error,
     };
     let place = ctx.place()?.clone();
-    let missing = matches!(error.downcast_ref(), Some(Error::NoStore { .. }));
+    // What is there and is no store of this build's is refused by init as well.
+    let missing = error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::NoStore);
     if place.choice == PlaceChoice::Named || !missing {
         return Err(error);
     }
@@ -233,7 +237,10 @@ fn remarks(report: &AddReport) -> Vec<String> {
         hits => format!(", {} not read again", count(hits, "unchanged file")),
     };
     let files = format!("{}, {}", count(package.files, "file"), size(package.bytes));
-    remarks.push(format!("astore: {reference} has {} ({files}); {stored}{cached}", count(package.entries, "entry")));
+    remarks.push(format!(
+        "astore: {reference} has {} ({files}); {stored}{cached}",
+        count(package.entries, "entry")
+    ));
     if !report.healed.is_empty() {
         let healed = count(report.healed.len() as u64, "object");
         remarks.push(format!("astore: {healed} that had been missing or damaged are whole again"));

@@ -52,10 +52,15 @@ mod tests {
 
     #[test]
     fn the_scripts_in_the_repository_are_current() {
-        for (shell, name) in [(Shell::Bash, "astore.bash"), (Shell::Zsh, "_astore"), (Shell::Fish, "astore.fish")] {
+        for (shell, name) in
+            [(Shell::Bash, "astore.bash"), (Shell::Zsh, "_astore"), (Shell::Fish, "astore.fish")]
+        {
             let committed = std::fs::read(format!("{}/completions/{name}", env!("CARGO_MANIFEST_DIR")));
             let current = committed.is_ok_and(|committed| committed == script(shell));
-            assert!(current, "completions/{name} is not what 'astore completions' prints; run 'just generate'");
+            assert!(
+                current,
+                "completions/{name} is not what 'astore completions' prints; run 'just generate'"
+            );
         }
     }
 }

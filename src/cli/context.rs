@@ -102,7 +102,12 @@ pub(crate) struct Context {
 
 impl Context {
     /// Puts together what was typed, what the environment says and where output goes.
-    pub(crate) fn new(global: &Global, environment: &Environment, interrupt: Interrupt, streams: Streams) -> Self {
+    pub(crate) fn new(
+        global: &Global,
+        environment: &Environment,
+        interrupt: Interrupt,
+        streams: Streams,
+    ) -> Self {
         let volume = if global.quiet { Volume::Quiet } else { Volume::Normal };
         let form = if global.json { Form::Json } else { Form::Text };
         let bars = if streams.err_is_terminal && volume == Volume::Normal && form == Form::Text {

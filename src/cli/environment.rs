@@ -62,11 +62,11 @@ impl Environment {
         let home = self.home.as_deref().filter(|home| !home.is_empty()).map(Path::new);
         let root: PathBuf = match (data_home, home) {
             (Some(data_home), _) => data_home.iter().chain(["astore".as_ref()]).collect(),
-            (None, Some(home)) => {
-                home.iter().chain([".local", "share", "astore"].map(OsStr::new)).collect()
-            }
+            (None, Some(home)) => home.iter().chain([".local", "share", "astore"].map(OsStr::new)).collect(),
             (None, None) => {
-                return Err(usage("no place for a store: HOME is not set; name one with --root DIR or ASTORE_ROOT"));
+                return Err(usage(
+                    "no place for a store: HOME is not set; name one with --root DIR or ASTORE_ROOT",
+                ));
             }
         };
         Ok(Place { root: absolute(&root), choice: PlaceChoice::Default })
@@ -169,7 +169,10 @@ mod tests {
         environment.root = None;
         assert_eq!(place(None, &environment), Ok(("/xdg/astore".into(), PlaceChoice::Default)));
         environment.data_home = Some("relative".into());
-        assert_eq!(place(None, &environment), Ok(("/home/a/.local/share/astore".into(), PlaceChoice::Default)));
+        assert_eq!(
+            place(None, &environment),
+            Ok(("/home/a/.local/share/astore".into(), PlaceChoice::Default))
+        );
         environment.home = None;
         assert!(place(None, &environment).is_err());
     }

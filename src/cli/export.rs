@@ -88,7 +88,8 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
 
 /// Says what is damaged and which paths are therefore not there.
 fn damage(fault: &Fault) -> Vec<String> {
-    let detail = if fault.detail.is_empty() { String::new() } else { format!(": {}", escape::line(&fault.detail)) };
+    let detail =
+        if fault.detail.is_empty() { String::new() } else { format!(": {}", escape::line(&fault.detail)) };
     let what = format!("{} {}{detail}", escape::line(&fault.kind), escape::line(&fault.subject));
     if fault.harms.is_empty() {
         return vec![format!("astore: not exported: {what}")];

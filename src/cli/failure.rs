@@ -73,28 +73,33 @@ pub(crate) fn line(error: &anyhow::Error, root: Option<&Path>) -> String {
 }
 
 /// Turns what clap has to say about a command line into one line without a newline.
-pub(crate) fn usage_line(error: &clap::Error) -> String {
+pub(crate) fn usage_line(error: &clap::Error, command: Option<&str>) -> String {
+    let help =
+        command.map_or_else(|| "astore --help".to_owned(), |command| format!("astore {command} --help"));
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return format!("astore: a command is missing, such as add, list or verify; see '{help}'");
+    }
     let rendered = error.render().to_string();
     let mut paragraphs = rendered.split("\n\n");
     let first = paragraphs.next().unwrap_or_default();
-    let mut text: String = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let mut text = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     if let Some(rest) = text.strip_prefix("error: ") {
         text = rest.to_owned();
     }
     let mut usage = None;
-    for paragraph in paragraphs {
-        for sentence in paragraph.lines().map(str::trim) {
-            if let Some(tip) = sentence.strip_prefix("tip: ") {
-                text.push_str("; ");
-                text.push_str(tip);
-            } else if let Some(form) = sentence.strip_prefix("Usage: ") {
-                usage = Some(form.to_owned());
-            }
+    for sentence in paragraphs.flat_map(str::lines).map(str::trim) {
+        if let Some(tip) = sentence.strip_prefix("tip: ") {
+            text.push_str("; ");
+            text.push_str(tip);
+        } else if let Some(form) = sentence.strip_prefix("Usage: ") {
+            usage = Some(form);
         }
     }
-    match usage {
-        Some(usage) => escape::line(&format!("astore: {text}; usage: {usage}")),
-        None => escape::line(&format!("astore: {text}; see 'astore --help'")),
+    match (usage, error.kind()) {
+        (Some(usage), clap::error::ErrorKind::MissingRequiredArgument) => {
+            escape::line(&format!("astore: {text}; usage: {usage}"))
+        }
+        _ => escape::line(&format!("astore: {text}; see '{help}'")),
     }
 }
 

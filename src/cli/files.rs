@@ -1,6 +1,6 @@
 //! `astore files`.
 
-use std::io::{self, Write};
+use std::io;
 
 use astore::manifest::Entry;
 use astore::registry::Access;
@@ -34,11 +34,14 @@ pub(crate) struct Args {
     reference: String,
 
     /// Print raw paths only, each ended by a NUL byte
-    #[arg(long, short = '0', conflicts_with = "json")]
+    #[arg(long, short = '0')]
     null: bool,
 }
 
 pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    if args.null {
+        ctx.refuse_json("-0 prints raw paths")?;
+    }
     let registry = ctx.open("files", Access::Read)?;
     let (form, volume, null) = (ctx.form, ctx.volume, args.null);
     let out = ctx.out();

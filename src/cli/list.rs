@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::output::human;
 use super::output::json::{self, schema};
 use super::progress::Volume;
+use super::values;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,7 +43,7 @@ pub(crate) struct Args {
     expired: bool,
 
     /// At most this many, the newest
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = values::number_from_1)]
     limit: Option<u64>,
 }
 

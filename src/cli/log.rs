@@ -9,6 +9,7 @@ use super::context::{Context, Form};
 use super::exit::Exit;
 use super::output::human;
 use super::output::json::{self, schema};
+use super::values;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,7 +29,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Only events after event N
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = values::number)]
     since: u64,
 
     /// Go on printing events as they happen, until interrupted
@@ -42,7 +43,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let filter = LogFilter { since: args.since, event_type: args.event_type };
-    let registry = ctx.open("log", Access::Read)?;
+    let registry = ctx.open("log", Access::Log)?;
     let (form, style) = (ctx.form, ctx.style);
     let out = ctx.out();
     let mut print = |row: EventRow| -> io::Result<()> {

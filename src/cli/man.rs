@@ -1,7 +1,7 @@
 //! `astore man`: the manual, made from the same definitions as the help texts.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -51,7 +51,10 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     ctx.result(Exit::Done, |out| out.write_all(text))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the manual goes where the user says, never under a store's root")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the manual goes where the user says, never under a store's root"
+)]
 fn write_all(pages: &[(String, Vec<u8>)], directory: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(directory).with_context(|| format!("cannot make {}", escape::path(directory)))?;
     for (name, text) in pages {
@@ -171,11 +174,23 @@ fn exit_status(roff: &mut Roff) {
 fn environment(roff: &mut Roff) {
     roff.control("SH", ["ENVIRONMENT"]);
     for (name, meaning) in [
-        ("ASTORE_ROOT", "The store's directory, where --root does not say. Such a store has to be made with astore init."),
+        (
+            "ASTORE_ROOT",
+            "The store's directory, where --root does not say. Such a store has to be made with astore init.",
+        ),
         ("ASTORE_ACTOR", "Who the log says did it, where --actor does not say. A claim, not a proof."),
-        ("XDG_DATA_HOME, HOME", "Where the default store is: $XDG_DATA_HOME/astore, else ~/.local/share/astore."),
-        ("NO_COLOR", "Where it is set and not empty, text is not coloured unless --color always asks for it."),
-        ("TMPDIR", "Where a reading command puts a private copy of the database of a store that it may not write."),
+        (
+            "XDG_DATA_HOME, HOME",
+            "Where the default store is: $XDG_DATA_HOME/astore, else ~/.local/share/astore.",
+        ),
+        (
+            "NO_COLOR",
+            "Where it is set and not empty, text is not coloured unless --color always asks for it.",
+        ),
+        (
+            "TMPDIR",
+            "Where a reading command puts a private copy of the database of a store that it may not write.",
+        ),
     ] {
         roff.control("TP", []);
         roff.text([bold(name)]);
@@ -206,7 +221,8 @@ fn see_also(command: &clap::Command, overview: &clap::Command, is_overview: bool
     if !is_overview {
         pages.push("astore".to_owned());
     }
-    let others = overview.get_subcommands().map(clap::Command::get_name).filter(|name| *name != command.get_name());
+    let others =
+        overview.get_subcommands().map(clap::Command::get_name).filter(|name| *name != command.get_name());
     pages.extend(others.map(|name| format!("astore-{name}")));
     let mut line = Vec::new();
     for (index, page) in pages.iter().enumerate() {

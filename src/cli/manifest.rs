@@ -32,9 +32,9 @@ pub(crate) struct Args {
     #[arg(value_name = "REF")]
     reference: String,
 
-    /// How to print it
-    #[arg(long, value_name = "FORMAT", default_value = "text", conflicts_with_all = ["json", "digest"])]
-    format: Format,
+    /// How to print it [default: text]
+    #[arg(long, value_name = "FORMAT", conflicts_with = "digest")]
+    format: Option<Format>,
 
     /// Print only the manifest's digest
     #[arg(long)]
@@ -56,6 +56,9 @@ enum Format {
 }
 
 pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    if args.format.is_some() {
+        ctx.refuse_json("--format says how to print the manifest")?;
+    }
     let registry = ctx.open("manifest", Access::Read)?;
     let report = registry.manifest(&Reference(args.reference.clone()))?;
     let (form, is_terminal) = (ctx.form, ctx.out_is_terminal);
@@ -65,7 +68,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
             Form::Text => writeln!(out, "{}", human::primary(report.digest)),
         });
     }
-    let tool = match (form, args.format) {
+    let tool = match (form, args.format.unwrap_or(Format::Text)) {
         (Form::Json, _) => {
             let document = manifest::document(&report)?;
             return ctx.result(Exit::Done, |out| out.write_all(&document));
@@ -91,7 +94,8 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let exit = ctx.result(Exit::Done, |out| manifest::check_file(tool, &read, &mut left_out, out))?;
     for path in &left_out {
         let path = escape::bytes(path.as_bytes());
-        ctx.terminal.warn(&format!("astore: left out {path}: b3sum cannot read this name; use --format sha256sums"));
+        ctx.terminal
+            .warn(&format!("astore: left out {path}: b3sum cannot read this name; use --format sha256sums"));
     }
     Ok(if left_out.is_empty() { exit } else { Exit::Skipped })
 }

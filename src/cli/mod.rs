@@ -34,7 +34,7 @@ mod values;
 mod verify;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
@@ -109,9 +109,10 @@ pub(crate) fn run(
     interrupt: Interrupt,
     mut streams: Streams,
 ) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return answer(&error, environment, &mut streams),
+        Err(error) => return answer(&error, &arguments, environment, &mut streams),
     };
     let mut ctx = Context::new(&cli.global, environment, interrupt, streams);
     match dispatch(cli.command, &mut ctx) {
@@ -150,7 +151,11 @@ fn fail(error: &anyhow::Error, ctx: &Context) -> Exit {
         return Exit::Done;
     }
     if let Some(exit) = ctx.interrupted() {
-        let text = if failure::is_cancelled(error) { "astore: interrupted".to_owned() } else { failure::line(error, ctx.root()) };
+        let text = if failure::is_cancelled(error) {
+            "astore: interrupted".to_owned()
+        } else {
+            failure::line(error, ctx.root())
+        };
         ctx.terminal.warn(&text);
         return exit;
     }
@@ -159,19 +164,23 @@ fn fail(error: &anyhow::Error, ctx: &Context) -> Exit {
 }
 
 /// Answers a command line that asks for help or makes no sense.
-fn answer(error: &clap::Error, environment: &Environment, streams: &mut Streams) -> Exit {
-    let written = match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let help = error.render();
-            let colour = streams.out_is_terminal && !environment.no_color;
-            let text = if colour { help.ansi().to_string() } else { help.to_string() };
-            streams.out.write_all(text.as_bytes()).and_then(|()| streams.out.flush())
-        }
-        _ => {
-            drop(writeln!(streams.err, "{}", failure::usage_line(error)));
-            return Exit::Usage;
-        }
-    };
+fn answer(
+    error: &clap::Error,
+    arguments: &[OsString],
+    environment: &Environment,
+    streams: &mut Streams,
+) -> Exit {
+    if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let definition = definition();
+        let named = |argument: &OsString| definition.find_subcommand(argument).map(clap::Command::get_name);
+        let command = arguments.iter().skip(1).find_map(named);
+        drop(writeln!(streams.err, "{}", failure::usage_line(error, command)));
+        return Exit::Usage;
+    }
+    let help = error.render();
+    let colour = streams.out_is_terminal && !environment.no_color;
+    let text = if colour { help.ansi().to_string() } else { help.to_string() };
+    let written = streams.out.write_all(text.as_bytes()).and_then(|()| streams.out.flush());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             drop(writeln!(streams.err, "astore: cannot write to standard output: {error}"));

@@ -49,13 +49,16 @@ pub(crate) fn cat_target(argument: &OsStr) -> anyhow::Result<CatTarget> {
     if matches!(head, b"blake3" | b"sha256") {
         let text = argument.to_str().unwrap_or_default();
         let prefix = text.parse::<AddressPrefix>();
-        return prefix.map(CatTarget::Object).map_err(|error| usage(format!("'{shown}' is no address: {error}")));
+        return prefix
+            .map(CatTarget::Object)
+            .map_err(|error| usage(format!("'{shown}' is no address: {error}")));
     }
     let reference = match std::str::from_utf8(head) {
         Ok(text) if !text.is_empty() => Reference(text.to_owned()),
         _ => return Err(usage(format!("no package is named before the colon of '{shown}'"))),
     };
-    let path = EntryPath::new(path).map_err(|error| usage(format!("'{shown}' names no file of a package: {error}")))?;
+    let path = EntryPath::new(path)
+        .map_err(|error| usage(format!("'{shown}' names no file of a package: {error}")))?;
     Ok(CatTarget::Path { reference, path })
 }
 
@@ -65,7 +68,12 @@ pub(crate) fn cat_target(argument: &OsStr) -> anyhow::Result<CatTarget> {
 /// # Errors
 /// A usage error that suggests `--name` where there is no such component or it is no package name.
 pub(crate) fn default_name(path: &Path) -> anyhow::Result<PackageName> {
-    let no_name = |why: &str| usage(format!("{} gives the package no name: {why}; give it one with --name NAME", escape::path(path)));
+    let no_name = |why: &str| {
+        usage(format!(
+            "{} gives the package no name: {why}; give it one with --name NAME",
+            escape::path(path)
+        ))
+    };
     let last = match last_component(path) {
         Some(last) => last,
         None => {
@@ -115,13 +123,20 @@ mod tests {
             (b"caf\xe9", true),
         ] {
             let target = diff_target(OsString::from_vec(argument.to_vec()));
-            assert_eq!(matches!(target, DiffTarget::Directory(_)), is_directory, "{}", escape::bytes(argument));
+            assert_eq!(
+                matches!(target, DiffTarget::Directory(_)),
+                is_directory,
+                "{}",
+                escape::bytes(argument)
+            );
         }
     }
 
     fn cat(argument: &[u8]) -> Result<String, String> {
         match cat_target(OsStr::from_bytes(argument)) {
-            Ok(CatTarget::Path { reference, path }) => Ok(format!("{} {}", reference.0, escape::bytes(path.as_bytes()))),
+            Ok(CatTarget::Path { reference, path }) => {
+                Ok(format!("{} {}", reference.0, escape::bytes(path.as_bytes())))
+            }
             Ok(CatTarget::Object(prefix)) => Ok(prefix.to_string()),
             Err(error) => Err(error.to_string()),
         }
@@ -133,7 +148,16 @@ mod tests {
         assert_eq!(cat(b"docs:\xff\n"), Ok("docs \\xff\\n".into()));
         assert_eq!(cat(b"blake3:0123456789abcdef"), Ok("blake3:0123456789abcdef".into()));
         assert_eq!(cat(b"sha256:01234567"), Ok("sha256:01234567".into()));
-        for bad in [&b"docs"[..], b"", b":a", b"docs:", b"docs:/etc/passwd", b"docs:a/../b", b"blake3:xyz", b"blake3:0123"] {
+        for bad in [
+            &b"docs"[..],
+            b"",
+            b":a",
+            b"docs:",
+            b"docs:/etc/passwd",
+            b"docs:a/../b",
+            b"blake3:xyz",
+            b"blake3:0123",
+        ] {
             assert!(cat(bad).is_err(), "{} was taken", escape::bytes(bad));
         }
     }

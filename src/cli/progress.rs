@@ -200,12 +200,14 @@ impl Shared {
 }
 
 fn spinner() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {msg} [{elapsed}]").unwrap_or_else(|_| ProgressStyle::default_spinner())
+    ProgressStyle::with_template("{spinner} {msg} [{elapsed}]")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
 fn gauge() -> ProgressStyle {
     let template = "{msg} [{bar:30}] {percent}% of {binary_total_bytes}, {eta} left";
-    ProgressStyle::with_template(template).map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> "))
+    ProgressStyle::with_template(template)
+        .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> "))
 }
 
 /// The counters that a description uses; the others are only counted.
@@ -253,7 +255,11 @@ impl Counters {
         let files = read(&self.files_hashed) + read(&self.cache_hits);
         let adding = || {
             let read_bytes = size(read(&self.bytes_hashed));
-            format!("{}, {read_bytes} read, {} new", count(files, "file"), count(read(&self.objects_written), "object"))
+            format!(
+                "{}, {read_bytes} read, {} new",
+                count(files, "file"),
+                count(read(&self.objects_written), "object")
+            )
         };
         match task {
             Task::Adding => format!("adding: {}", adding()),

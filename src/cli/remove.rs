@@ -45,7 +45,7 @@ pub(crate) struct Args {
     reason: Option<String>,
 
     /// Remove all but the newest N finalised versions of a name
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::number)]
     keep: Option<u64>,
 
     /// Of these, only those that were finalised longer ago than this

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     } else {
         ctx.open("replay", Access::Write)?.replay(&ctx.terminal)?
     };
-    let wrong = args.check && report.view_digest != report.view_digest_before;
+    let wrong = args.check && report.view_digest_before != Some(report.view_digest);
     let exit = if wrong { Exit::Damage } else { Exit::Done };
     let (form, volume, style, check) = (ctx.form, ctx.volume, ctx.style, args.check);
     ctx.result(exit, |out| match (form, volume) {

@@ -24,11 +24,23 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     total.map(Duration::from_secs).ok_or_else(|| "the duration is too long".to_owned())
 }
 
+/// Parses a number of things, from 0.
+pub(crate) fn number(text: &str) -> Result<u64, String> {
+    integer(text).ok_or_else(|| "expected a number".to_owned())
+}
+
+/// Parses a number of things, from 1.
+pub(crate) fn number_from_1(text: &str) -> Result<u64, String> {
+    integer(text).filter(|&number| number > 0).ok_or_else(|| "expected a number from 1".to_owned())
+}
+
 /// Parses `YYYY-MM-DD` and returns the instant at which that day has ended, UTC.
 #[cfg_attr(not(test), expect(dead_code, reason = "the first command with a date is `retain`"))]
 pub(crate) fn date(text: &str) -> Result<Timestamp, String> {
     let expected = || "expected a date as YYYY-MM-DD, such as 2031-12-31".to_owned();
-    let shape = |(index, byte): (usize, u8)| if matches!(index, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+    let shape = |(index, byte): (usize, u8)| {
+        if matches!(index, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() }
+    };
     if text.len() != 10 || !text.bytes().enumerate().all(shape) {
         return Err(expected());
     }
@@ -39,7 +51,8 @@ pub(crate) fn date(text: &str) -> Result<Timestamp, String> {
 
 /// Parses `A-B` or `A-`: bytes counted from 0, both ends included.
 pub(crate) fn byte_range(text: &str) -> Result<ByteRange, String> {
-    let expected = || "expected A-B or A-, counted from 0 and with both ends included, such as 0-99".to_owned();
+    let expected =
+        || "expected A-B or A-, counted from 0 and with both ends included, such as 0-99".to_owned();
     let (first, last) = text.split_once('-').ok_or_else(expected)?;
     let first = integer(first).ok_or_else(expected)?;
     let last = match last {
@@ -62,7 +75,8 @@ pub(crate) fn label(text: &str) -> Result<(String, String), String> {
 
 /// Parses `NAME=DURATION` or `NAME=never`.
 pub(crate) fn retention_class(text: &str) -> Result<RetentionClass, String> {
-    let (name, length) = label(text).map_err(|_| "expected NAME=DURATION or NAME=never, such as nightly=14d")?;
+    let (name, length) =
+        label(text).map_err(|_| "expected NAME=DURATION or NAME=never, such as nightly=14d")?;
     let name: astore::manifest::PackageName = name.parse().map_err(|error| format!("{error}"))?;
     let duration_seconds = match length.as_str() {
         "never" => None,
@@ -73,7 +87,8 @@ pub(crate) fn retention_class(text: &str) -> Result<RetentionClass, String> {
 
 /// Parses `N:DIGEST`, the head as `astore health` prints it.
 pub(crate) fn head(text: &str) -> Result<(u64, Blake3), String> {
-    let expected = || "expected N:DIGEST as 'astore health' prints it, a number and 64 hexadecimal digits".to_owned();
+    let expected =
+        || "expected N:DIGEST as 'astore health' prints it, a number and 64 hexadecimal digits".to_owned();
     let (sequence, digest) = text.split_once(':').ok_or_else(expected)?;
     let sequence = integer(sequence).filter(|&sequence| sequence > 0).ok_or_else(expected)?;
     let digest = digest.parse().map_err(|error| format!("{error}; {}", expected()))?;
@@ -91,12 +106,25 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, seconds) in [("0s", 0), ("90s", 90), ("5m", 300), ("24h", 86_400), ("30d", 2_592_000), ("2w", 1_209_600)]
+        for (text, seconds) in
+            [("0s", 0), ("90s", 90), ("5m", 300), ("24h", 86_400), ("30d", 2_592_000), ("2w", 1_209_600)]
         {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for bad in ["", "s", "5", "-5s", "+5s", "1.5h", "5 s", "5S", "5y", "é", "99999999999999999999s", "9999999999999999999w"]
-        {
+        for bad in [
+            "",
+            "s",
+            "5",
+            "-5s",
+            "+5s",
+            "1.5h",
+            "5 s",
+            "5S",
+            "5y",
+            "é",
+            "99999999999999999999s",
+            "9999999999999999999w",
+        ] {
             assert!(duration(bad).is_err(), "{bad:?} was taken for a duration");
         }
     }
@@ -105,7 +133,16 @@ mod tests {
     fn a_date_ends_that_day() {
         assert_eq!(date("1970-01-01"), Ok(Timestamp::from_micros(86_400_000_000)));
         assert_eq!(date("2024-02-29").map(|end| end.to_string()), Ok("2024-03-01T00:00:00.000000Z".into()));
-        for bad in ["", "2024-02-30", "2023-02-29", "2024-2-3", "20240203", "2024-01-01T00:00", "+024-01-01", "9999-12-31"] {
+        for bad in [
+            "",
+            "2024-02-30",
+            "2023-02-29",
+            "2024-2-3",
+            "20240203",
+            "2024-01-01T00:00",
+            "+024-01-01",
+            "9999-12-31",
+        ] {
             assert!(date(bad).is_err(), "{bad:?} was taken for a date");
         }
     }
@@ -128,7 +165,10 @@ mod tests {
             retention_class("nightly=2w"),
             Ok(RetentionClass { name: "nightly".into(), duration_seconds: Some(1_209_600) })
         );
-        assert_eq!(retention_class("keep=never"), Ok(RetentionClass { name: "keep".into(), duration_seconds: None }));
+        assert_eq!(
+            retention_class("keep=never"),
+            Ok(RetentionClass { name: "keep".into(), duration_seconds: None })
+        );
         assert!(retention_class("a b=1d").is_err() && retention_class("a=").is_err());
     }
 
@@ -136,7 +176,15 @@ mod tests {
     fn a_head_is_what_health_prints() {
         let digest = Blake3::of(b"");
         assert_eq!(head(&format!("12:{digest}")), Ok((12, digest)));
-        for bad in ["", "12", "12:", "0:af", &format!("0:{digest}"), &format!(":{digest}"), &format!("12:blake3:{digest}")] {
+        for bad in [
+            "",
+            "12",
+            "12:",
+            "0:af",
+            &format!("0:{digest}"),
+            &format!(":{digest}"),
+            &format!("12:blake3:{digest}"),
+        ] {
             assert!(head(bad).is_err(), "{bad:?} was taken for a head");
         }
     }

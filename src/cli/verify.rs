@@ -1,7 +1,5 @@
 //! `astore verify`.
 
-use std::num::NonZeroUsize;
-
 use astore::identity::Blake3;
 use astore::registry::Access;
 use astore::registry::report::{Recorded, Reference, VerifyDepth, VerifyRequest};
@@ -32,7 +30,6 @@ Examples:
 /// content again heals a damaged object. The result is recorded in the log where the store can be written.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-#[expect(clippy::struct_excessive_bools, reason = "flags as they are typed; run turns them into enums")]
 pub(crate) struct Args {
     /// Only what these packages hold
     #[arg(value_name = "REF")]
@@ -55,8 +52,8 @@ pub(crate) struct Args {
     no_record: bool,
 
     /// How many threads read [default: one a processor]
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = values::number_from_1)]
+    threads: Option<u64>,
 }
 
 pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
@@ -67,7 +64,7 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
             (false, true) => VerifyDepth::Both,
             (false, false) => VerifyDepth::Full,
         },
-        threads: args.threads.map(NonZeroUsize::get),
+        threads: args.threads.map(|threads| usize::try_from(threads).unwrap_or(usize::MAX)),
         head: args.head,
         record: if args.no_record { Recorded::No } else { Recorded::Yes },
     };

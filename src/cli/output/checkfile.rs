@@ -101,7 +101,8 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         let mut sums = Vec::new();
         for name in names {
-            let place: std::path::PathBuf = tree.path().iter().chain([std::ffi::OsStr::from_bytes(name)]).collect();
+            let place: std::path::PathBuf =
+                tree.path().iter().chain([std::ffi::OsStr::from_bytes(name)]).collect();
             std::io::Write::write_all(&mut std::fs::File::create(place).unwrap(), name).unwrap();
             assert_eq!(line(tool, &entry(name), &mut sums).unwrap(), Line::Written);
         }
@@ -141,8 +142,11 @@ mod tests {
         for name in [&b"a b"[..], b"a\nb", b"-"] {
             line(Tool::Sha256sum, &entry(name), &mut sums).unwrap();
         }
-        let text: Vec<String> =
-            String::from_utf8(sums).unwrap().lines().map(|line| line.replace(|c: char| c.is_ascii_hexdigit(), "")).collect();
+        let text: Vec<String> = String::from_utf8(sums)
+            .unwrap()
+            .lines()
+            .map(|line| line.replace(|c: char| c.is_ascii_hexdigit(), ""))
+            .collect();
         assert_eq!(text, ["   ", "\\  \\n", "  ./-"]);
     }
 }

@@ -37,8 +37,12 @@ fn state(package: &r::PackageSummary, style: Style) -> (usize, String) {
 
 /// Writes packages as a table.
 pub(crate) fn packages(packages: &[r::PackageSummary], style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let widest = packages.iter().map(|package| package.reference().len()).max().unwrap_or(0).max("REFERENCE".len());
-    let head = format!("{:widest$}  {:9}  {:>9}  {:>10}  {:20}  {}", "REFERENCE", "STATE", "FILES", "SIZE", "CREATED", "CLASS");
+    let widest =
+        packages.iter().map(|package| package.reference().len()).max().unwrap_or(0).max("REFERENCE".len());
+    let head = format!(
+        "{:widest$}  {:9}  {:>9}  {:>10}  {:20}  {}",
+        "REFERENCE", "STATE", "FILES", "SIZE", "CREATED", "CLASS"
+    );
     writeln!(out, "{}", style.strong(&head))?;
     for package in packages {
         let (width, state) = state(package, style);
@@ -95,7 +99,13 @@ pub(crate) fn detail(detail: &r::PackageDetail, style: Style, out: &mut dyn Writ
     writeln!(out, "  events")?;
     for event in &detail.events {
         let actor = escape::line(&event.actor);
-        writeln!(out, "    {:>6}  {}  {}  {actor}", event.sequence, instant(event.created_at), escape::line(&event.event_type))?;
+        writeln!(
+            out,
+            "    {:>6}  {}  {}  {actor}",
+            event.sequence,
+            instant(event.created_at),
+            escape::line(&event.event_type)
+        )?;
     }
     Ok(())
 }
@@ -106,7 +116,9 @@ pub(crate) fn labels(heading: &str, labels: &Labels, out: &mut dyn Write) -> io:
         return Ok(());
     }
     writeln!(out, "  {heading}")?;
-    labels.iter().try_for_each(|(key, value)| writeln!(out, "    {} = {}", escape::line(key), escape::line(value)))
+    labels
+        .iter()
+        .try_for_each(|(key, value)| writeln!(out, "    {} = {}", escape::line(key), escape::line(value)))
 }
 
 /// Writes an entry: mode, size, path, and where a symlink points.
@@ -186,8 +198,13 @@ pub(crate) fn event(event: &r::EventLine, style: Style, out: &mut dyn Write) -> 
 }
 
 /// Writes what replay did, or found.
-pub(crate) fn replayed(report: &r::ReplayReport, checked_only: bool, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let equal = report.view_digest == report.view_digest_before;
+pub(crate) fn replayed(
+    report: &r::ReplayReport,
+    checked_only: bool,
+    style: Style,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let equal = report.view_digest_before == Some(report.view_digest);
     let events = count(report.events, "event");
     match (checked_only, equal) {
         (true, true) => writeln!(out, "{}: the views are what {events} say", style.good("equal"))?,
@@ -199,13 +216,18 @@ pub(crate) fn replayed(report: &r::ReplayReport, checked_only: bool, style: Styl
         writeln!(out, "  differs: {}", escape::line(table))?;
     }
     for (event_type, number) in &report.skipped {
-        writeln!(out, "  skipped: {} of type {}, which this build does not know", count(*number, "event"), escape::line(event_type))?;
+        writeln!(
+            out,
+            "  skipped: {} of type {}, which this build does not know",
+            count(*number, "event"),
+            escape::line(event_type)
+        )?;
     }
     writeln!(out, "view digest {}", primary(report.view_digest))?;
-    if !equal {
-        writeln!(out, "     before {}", primary(report.view_digest_before))?;
+    match report.view_digest_before {
+        Some(before) if !equal => writeln!(out, "     before {}", primary(before)),
+        Some(_) | None => Ok(()),
     }
-    Ok(())
 }
 
 /// Writes what the store holds.
@@ -214,7 +236,8 @@ pub(crate) fn stats(report: &r::StatsReport, out: &mut dyn Write) -> io::Result<
     fact("root", escape::path(&report.root))?;
     fact("store", report.store_id.to_string())?;
     fact("events", report.events.to_string())?;
-    let (open, finalized, removed) = (report.packages_open, report.packages_finalized, report.packages_removed);
+    let (open, finalized, removed) =
+        (report.packages_open, report.packages_finalized, report.packages_removed);
     fact("packages", format!("{finalized} finalized, {open} open, {removed} removed"))?;
     fact("objects", format!("{} ({})", report.objects, size(report.object_bytes)))?;
     fact("without sharing", size(report.logical_bytes))?;
@@ -237,11 +260,14 @@ pub(crate) fn health(report: &r::HealthReport, style: Style, out: &mut dyn Write
     fact("head", format!("{}:{}", report.head_sequence, report.head_digest))?;
     fact("free", size(report.free_bytes))?;
     fact("writable", if report.writable { "yes" } else { "no" }.to_owned())?;
-    fact("verified", match report.last_verify {
-        Some((at, 0)) => format!("{}, sound", instant(at)),
-        Some((at, faults)) => format!("{}, {}", instant(at), style.bad(&count(faults, "fault"))),
-        None => "never in full".to_owned(),
-    })?;
+    fact(
+        "verified",
+        match report.last_verify {
+            Some((at, 0)) => format!("{}, sound", instant(at)),
+            Some((at, faults)) => format!("{}, {}", instant(at), style.bad(&count(faults, "fault"))),
+            None => "never in full".to_owned(),
+        },
+    )?;
     for concern in &report.concerns {
         writeln!(out, "{} {}", style.odd("concern:"), escape::line(concern))?;
     }

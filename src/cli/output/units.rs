@@ -47,7 +47,8 @@ pub(crate) fn mode(entry: &Entry) -> String {
     };
     let mut text = String::with_capacity(10);
     text.push(kind);
-    for (shift, special, set, unset) in [(6, 0o4000, 's', 'S'), (3, 0o2000, 's', 'S'), (0, 0o1000, 't', 'T')] {
+    for (shift, special, set, unset) in [(6, 0o4000, 's', 'S'), (3, 0o2000, 's', 'S'), (0, 0o1000, 't', 'T')]
+    {
         let three = bits >> shift;
         text.push(if three & 4 != 0 { 'r' } else { '-' });
         text.push(if three & 2 != 0 { 'w' } else { '-' });
@@ -98,7 +99,9 @@ mod tests {
             body: EntryBody::Directory { mode },
             mtime: None,
         };
-        for (bits, text) in [(0o755, "drwxr-xr-x"), (0o1777, "drwxrwxrwt"), (0o6640, "drwSr-S---"), (0, "d---------")] {
+        for (bits, text) in
+            [(0o755, "drwxr-xr-x"), (0o1777, "drwxrwxrwt"), (0o6640, "drwSr-S---"), (0, "d---------")]
+        {
             assert_eq!(mode(&directory(bits)), text);
         }
     }

@@ -39,8 +39,8 @@ pub(crate) mod schema {
     /// All of them.
     #[cfg(test)]
     pub(crate) const ALL: [&str; 16] = [
-        INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPORT, REMOVE, RESTORE, VERIFY, EVENT, REPLAY,
-        STATS, HEALTH,
+        INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPORT, REMOVE, RESTORE, VERIFY, EVENT,
+        REPLAY, STATS, HEALTH,
     ];
 }
 

@@ -16,7 +16,11 @@ pub(crate) struct Init {
 
 impl Init {
     pub(crate) fn of(report: &r::InitReport) -> Self {
-        Self { store_id: report.store_id.to_string(), root: RootText::of(&report.root), existed: report.existed }
+        Self {
+            store_id: report.store_id.to_string(),
+            root: RootText::of(&report.root),
+            existed: report.existed,
+        }
     }
 }
 
@@ -135,7 +139,10 @@ impl Event {
 /// Projects a payload: byte strings become hexadecimal text, everything else is itself. What is no CBOR (a
 /// damaged row) becomes its bytes in hexadecimal.
 fn payload(bytes: &[u8]) -> Value {
-    ciborium::from_reader::<ciborium::Value, _>(bytes).ok().and_then(project).unwrap_or_else(|| hex(bytes).into())
+    ciborium::from_reader::<ciborium::Value, _>(bytes)
+        .ok()
+        .and_then(project)
+        .unwrap_or_else(|| hex(bytes).into())
 }
 
 fn project(value: ciborium::Value) -> Option<Value> {
@@ -154,7 +161,7 @@ fn project(value: ciborium::Value) -> Option<Value> {
             let entry = |(key, value): (Cbor, Cbor)| Some((key.into_text().ok()?, project(value)?));
             Value::Object(entries.into_iter().map(entry).collect::<Option<_>>()?)
         }
-        _ => return None,
+        Cbor::Float(_) | Cbor::Tag(..) | _ => return None,
     })
 }
 
@@ -171,20 +178,23 @@ pub(crate) struct Replay {
     skipped: Vec<SkippedEvents>,
     equal: bool,
     view_digest: String,
-    view_digest_before: String,
+    view_digest_before: Option<String>,
     differing: Vec<String>,
 }
 
 impl Replay {
     pub(crate) fn of(report: &r::ReplayReport, checked_only: bool) -> Self {
-        let skipped = |(event_type, count): &(String, u64)| SkippedEvents { event_type: event_type.clone(), count: *count };
+        let skipped = |(event_type, count): &(String, u64)| SkippedEvents {
+            event_type: event_type.clone(),
+            count: *count,
+        };
         Self {
             checked_only,
             events: report.events,
             skipped: report.skipped.iter().map(skipped).collect(),
-            equal: report.view_digest == report.view_digest_before,
+            equal: report.view_digest_before == Some(report.view_digest),
             view_digest: report.view_digest.to_string(),
-            view_digest_before: report.view_digest_before.to_string(),
+            view_digest_before: report.view_digest_before.map(|digest| digest.to_string()),
             differing: report.differing.clone(),
         }
     }
