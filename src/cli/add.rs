@@ -243,7 +243,7 @@ fn remarks(report: &AddReport) -> Vec<String> {
     ));
     if !report.healed.is_empty() {
         let healed = count(report.healed.len() as u64, "object");
-        remarks.push(format!("astore: {healed} that had been missing or damaged are whole again"));
+        remarks.push(format!("astore: healed {healed} that had been missing or damaged"));
     }
     if !report.skipped.is_empty() {
         remarks.push(format!("astore: left out {}", count(report.skipped.len() as u64, "path")));
@@ -252,4 +252,31 @@ fn remarks(report: &AddReport) -> Vec<String> {
         remarks.push(format!("astore: {reference} is open; freeze it with: astore finalize {reference}"));
     }
     remarks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::output::samples;
+    use super::*;
+
+    #[test]
+    fn an_open_package_is_called_so() {
+        let mut report = samples::added();
+        insta::assert_snapshot!(remarks(&report).join("\n"), @"
+        astore: doc@2 has 5 entries (3 files, 1.2 MiB); 2 new objects stored (2.0 KiB), 1 unchanged file not read again
+        astore: healed 1 object that had been missing or damaged
+        astore: left out 1 path
+        ");
+        report.package = samples::open();
+        report.skipped.clear();
+        report.healed.clear();
+        report.cache_hits = 0;
+        report.objects_new = 0;
+        insta::assert_snapshot!(remarks(&report).join("\n"), @"
+        astore: run@11 has 0 entries (0 files, 0 B); nothing new to store
+        astore: run@11 is open; freeze it with: astore finalize run@11
+        ");
+        report.unchanged = true;
+        insta::assert_snapshot!(remarks(&report).join("\n"), @"astore: run@11 has the same content; no new version");
+    }
 }

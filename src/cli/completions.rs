@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn the_scripts_in_the_repository_are_current() {
         for (shell, name) in
-            [(Shell::Bash, "astore.bash"), (Shell::Zsh, "_astore"), (Shell::Fish, "astore.fish")]
+            [(Shell::Bash, "astore.bash"), (Shell::Zsh, "astore.zsh"), (Shell::Fish, "astore.fish")]
         {
             let committed = std::fs::read(format!("{}/completions/{name}", env!("CARGO_MANIFEST_DIR")));
             let current = committed.is_ok_and(|committed| committed == script(shell));

@@ -78,15 +78,18 @@ fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
 fn page(command: &clap::Command, overview: &clap::Command) -> io::Result<Vec<u8>> {
     let is_overview = command.get_name() == overview.get_name();
     let title = if is_overview { "astore".to_owned() } else { format!("astore-{}", command.get_name()) };
-    let man = Man::new(command.clone().display_name(&title))
-        .title(title.to_uppercase())
-        .source(format!("astore {}", env!("CARGO_PKG_VERSION")))
-        .manual("astore manual");
-    let mut text = Vec::new();
-    man.render_title(&mut text)?;
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
+    let man = Man::new(command.clone().display_name(&title).override_usage(usage));
+    // By hand, since the library drops the empty date: pages must not change with the day they are made.
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text =
+        format!(".TH {} 1 \"\" \"astore {version}\" \"astore manual\"\n", title.to_uppercase()).into_bytes();
     man.render_name_section(&mut text)?;
     man.render_synopsis_section(&mut text)?;
-    man.render_description_section(&mut text)?;
+    let mut roff = Roff::new();
+    description(command, &mut roff);
+    roff.to_writer(&mut text)?;
     man.render_options_section(&mut text)?;
     let mut roff = Roff::new();
     if is_overview {
@@ -102,6 +105,20 @@ fn page(command: &clap::Command, overview: &clap::Command) -> io::Result<Vec<u8>
     see_also(command, overview, is_overview, &mut roff);
     roff.to_writer(&mut text)?;
     Ok(text)
+}
+
+/// Writes the paragraphs of the help text; the first stands under NAME already, unless it is the only one.
+fn description(command: &clap::Command, roff: &mut Roff) {
+    let about = command.get_long_about().or_else(|| command.get_about()).map(ToString::to_string);
+    let about = about.unwrap_or_default();
+    let text = about.split_once("\n\n").map_or(about.as_str(), |(_, rest)| rest);
+    roff.control("SH", ["DESCRIPTION"]);
+    for (index, paragraph) in text.split("\n\n").enumerate() {
+        if index > 0 {
+            roff.control("PP", []);
+        }
+        roff.text([roman(paragraph)]);
+    }
 }
 
 fn commands(command: &clap::Command, roff: &mut Roff) {
@@ -256,7 +273,7 @@ mod tests {
         for (name, text) in pages().unwrap() {
             let text = String::from_utf8(text).unwrap();
             for (exit, meaning) in Exit::ALL {
-                let item = format!(".TP\n\\fB{}\\fR\n{meaning}", exit.code());
+                let item = format!(".TP\n\\fB{}\\fR\n{}\n", exit.code(), meaning.replace('-', "\\-"));
                 assert!(text.contains(&item), "{name} does not list {}", exit.code());
             }
         }

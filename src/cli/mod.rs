@@ -194,3 +194,6 @@ fn answer(
 fn definition() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   Take one version away:
       astore remove doc@1 --reason 'built from the wrong branch'
-  Keep the newest 30 nightly builds, and none that is older than 90 days beside them; first look, then do:
+  Keep the newest 30 nightly builds and those of the last 90 days; first look, then do:
       astore remove nightly --keep 30 --older-than 90d --dry-run
       astore remove nightly --keep 30 --older-than 90d --reason rotation
   Think better of it:
@@ -33,7 +33,7 @@ Examples:
 #[command(
     after_help = EXAMPLES,
     override_usage = "astore remove [OPTIONS] --reason <TEXT> <REF>...\n       \
-                      astore remove [OPTIONS] --reason <TEXT> --keep <N> [--older-than <DURATION>] [--dry-run] <NAME>"
+                      astore remove [OPTIONS] --reason <TEXT> --keep <N> <NAME>"
 )]
 pub(crate) struct Args {
     /// The packages: name, name@version, id or the beginning of an id

@@ -20,6 +20,8 @@ pub enum Access {
     Read,
     /// Writing: takes the shared lock before the database is opened and keeps it.
     Write,
+    /// Reading the log alone: works with views that a later build wrote.
+    Log,
 }
 
 /// How a store is opened.

@@ -273,3 +273,163 @@ pub(crate) fn health(report: &r::HealthReport, style: Style, out: &mut dyn Write
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::super::samples;
+    use super::*;
+
+    fn rendered(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
+        let mut out = Vec::new();
+        write(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn references_name_the_manifest_once_there_is_one() {
+        assert_snapshot!(rendered(|out| reference(&samples::finalized(), out)), @"doc@2 blake3:0d197521d9a48760576da1c87dfd828a60d397ea1e16f92a5b7c44b4f4060ce1");
+        assert_snapshot!(rendered(|out| reference(&samples::open(), out)), @"run@11");
+    }
+
+    #[test]
+    fn packages_are_a_table() {
+        let list = [samples::removed(), samples::finalized(), samples::open()];
+        assert_snapshot!(rendered(|out| packages(&list, Style::Plain, out)), @"
+        REFERENCE  STATE          FILES        SIZE  CREATED               CLASS
+        doc@1      removed            3     1.2 MiB  2027-01-15T08:00:00Z  transient
+        doc@2      finalized          3     1.2 MiB  2027-01-15T08:00:00Z  transient (held)
+        run@11     open               0         0 B  2027-01-15T08:00:00Z  permanent-record
+        ");
+        let colourless = |text: String| {
+            text.split('\u{1b}')
+                .map(|part| part.split_once('m').map_or(part, |(_, rest)| rest))
+                .collect::<String>()
+        };
+        let coloured = rendered(|out| packages(&list, Style::Colour, out));
+        assert_eq!(coloured.split_once('\u{1b}').map(|(before, _)| before), Some(""));
+        assert_eq!(
+            colourless(format!("\u{1b}m{coloured}")),
+            rendered(|out| packages(&list, Style::Plain, out))
+        );
+    }
+
+    #[test]
+    fn a_package_in_full() {
+        assert_snapshot!(rendered(|out| detail(&samples::detail(), Style::Plain, out)), @r#"
+        doc@1  removed
+          id          0193c2a4-7e1f-7000-8000-000000000001
+          created     2027-01-15T08:00:00Z by ann@box
+          finalized   2027-01-15T08:00:01Z
+          removed     2027-01-15T08:00:09Z: wrong branch
+          manifest    blake3:0d197521d9a48760576da1c87dfd828a60d397ea1e16f92a5b7c44b4f4060ce1 (812 B)
+          content     blake3:3fba5250be9ac259c56e7250c526bc83bacb4be825f2799d3d59e5b4878dd74e
+          entries     5 (3 files, 1.2 MiB)
+          objects     2 (1.2 MiB)
+          class       transient, may go from 2027-01-22T08:00:01Z
+          metadata
+            commit = 1a2b3c
+            note = two\nlines
+          events
+                 7  2027-01-15T08:00:09Z  v1.package.removed  ann@box\n
+        "#);
+    }
+
+    #[test]
+    fn entries_are_lines_whatever_their_names() {
+        let text = rendered(|out| samples::entries().iter().try_for_each(|one| entry(one, out)));
+        assert_snapshot!(text, @r#"
+        drwxr-xr-x           -  bin
+        -rwsr-xr-x         8 B  bin/tool
+        -rw-r--r--         5 B  caf\xe9\n
+        lrwxrwxrwx           -  link -> ../\xff
+        "#);
+    }
+
+    #[test]
+    fn differences_say_what_differs() {
+        let text = rendered(|out| {
+            samples::differences().iter().try_for_each(|one| difference(one, Style::Plain, out))
+        });
+        assert_snapshot!(text, @r#"
+        ~ bin (kind)
+        ~ bin/tool (content, mode)
+        + caf\xe9\n
+        - link
+        "#);
+    }
+
+    #[test]
+    fn faults_name_whom_they_harm() {
+        assert_snapshot!(rendered(|out| fault(&samples::fault(), Style::Plain, out)), @r#"
+        truncated blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede: expected 10 bytes, found 4
+          harms doc@2:caf\xe9\n
+          harms run@11 as a whole
+        "#);
+    }
+
+    #[test]
+    fn a_verify_sums_up() {
+        assert_snapshot!(rendered(|out| verified(&samples::verified(vec![]), Style::Plain, out)), @"
+        note: tmp/ holds leftovers of 1 writer
+        sound: 3 objects (4.0 KiB read), 7 events; recorded as event 8
+        head 7:5ad6fa89f3736df96a6bc34efd3397d36452c8c03e51843feb4f2d6f7d9b045a
+        ");
+        assert_snapshot!(rendered(|out| verified(&samples::verified(vec![samples::fault()]), Style::Plain, out)), @"
+        note: tmp/ holds leftovers of 1 writer
+        1 fault: 3 objects (4.0 KiB read), 7 events; not recorded: the store cannot be written
+        head 7:5ad6fa89f3736df96a6bc34efd3397d36452c8c03e51843feb4f2d6f7d9b045a
+        ");
+    }
+
+    #[test]
+    fn an_event_is_a_line() {
+        assert_snapshot!(rendered(|out| event(&samples::event().line, Style::Plain, out)), @r#"       7  2027-01-15T08:00:09.000250Z  v1.package.removed        package 0193c2a4-7e1f-7000-8000-000000000001  ann@box\n"#);
+    }
+
+    #[test]
+    fn a_replay_says_whether_the_views_held() {
+        let mut report = samples::replayed();
+        assert_snapshot!(rendered(|out| replayed(&report, true, Style::Plain, out)), @"
+        different: the views are not what 7 events say
+          differs: objects
+          skipped: 1 event of type v2.package.renamed, which this build does not know
+        view digest blake3:45df22c72c6e776f178bdbb8103c5cac32795afaf8d736fb12c848264ae87d11
+             before blake3:18c52a7ed981fbffa12fbf611b593c451f6a5700af2206c612b5c3dd2888909b
+        ");
+        report.view_digest_before = Some(report.view_digest);
+        report.skipped.clear();
+        report.differing.clear();
+        assert_snapshot!(rendered(|out| replayed(&report, false, Style::Plain, out)), @"
+        replayed 7 events; the views are as they were
+        view digest blake3:45df22c72c6e776f178bdbb8103c5cac32795afaf8d736fb12c848264ae87d11
+        ");
+    }
+
+    #[test]
+    fn stats_and_health_are_facts_in_lines() {
+        assert_snapshot!(rendered(|out| stats(&samples::stats(), out)), @"
+        root            /srv/astore
+        store           00000000-0000-0000-0000-000000000001
+        events          7
+        packages        2 finalized, 1 open, 3 removed
+        objects         4 (4.0 KiB)
+        without sharing 12.0 KiB
+        purged objects  0
+        log and views   64.0 KiB
+        classes
+          permanent-record  1 package (0 B)
+          transient         2 packages (4.0 KiB)
+        ");
+        assert_snapshot!(rendered(|out| health(&samples::health(), Style::Plain, out)), @"
+        root      /srv/astore
+        store     00000000-0000-0000-0000-000000000001
+        head      7:5ad6fa89f3736df96a6bc34efd3397d36452c8c03e51843feb4f2d6f7d9b045a
+        free      1.0 GiB
+        writable  yes
+        verified  2027-01-15T08:00:05Z, 2 faults
+        concern: 2 objects are damaged
+        ");
+    }
+}
