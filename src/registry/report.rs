@@ -500,8 +500,8 @@ pub struct ReplayReport {
     pub skipped: Vec<(String, u64)>,
     /// The digest of the views as replay computes them.
     pub view_digest: Blake3,
-    /// The digest of the views as they were before.
-    pub view_digest_before: Blake3,
+    /// The digest of the views as they were before, where this build can read them.
+    pub view_digest_before: Option<Blake3>,
     /// The tables that differ, where `--check` compared them.
     pub differing: Vec<String>,
 }
