@@ -174,6 +174,12 @@ impl Database {
         Ok(self.connection.busy_timeout(wait)?)
     }
 
+    /// Stops waiting for the disk: for tests that make hundreds of databases and pull no plug.
+    #[cfg(test)]
+    pub(crate) fn hurry(&self) -> Result<(), DbError> {
+        Ok(self.connection.execute_batch("PRAGMA synchronous = OFF;")?)
+    }
+
     fn set_up(&self, mode: OpenMode) -> Result<(), DbError> {
         self.connection.busy_timeout(Duration::from_secs(600))?;
         self.connection.set_prepared_statement_cache_capacity(64);

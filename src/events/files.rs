@@ -382,7 +382,10 @@ impl Walk<'_> {
                         return self.broken();
                     }
                     let next = position.head.sequence + 1;
-                    if next == position.file || !self.enter(next)? {
+                    if next == position.file {
+                        return self.broken(); // a file that was made, and nothing of its first item in it
+                    }
+                    if !self.enter(next)? {
                         return Ok(Step::End);
                     }
                 }

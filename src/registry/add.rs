@@ -80,7 +80,6 @@ impl Registry {
         monitor: &dyn Monitor,
     ) -> Result<AddReport, Error> {
         let target = self.check_target(&request)?;
-        self.clear_dead_writers();
         let adding = self.env.random_id();
         let staging = Staging::begin(self.disk.clone(), adding)?;
         let cache = self.stat_cache(request.cache);
@@ -132,7 +131,7 @@ impl Registry {
         match usage {
             CacheUse::Use => {
                 let path = layout::within(&self.root, layout::CACHE.as_ref());
-                StatCache::open(&path, self.config.file_mode, self.env.now())
+                StatCache::open(&path, self.file_mode, self.env.now())
             }
             CacheUse::Ignore => None,
         }

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::Registry;
-use super::report::{InitReport, InitRequest, RetentionClass};
+use super::open::file_mode;
+use super::report::{InitReport, InitRequest, RetentionClass, Sharing};
 use crate::db::Database;
 use crate::disk::Disk;
 use crate::env::Env;
@@ -14,7 +16,7 @@ use crate::events::{
     Bookkeeping, EventType, Head, LogFiles, Position, Record, Step, Stored, insert, payload,
 };
 use crate::identity::Blake3;
-use crate::storage::{LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root};
+use crate::storage::{self, Action, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root};
 use crate::views::{VIEWS_VERSION, ViewWriter};
 
 /// The class that `add` gives a package where none is named.
@@ -42,7 +44,11 @@ impl Registry {
         if let Some(report) = existing(root)? {
             return Ok(report);
         }
-        let disk: Arc<dyn Disk> = Arc::new(root::prepare(root, request.sharing)?);
+        let sharing = match request.sharing {
+            Sharing::Private => storage::Sharing::Private,
+            Sharing::Shared => storage::Sharing::Shared,
+        };
+        let disk = root::prepare(root, sharing)?.disk;
         Self::init_on(disk, root, &classes, env)
     }
 
@@ -53,15 +59,21 @@ impl Registry {
         classes: &[(String, Option<u64>)],
         env: &Env,
     ) -> Result<InitReport, Error> {
-        let request = LockRequest { wait: Duration::from_secs(60), command: "init".to_owned() };
-        let lock = StoreLock::exclusive(disk.as_ref(), root, &request, &mut |_| true)?;
+        let never = AtomicBool::new(false);
+        let mut request = LockRequest {
+            command: "init",
+            wait: Duration::from_secs(60),
+            cancelled: &never,
+            on_wait: &mut |_| {},
+        };
+        let lock = StoreLock::exclusive(root, &mut request)?;
         if let Some(report) = existing(root)? {
             return Ok(report);
         }
-        let file_mode = root::file_mode(disk.as_ref())?;
+        let file_mode = file_mode(disk.as_ref())?;
         let files = LogFiles::new(disk.clone(), file_mode);
         clear_unfinished(disk.as_ref(), root, &files)?;
-        reserve::create(disk.as_ref(), file_mode)?;
+        reserve::create(disk.as_ref())?;
 
         let now = env.now();
         let store_id = env.random_id();
@@ -80,7 +92,13 @@ impl Registry {
         let event = Stored::new(record, Some(payload.clone()));
 
         let database = layout::within(root, layout::DATABASE.as_ref());
-        root::create_database_file(disk.as_ref(), file_mode)?;
+        let failed = |action, path: &str| {
+            let path = path.into();
+            move |source| StorageError::Io { action, path, source }
+        };
+        // SQLite would make it with the umask's mode; its -wal and -shm take after it.
+        let file = disk.create(Path::new(layout::DATABASE), file_mode);
+        drop(file.map_err(failed(Action::Create, layout::DATABASE))?);
         let db = Database::create(&database)?;
         let tx = db.write()?;
         let mut views = ViewWriter::new(&tx, 0);
@@ -91,9 +109,10 @@ impl Registry {
         Bookkeeping { log, views_version: VIEWS_VERSION, views_sequence: 1, skipped: 0 }.store(&tx)?;
         tx.commit()?;
         drop(db);
+        disk.sync_dir(Path::new("")).map_err(failed(Action::Sync, ""))?;
 
         // The name comes last: a directory without astore.toml is no store yet, and init may be repeated.
-        let config = StoreConfig { store_id, created_at: now, file_mode };
+        let config = StoreConfig { store_id, created_at: now };
         root::write_config(disk.as_ref(), &config)?;
         drop(lock);
         Ok(InitReport { store_id, root: root.to_owned(), existed: false })
@@ -102,13 +121,8 @@ impl Registry {
 
 /// Returns the report for a store that is there already.
 fn existing(root: &Path) -> Result<Option<InitReport>, Error> {
-    let disk = match super::open::open_root(root) {
-        Ok(disk) => disk,
-        Err(Error::Storage(StorageError::NoStore { .. })) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    match root::read_config(&disk, root) {
-        Ok(config) => {
+    match root::open(root) {
+        Ok((_, config)) => {
             Ok(Some(InitReport { store_id: config.store_id, root: root.to_owned(), existed: true }))
         }
         Err(StorageError::NoStore { .. }) => Ok(None),
@@ -136,7 +150,7 @@ fn clear_unfinished(disk: &dyn Disk, root: &Path, files: &LogFiles) -> Result<()
     let remains = || Error::Remains { root: root.to_owned() };
     let failed = |path: &Path| {
         let path = path.to_owned();
-        move |source| StorageError::Io { action: crate::storage::Action::Remove, path, source }
+        move |source| StorageError::Io { action: Action::Remove, path, source }
     };
     let objects = Path::new(layout::OBJECTS);
     if !disk.list(objects).map_err(failed(objects))?.is_empty() {

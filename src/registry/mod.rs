@@ -72,13 +72,16 @@ impl OpenOptions {
 pub struct Registry {
     /// Dropped in this order: the database before the lock, and both before the private copy.
     db: Database,
+    #[expect(dead_code, reason = "held, not read")]
     lock: Option<StoreLock>,
+    #[expect(dead_code, reason = "held, not read")]
     private: Option<open::PrivateCopy>,
     root: PathBuf,
     config: StoreConfig,
     disk: Arc<dyn Disk>,
     local: Local,
     files: LogFiles,
+    file_mode: u32,
     env: Env,
     access: Access,
     cancelled: Arc<AtomicBool>,

@@ -14,7 +14,9 @@ use crate::env::Env;
 use crate::error::Error;
 use crate::events::{Bookkeeping, LogFiles, Step, head};
 use crate::monitor::{Monitor, Problem, Task};
-use crate::storage::{Local, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root, staging};
+use crate::storage::{
+    Action, Local, LockError, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root, staging,
+};
 
 /// How often a private copy is tried again when the store changes while it is copied.
 const COPY_TRIES: u32 = 10;
@@ -51,14 +53,15 @@ impl Registry {
         env: Env,
         monitor: &dyn Monitor,
     ) -> Result<Self, Error> {
-        let disk: Arc<dyn Disk> = Arc::new(open_root(root)?);
-        Self::open_on(disk, root, options, env, monitor)
+        let (opened, config) = root::open(root)?;
+        Self::open_as(opened.disk, config, root, options, env, monitor)
     }
 
     /// The same on a disk that is open already: a test's, which fails or stalls where it is told to.
     ///
     /// # Errors
     /// As [`Registry::open`].
+    #[cfg(any(test, feature = "testing"))]
     pub fn open_on(
         disk: Arc<dyn Disk>,
         root: &Path,
@@ -66,7 +69,19 @@ impl Registry {
         env: Env,
         monitor: &dyn Monitor,
     ) -> Result<Self, Error> {
-        let config = root::read_config(disk.as_ref(), root)?;
+        let config = root::read_config(disk.as_ref())?
+            .ok_or_else(|| StorageError::NoStore { root: root.to_owned() })?;
+        Self::open_as(disk, config, root, options, env, monitor)
+    }
+
+    fn open_as(
+        disk: Arc<dyn Disk>,
+        config: StoreConfig,
+        root: &Path,
+        options: OpenOptions,
+        env: Env,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Error> {
         match options.access {
             Access::Write => Self::open_to_write(disk, root, config, options, env, monitor),
             Access::Read | Access::Log => Self::open_to_read(disk, root, config, options, env, monitor),
@@ -81,9 +96,9 @@ impl Registry {
         env: Env,
         monitor: &dyn Monitor,
     ) -> Result<Self, Error> {
-        let lock = lock_shared(disk.as_ref(), root, &options, monitor)?;
+        let lock = lock_to_write(disk.as_ref(), root, &options, monitor)?;
         let db = open_database(&layout::within(root, layout::DATABASE.as_ref()), OpenMode::Write)?;
-        let registry = Self::assemble(disk, root, config, options, env, db, Some(lock));
+        let registry = Self::assemble(disk, root, config, options, env, db, Some(lock))?;
         registry.settle(monitor)?;
         registry.bring_views_up(monitor)?;
         registry.refill_reserve();
@@ -112,7 +127,7 @@ impl Registry {
             return Self::open_unwritable(disk, root, config, options, env, monitor);
         }
         let db = open_database(&path, OpenMode::Write)?;
-        let mut registry = Self::assemble(disk, root, config, options, env, db, None);
+        let mut registry = Self::assemble(disk, root, config, options, env, db, None)?;
         if registry.is_behind()? {
             registry.catch_up_unless_busy(monitor)?;
         }
@@ -128,9 +143,16 @@ impl Registry {
 
     /// Settles where nobody else writes. Where somebody does, the snapshot is a true state of a moment ago.
     fn catch_up_unless_busy(&mut self, monitor: &dyn Monitor) -> Result<(), Error> {
-        let request = LockRequest { wait: Duration::ZERO, command: "catching up".to_owned() };
-        let Some(lock) = StoreLock::try_shared(self.disk.as_ref(), &self.root, &request)? else {
-            return Ok(());
+        let mut request = LockRequest {
+            command: "catching up",
+            wait: Duration::ZERO,
+            cancelled: &self.cancelled.clone(),
+            on_wait: &mut |_| {},
+        };
+        let lock = match StoreLock::shared(&self.root, &mut request) {
+            Ok(lock) => lock,
+            Err(LockError::Busy { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
         };
         self.db.set_wait(Duration::ZERO)?;
         let settled = match unless_busy(self.db.write())? {
@@ -163,7 +185,7 @@ impl Registry {
         if is_read_only_media(root) && wal_is_empty(&path) {
             let db = open_database(&path, OpenMode::Immutable)?;
             let registry =
-                Self::assemble(disk.clone(), root, config.clone(), reopen(&options), env, db, None);
+                Self::assemble(disk.clone(), root, config.clone(), reopen(&options), env, db, None)?;
             let current = Bookkeeping::load(&*registry.db.read()?)?.views_version == crate::views::VIEWS_VERSION;
             if !registry.is_behind()? && (current || options.access == Access::Log) {
                 return Ok(registry);
@@ -185,7 +207,7 @@ impl Registry {
         let directory = layout::within(&options.scratch, format!("astore-{}", env.random_id()).as_ref());
         let private = copy_database(&source, directory)?;
         let db = open_database(&layout::within(&private.directory, layout::DATABASE.as_ref()), OpenMode::Write)?;
-        let mut registry = Self::assemble(disk, root, config, options, env, db, None);
+        let mut registry = Self::assemble(disk, root, config, options, env, db, None)?;
         registry.private = Some(private);
         registry.apply_tail()?;
         registry.bring_views_up(monitor)?;
@@ -218,20 +240,22 @@ impl Registry {
         env: Env,
         db: Database,
         lock: Option<StoreLock>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Error> {
+        let file_mode = file_mode(disk.as_ref())?;
+        Ok(Self {
             db,
             lock,
             private: None,
             root: root.to_owned(),
             local: Local::new(disk.clone()),
-            files: LogFiles::new(disk.clone(), config.file_mode),
+            files: LogFiles::new(disk.clone(), file_mode),
+            file_mode,
             disk,
             config,
             env,
             access: options.access,
             cancelled: options.cancelled,
-        }
+        })
     }
 
     /// Gives up the reserve where the disk is full, so that what follows has room.
@@ -245,52 +269,44 @@ impl Registry {
     fn refill_reserve(&self) {
         let plenty = self.disk.free_bytes().is_ok_and(|free| free > 16 * reserve::RESERVE_BYTES);
         if plenty && !reserve::is_present(self.disk.as_ref()).unwrap_or(true) {
-            drop(reserve::create(self.disk.as_ref(), self.config.file_mode));
-        }
-    }
-
-    /// Clears what dead writers left in `tmp/`, where nobody else has the store open to write.
-    pub(super) fn clear_dead_writers(&self) {
-        if let Some(lock) = &self.lock
-            && lock.is_alone()
-        {
-            drop(staging::clear_dead(self.disk.as_ref()));
+            drop(reserve::create(self.disk.as_ref()));
         }
     }
 }
 
-/// Opens the root itself.
-pub(super) fn open_root(root: &Path) -> Result<RealDisk, Error> {
-    RealDisk::open(root).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            StorageError::NoStore { root: root.to_owned() }.into()
-        }
-        _ => StorageError::Io {
-            action: crate::storage::Action::Open,
-            path: root.to_owned(),
-            source: error,
-        }
-        .into(),
-    })
+/// Returns the mode of new files: the root's own permissions, without the right to execute.
+pub(super) fn file_mode(disk: &dyn Disk) -> Result<u32, Error> {
+    let failed =
+        |source| StorageError::Io { action: Action::Look, path: PathBuf::new(), source };
+    Ok(crate::disk::file_mode(disk).map_err(failed)?)
 }
 
-pub(super) fn lock_shared(
+/// Takes the shared lock. Where dead writers left something in `tmp/` and nobody else is there, it is cleared
+/// on the way, under the exclusive lock.
+fn lock_to_write(
     disk: &dyn Disk,
     root: &Path,
     options: &OpenOptions,
     monitor: &dyn Monitor,
 ) -> Result<StoreLock, Error> {
-    let request = LockRequest { wait: options.wait, command: options.command.clone() };
+    let in_flight = disk.list(Path::new(layout::TMP)).is_ok_and(|listed| !listed.is_empty());
+    if in_flight && let Some(alone) = StoreLock::try_exclusive(root, &options.command)? {
+        staging::clear_dead(disk)?;
+        return Ok(alone.downgrade()?);
+    }
     let mut told = false;
-    let lock = StoreLock::shared(disk, root, &request, &mut |holders| {
-        if !told {
+    let mut request = LockRequest {
+        command: &options.command,
+        wait: options.wait,
+        cancelled: &options.cancelled,
+        on_wait: &mut |holders| {
             told = true;
             monitor.start(Task::Waiting, None);
             let holders = holders.iter().map(ToString::to_string).collect();
             monitor.problem(&Problem::Waiting { holders });
-        }
-        !options.cancelled.load(std::sync::atomic::Ordering::Relaxed)
-    });
+        },
+    };
+    let lock = StoreLock::shared(root, &mut request);
     if told {
         monitor.finish(Task::Waiting);
     }
@@ -346,7 +362,7 @@ fn fingerprint(path: &Path) -> Option<(u64, i64, i64, u64)> {
 fn copy_database(source: &Path, directory: PathBuf) -> Result<PrivateCopy, Error> {
     let failed = |path: &Path| {
         let path = path.to_owned();
-        move |source| Error::Storage(StorageError::Io { action: crate::storage::Action::Create, path, source })
+        move |source| Error::Storage(StorageError::Io { action: Action::Create, path, source })
     };
     std::fs::create_dir(&directory).map_err(failed(&directory))?;
     let private = PrivateCopy { directory };
