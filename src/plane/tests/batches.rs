@@ -88,7 +88,8 @@ fn a_batch_that_cannot_be_recorded_ends_it() {
     let store = IngestStore { staging: &staging, local: &bench.local, known: &bench.log };
     let context = IngestContext { cache: None, monitor: &bench.monitor, cancelled: &bench.cancelled };
     let sources = [Source::Path(bench.source.path().to_owned())];
-    let error = ingest(&sources, &mut std::io::empty(), &bench.options, store, context, &mut |_| Err("no".into()));
+    let error =
+        ingest(&sources, &mut std::io::empty(), &bench.options, store, context, &mut |_| Err("no".into()));
     assert!(matches!(error, Err(IngestError::Batch(source)) if source.to_string() == "no"));
 }
 
@@ -125,7 +126,11 @@ fn known_bytes_are_not_written_again() {
     assert_eq!((again.objects_new, again.files_hashed), (0, 100));
     // The writer's own directory is made and removed, and nothing else is touched.
     assert_eq!(writes.load(Ordering::Relaxed), 0);
-    assert_eq!(bench.counted(Counter::ObjectsKnown), 100 + 1, "the second copy in the first run, all in the second");
+    assert_eq!(
+        bench.counted(Counter::ObjectsKnown),
+        100 + 1,
+        "the second copy in the first run, all in the second"
+    );
 }
 
 #[test]
@@ -134,7 +139,9 @@ fn what_the_log_does_not_vouch_for_is_written_again() {
     let content = vec![b'x'; 5000];
     let object = Digests::of(&content);
     let path = bench.object(&object.address());
-    for (standing, lies) in [(Standing::Unknown, "lies"), (Standing::Purged, "lies"), (Standing::Damaged, "lies")] {
+    for (standing, lies) in
+        [(Standing::Unknown, "lies"), (Standing::Purged, "lies"), (Standing::Damaged, "lies")]
+    {
         bench.file("f", &content);
         bench.add().unwrap();
         // Bytes of the right size under the right name, and wrong.
@@ -144,7 +151,11 @@ fn what_the_log_does_not_vouch_for_is_written_again() {
         let ingested = bench.add().unwrap();
         assert_eq!(fs::read(&path).unwrap(), content, "{standing:?}");
         let healed = if standing == Standing::Damaged { vec![HealedFault::Damaged] } else { vec![] };
-        assert_eq!(ingested.healed.iter().map(|healed| healed.fault).collect::<Vec<_>>(), healed, "{standing:?}");
+        assert_eq!(
+            ingested.healed.iter().map(|healed| healed.fault).collect::<Vec<_>>(),
+            healed,
+            "{standing:?}"
+        );
         assert_eq!(ingested.objects_new, 1);
     }
 }
@@ -158,8 +169,12 @@ fn what_is_missing_or_of_the_wrong_size_is_healed() {
         let path = bench.object(&object.address());
         let harms: [(HealedFault, &dyn Fn()); 4] = [
             (HealedFault::Missing, &|| fs::remove_file(&path).unwrap()),
-            (HealedFault::Truncated, &|| fs::File::options().write(true).open(&path).unwrap().set_len(17).unwrap()),
-            (HealedFault::Truncated, &|| fs::File::options().write(true).open(&path).unwrap().set_len(9 << 20).unwrap()),
+            (HealedFault::Truncated, &|| {
+                fs::File::options().write(true).open(&path).unwrap().set_len(17).unwrap()
+            }),
+            (HealedFault::Truncated, &|| {
+                fs::File::options().write(true).open(&path).unwrap().set_len(9 << 20).unwrap()
+            }),
             (HealedFault::Damaged, &|| {
                 fs::remove_file(&path).unwrap();
                 std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
@@ -194,7 +209,12 @@ fn the_stat_cache_saves_the_reading_where_the_store_still_has_it() {
     assert_eq!(second.entries, first.entries);
     // A changed file is read; a touched one too.
     bench.file("d1/1", "new");
-    fs::File::options().write(true).open(bench.path("d2/2")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(bench.path("d2/2"))
+        .unwrap()
+        .set_modified(std::time::UNIX_EPOCH)
+        .unwrap();
     bench.cache = cache(&bench);
     let third = bench.add().unwrap();
     assert_eq!((third.files_hashed, third.cache_hits), (2, 48));

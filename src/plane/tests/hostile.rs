@@ -34,7 +34,13 @@ fn what_is_no_file_is_skipped_and_said() {
     // Named, they are skipped too.
     let ingested = bench.add_sources(&[Source::Path(fifo)], &mut std::io::empty()).unwrap();
     assert!(ingested.entries.is_empty());
-    assert!(bench.add_sources(&[Source::Path("/dev/zero".into())], &mut std::io::empty()).unwrap().entries.is_empty());
+    assert!(
+        bench
+            .add_sources(&[Source::Path("/dev/zero".into())], &mut std::io::empty())
+            .unwrap()
+            .entries
+            .is_empty()
+    );
 }
 
 #[test]
@@ -60,7 +66,9 @@ fn an_unreadable_path_ends_it_or_is_left_out() {
     assert_eq!(paths(&ingested.entries), ["d", "d/keep", "z"]);
     let [Skipped { path, why: Unreadable::Io(why) }] = &ingested.skipped[..] else { panic!("{ingested:?}") };
     assert_eq!((path, why.kind()), (&bench.path("d/gone"), std::io::ErrorKind::NotFound));
-    assert!(matches!(&bench.monitor.problems()[..], [Problem::EntrySkipped { path, .. }] if path.ends_with("d/gone")));
+    assert!(
+        matches!(&bench.monitor.problems()[..], [Problem::EntrySkipped { path, .. }] if path.ends_with("d/gone"))
+    );
 }
 
 #[test]
@@ -69,7 +77,10 @@ fn a_source_that_is_not_there_is_named() {
     for names in [&["nothing"][..], &["nothing", "nothing/else"]] {
         let sources: Vec<Source> = names.iter().map(|name| Source::Path(bench.path(name))).collect();
         let error = bench.add_sources(&sources, &mut std::io::empty()).unwrap_err();
-        assert!(matches!(&error, IngestError::Unreadable { path, .. } if *path == bench.path("nothing")), "{error}");
+        assert!(
+            matches!(&error, IngestError::Unreadable { path, .. } if *path == bench.path("nothing")),
+            "{error}"
+        );
     }
 }
 
@@ -101,7 +112,12 @@ fn a_file_that_never_holds_still_is_a_failure() {
         let grow = |bench: &Bench, at: Moment, name: &[u8]| {
             if at == moment && name == b"f" {
                 use std::io::Write as _;
-                fs::OpenOptions::new().append(true).open(bench.path("f")).unwrap().write_all(b"more").unwrap();
+                fs::OpenOptions::new()
+                    .append(true)
+                    .open(bench.path("f"))
+                    .unwrap()
+                    .write_all(b"more")
+                    .unwrap();
             }
         };
         let error = add_with(&bench, |at, name| grow(&bench, at, name)).unwrap_err();
@@ -188,7 +204,9 @@ fn a_fifo_or_directory_swapped_in_does_not_hang_or_confuse() {
     })
     .unwrap();
     assert_eq!(paths(&ingested.entries), ["z"]);
-    assert!(matches!(&ingested.skipped[..], [Skipped { path, why: Unreadable::Changed }] if path.ends_with("directory")));
+    assert!(
+        matches!(&ingested.skipped[..], [Skipped { path, why: Unreadable::Changed }] if path.ends_with("directory"))
+    );
 }
 
 #[test]

@@ -4,7 +4,9 @@
 
 mod batches;
 mod hostile;
+mod out;
 mod trees;
+mod verify;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
