@@ -410,6 +410,9 @@ mod tests {
         assert_eq!(good.as_deref(), Ok(r#"{"blake3":"00ff"}"#));
         let label = project(&|e| _ = e.map(1).text("metadata").map(1).text("blake3").text("mine"));
         assert_eq!(label.as_deref(), Ok(r#"{"metadata":{"blake3":"mine"}}"#));
+        let below =
+            project(&|e| _ = e.map(1).text("metadata").map(1).text("a").map(1).text("blake3").text("mine"));
+        assert_eq!(below.as_deref(), Ok(r#"{"metadata":{"a":{"blake3":"mine"}}}"#));
         for (refused, message) in [
             (project(&|e| _ = e.bytes(b"")), "at byte 0: a byte string"),
             (project(&|e| _ = e.map(1).text("other").bytes(b"")), "at byte 7: a byte string"),
@@ -439,6 +442,7 @@ mod tests {
             (r#"{"a":1,"a":1}"#, "a key twice"),
             (r#"{"blake3":"0"}"#, "expected hexadecimal digits"),
             (r#"{"blake3":"0G"}"#, "expected hexadecimal digits"),
+            (r#"{"blake3":"0g"}"#, "expected hexadecimal digits"),
             (r#"{"blake3":"AA"}"#, "expected hexadecimal digits"),
             (r#"{"blake3":null}"#, "expected hexadecimal digits"),
             (r#"{"blake3":["00"]}"#, "expected hexadecimal digits"),

@@ -256,3 +256,16 @@ fn an_iterator_that_miscounts_is_refused() {
     let count = ManifestError::Count { expected: 2, found: 1 };
     assert_eq!(error.downcast_ref(), Some(&count));
 }
+
+#[test]
+fn more_entries_than_the_limit_are_refused_before_any_is_read() {
+    let too_many = ENTRIES_MAX + 1;
+    let limit = |offset| ManifestError::Limit { offset, key: "files", found: too_many, max: ENTRIES_MAX };
+    let count = u32::try_from(too_many).unwrap();
+    let items = vec![0xf6; usize::try_from(count).unwrap()];
+    let bytes = [&b"\xa1\x65files\x9a"[..], &count.to_be_bytes(), &items].concat();
+    assert_eq!(Manifest::parse(&bytes).err(), Some(limit(7)));
+    let entries = std::iter::repeat_n(directory("a"), items.len());
+    let error = write_manifest(&mut io::sink(), &manifest(0).0, entries).unwrap_err().into_inner().unwrap();
+    assert_eq!(error.downcast_ref(), Some(&limit(0)));
+}
