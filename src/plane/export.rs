@@ -407,7 +407,15 @@ impl Parents {
         {
             return Ok(Arc::clone(open));
         }
-        let opened = Arc::new(open_beneath(&self.root, parent, OFlags::PATH)?);
+        // One step further down is the usual case; from the root, a deep tree would cost its depth squared.
+        let below = self.last.as_ref().and_then(|(last, open)| {
+            let rest = parent.strip_prefix(&last[..])?.strip_prefix(b"/")?;
+            Some((open, rest))
+        });
+        let opened = Arc::new(match below {
+            Some((open, rest)) => open_beneath(open, rest, OFlags::PATH)?,
+            None => open_beneath(&self.root, parent, OFlags::PATH)?,
+        });
         self.last = Some((parent.to_vec(), Arc::clone(&opened)));
         Ok(opened)
     }

@@ -38,7 +38,9 @@ fn told(scanned: &Scanned, names: &[(&str, Digests)]) -> Vec<String> {
 }
 
 fn store(bench: &Bench, names: &[&'static str]) -> Vec<(&'static str, Digests)> {
-    names.iter().for_each(|name| drop(bench.file(name, name.repeat(100))));
+    for name in names {
+        bench.file(name, name.repeat(100));
+    }
     bench.add().unwrap();
     names.iter().map(|name| (*name, Digests::of(name.repeat(100).as_bytes()))).collect()
 }
