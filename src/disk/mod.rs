@@ -8,6 +8,7 @@
 //! This module knows nothing of objects, events or layouts: only paths and bytes.
 
 mod real;
+mod resolve;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -16,7 +17,20 @@ use std::fmt::Debug;
 use std::io;
 use std::path::Path;
 
-pub use real::RealDisk;
+pub use real::{EarlierSyncFailed, NotRegular, RealDisk};
+
+/// The one name beneath the root that a disk knows: where things wait until they are fit for their own names.
+pub const SCRATCH: &str = "tmp";
+
+/// Returns the mode of a file that belongs to the store as a whole: the root's own, for reading and writing.
+///
+/// That is `0600`, or `0660` in a store that a group shares.
+///
+/// # Errors
+/// Where the root cannot be looked at.
+pub fn file_mode(disk: &dyn Disk) -> io::Result<u32> {
+    Ok(disk.stat(Path::new(""))?.mode & 0o666)
+}
 
 /// What a directory entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

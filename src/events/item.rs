@@ -1,0 +1,76 @@
+//! Items of `log/`: one transaction's events as one item of a CBOR sequence (RFC 8742).
+
+use super::log::Stored;
+use super::record::Record;
+use crate::identity::Blake3;
+use crate::manifest::cbor::{CborError, CborFault, Decoder, Encoder};
+
+/// Why the bytes at some place are not an item that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotAnItem {
+    /// They end before the item does.
+    Incomplete,
+    /// They are something else, or a digest in them does not agree.
+    Unsound,
+}
+
+/// Returns the item for one transaction's events: `[[record, payload | null, digest], …]`.
+pub fn encode_item(events: &[Stored]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut out = Encoder::new(&mut bytes);
+    out.array(events.len());
+    for event in events {
+        out.array(3);
+        out.bytes(&event.record.encode());
+        match &event.payload {
+            Some(payload) => out.bytes(payload),
+            None => out.null(),
+        };
+        out.bytes(event.digest.as_bytes());
+    }
+    bytes
+}
+
+/// Reads the item that `bytes` begin with, and says how long it is. It counts only if it is whole, every
+/// digest in it agrees, and its events follow one another.
+pub(super) fn decode_item(bytes: &[u8]) -> Result<(Vec<Stored>, usize), NotAnItem> {
+    let cbor = |error: CborError| {
+        if error.what == CborFault::Truncated { NotAnItem::Incomplete } else { NotAnItem::Unsound }
+    };
+    let mut input = Decoder::new(bytes);
+    let count = input.array().map_err(cbor)?;
+    if count == 0 {
+        return Err(NotAnItem::Unsound);
+    }
+    let mut events: Vec<Stored> = Vec::new();
+    for _ in 0..count {
+        if input.array().map_err(cbor)? != 3 {
+            return Err(NotAnItem::Unsound);
+        }
+        let record = Record::decode(input.bytes().map_err(cbor)?).map_err(|_| NotAnItem::Unsound)?;
+        let payload = input.null_or(|input| input.bytes()).map_err(cbor)?.map(<[u8]>::to_vec);
+        let digest = Blake3::from_slice(input.bytes().map_err(cbor)?).ok_or(NotAnItem::Unsound)?;
+        let event = Stored { record, payload, digest };
+        let follows = events.last().is_none_or(|last| super::Head::from(last).is_followed_by(&event.record));
+        if !event.is_sound() || !follows {
+            return Err(NotAnItem::Unsound);
+        }
+        events.push(event);
+    }
+    Ok((events, input.position()))
+}
+
+/// Returns whether a whole item with an event after `sequence` begins anywhere in these bytes: what makes the
+/// difference between an append that was cut short and a damaged log.
+pub(super) fn holds_item_after(bytes: &[u8], sequence: u64) -> bool {
+    // An item is an array, and its first element an array of three: few offsets get past these two bytes.
+    let begins = |at: usize| match bytes[at] {
+        0x81..=0x97 => bytes.get(at + 1) == Some(&0x83),
+        0x98..=0x9b => true,
+        _ => false,
+    };
+    (0..bytes.len()).filter(|&at| begins(at)).any(|at| {
+        decode_item(&bytes[at..])
+            .is_ok_and(|(events, _)| events.iter().any(|event| event.record.sequence > sequence))
+    })
+}

@@ -1,0 +1,327 @@
+//! Who does what during an ingest: one walks, several read, one collects.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
+
+use super::exclude::Excludes;
+use super::hand::Hand;
+use super::ingest::{
+    BoxError, Healed, IngestContext, IngestError, IngestOptions, IngestStore, Ingested, OnUnreadable, Skipped, Source,
+    Unreadable,
+};
+use super::queue::Queue;
+use super::roots::{Roots, add_parents, resolve};
+use super::walk::{Visitor, WalkRules, Work, walk};
+use crate::cache::{Fact, FileId, Fingerprint};
+use crate::identity::Digests;
+use crate::manifest::{ENTRIES_MAX, Entry};
+use crate::monitor::{Counter, Problem, Task};
+
+/// How many handfuls of names wait for a reader; each holds a directory open.
+const WORK_WAITING: usize = 64;
+/// How many results wait to be collected.
+const HAULS_WAITING: usize = 64;
+/// How many facts are handed to the stat cache together.
+const FACTS_TOGETHER: usize = 16 * 1024;
+/// How many files of several names are remembered, so that the other names cost no second read.
+const LINKS_MAX: usize = 16 * 1024;
+/// How long a wait goes on before the flag is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A moment at which a test may do something to a file that is being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// Its name is known, and it is not open yet.
+    BeforeOpen,
+    /// It is open and looked at, and nothing has been read.
+    BeforeRead,
+    /// It has been read, and not been looked at again.
+    AfterRead,
+}
+
+/// What a test does at such moments; the name is the last component.
+pub(super) struct Hook<'a>(pub(super) Option<&'a HookFn>);
+
+type HookFn = dyn Fn(Moment, &[u8]) + Sync;
+
+impl Hook<'_> {
+    pub(super) const fn none() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn call(&self, moment: Moment, name: &[u8]) {
+        if let Some(hook) = self.0 {
+            hook(moment, name);
+        }
+    }
+}
+
+/// What one reader brings home from a handful of names.
+#[derive(Debug, Default)]
+pub(super) struct Haul {
+    pub(super) entries: Vec<Entry>,
+    pub(super) facts: Vec<Fact>,
+    pub(super) healed: Vec<Healed>,
+    pub(super) files_hashed: u64,
+    pub(super) bytes_hashed: u64,
+    pub(super) cache_hits: u64,
+    pub(super) objects_new: u64,
+    pub(super) bytes_new: u64,
+    pub(super) objects_known: u64,
+}
+
+/// One ingest, as all its threads see it.
+pub(super) struct Run<'a> {
+    pub(super) options: &'a IngestOptions,
+    pub(super) rules: WalkRules,
+    pub(super) store: Option<IngestStore<'a>>,
+    pub(super) context: IngestContext<'a>,
+    pub(super) queue: Queue<Work>,
+    pub(super) hook: &'a Hook<'a>,
+    stopped: AtomicBool,
+    failure: Mutex<Option<IngestError>>,
+    skipped: Mutex<Vec<Skipped>>,
+    links: Mutex<HashMap<FileId, Fact>>,
+    room: (Mutex<()>, Condvar),
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        options: &'a IngestOptions,
+        store: Option<IngestStore<'a>>,
+        context: IngestContext<'a>,
+        hook: &'a Hook<'a>,
+    ) -> Result<Self, IngestError> {
+        let rules = WalkRules {
+            excludes: Excludes::new(&options.exclude)?,
+            one_file_system: options.one_file_system,
+            keep_mtime: options.keep_mtime,
+            own_root: options.own_root,
+        };
+        Ok(Self {
+            options,
+            rules,
+            store,
+            context,
+            queue: Queue::new(WORK_WAITING),
+            hook,
+            stopped: AtomicBool::new(false),
+            failure: Mutex::default(),
+            skipped: Mutex::default(),
+            links: Mutex::default(),
+            room: (Mutex::default(), Condvar::new()),
+        })
+    }
+
+    /// Runs it all and returns what came of it.
+    pub(super) fn collect(
+        self,
+        sources: &[Source],
+        stdin: &mut (dyn Read + Send),
+        on_batch: &mut dyn FnMut(Vec<Digests>) -> Result<(), BoxError>,
+    ) -> Result<Ingested, IngestError> {
+        let Roots { paths, stdin: stdin_name } = resolve(sources)?;
+        let mut ingested = Ingested::default();
+        let mut facts = Vec::new();
+        self.context.monitor.start(Task::Adding, None);
+        std::thread::scope(|scope| {
+            let (give, hauls) = bounded(HAULS_WAITING);
+            let run = &self;
+            let visitor = Walker { run, give: give.clone() };
+            scope.spawn(move || {
+                run.attempt(|| walk(&paths, &run.rules, &visitor));
+                run.queue.end();
+            });
+            if let Some(name) = &stdin_name {
+                let mut hand = Hand::new(run, give.clone());
+                scope.spawn(move || run.attempt(|| hand.stdin(stdin, name)));
+            }
+            for _ in 0..self.options.threads.max(1) {
+                let mut hand = Hand::new(run, give.clone());
+                scope.spawn(move || run.attempt(|| hand.work()));
+            }
+            drop(give);
+            // After a failure the hauls are still taken, so that nobody waits to deliver one.
+            for haul in hauls {
+                run.attempt(|| run.take(haul, &mut ingested, &mut facts, on_batch));
+            }
+        });
+        self.context.monitor.finish(Task::Adding);
+        if let Some(error) = self.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        if let Some(cache) = self.context.cache {
+            cache.remember(&facts);
+        }
+        ingested.skipped = self.skipped.into_inner().unwrap_or_else(PoisonError::into_inner);
+        finish(ingested, stdin_name.as_ref())
+    }
+
+    /// Takes one haul in and publishes the batch where it is full.
+    fn take(
+        &self,
+        haul: Haul,
+        ingested: &mut Ingested,
+        facts: &mut Vec<Fact>,
+        on_batch: &mut dyn FnMut(Vec<Digests>) -> Result<(), BoxError>,
+    ) -> Result<(), IngestError> {
+        self.go_on()?;
+        ingested.entries.extend(haul.entries);
+        ingested.healed.extend(haul.healed);
+        let monitor = self.context.monitor;
+        for (total, counter, n) in [
+            (&mut ingested.files_hashed, Some(Counter::FilesHashed), haul.files_hashed),
+            (&mut ingested.bytes_hashed, None, haul.bytes_hashed), // counted while they are read
+            (&mut ingested.cache_hits, Some(Counter::CacheHits), haul.cache_hits),
+            (&mut ingested.objects_new, Some(Counter::ObjectsWritten), haul.objects_new),
+            (&mut ingested.bytes_new, Some(Counter::BytesWritten), haul.bytes_new),
+            (&mut 0, Some(Counter::ObjectsKnown), haul.objects_known),
+        ] {
+            *total += n;
+            if let (Some(counter), 1..) = (counter, n) {
+                monitor.count(counter, n);
+            }
+        }
+        if let Some(cache) = self.context.cache {
+            facts.extend(haul.facts);
+            if facts.len() >= FACTS_TOGETHER {
+                cache.remember(facts);
+                facts.clear();
+            }
+        }
+        let Some(store) = &self.store else { return Ok(()) };
+        if self.is_full(1) {
+            monitor.start(Task::Syncing, None);
+            let published = store.staging.publish();
+            monitor.finish(Task::Syncing);
+            self.room.1.notify_all();
+            on_batch(published?).map_err(IngestError::Batch)?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether so many batches' worth wait to be published.
+    fn is_full(&self, batches: u64) -> bool {
+        let Some(store) = &self.store else { return false };
+        let pending = store.staging.pending();
+        pending.files > 0
+            && (pending.bytes >= self.options.batch_bytes.saturating_mul(batches)
+                || pending.files >= self.options.batch_files.saturating_mul(batches))
+    }
+
+    /// Waits until less than two batches wait to be published. Whoever calls has delivered its haul, else the
+    /// collector might never hear that there is something to publish.
+    pub(super) fn wait_for_room(&self) -> Result<(), IngestError> {
+        while self.is_full(2) {
+            self.go_on()?;
+            let guard = self.room.0.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(self.room.1.wait_timeout(guard, LOOK_AGAIN).unwrap_or_else(PoisonError::into_inner));
+        }
+        Ok(())
+    }
+
+    /// Returns whether [`Run::wait_for_room`] would wait.
+    pub(super) fn lacks_room(&self) -> bool {
+        self.is_full(2)
+    }
+
+    /// Says whether to go on: not after a failure, and not when the caller has had enough.
+    pub(super) fn go_on(&self) -> Result<(), IngestError> {
+        let stop = self.stopped.load(Ordering::Relaxed) || self.context.cancelled.load(Ordering::Relaxed);
+        if stop { Err(IngestError::Cancelled) } else { Ok(()) }
+    }
+
+    /// Does something that may fail; the first failure of all ends the run.
+    fn attempt(&self, work: impl FnOnce() -> Result<(), IngestError>) {
+        if let Err(error) = work() {
+            let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            failure.get_or_insert(error);
+            self.stopped.store(true, Ordering::Relaxed);
+            self.queue.close();
+            self.room.1.notify_all();
+        }
+    }
+
+    /// Ends the run, or notes what is left out, as was asked for.
+    pub(super) fn unreadable(&self, path: PathBuf, why: Unreadable) -> Result<(), IngestError> {
+        match self.options.on_unreadable {
+            OnUnreadable::Fail => Err(IngestError::Unreadable { path, source: why }),
+            OnUnreadable::Skip => {
+                let problem = Problem::EntrySkipped { path: path.clone(), why: why.to_string() };
+                self.context.monitor.problem(&problem);
+                self.skipped.lock().unwrap_or_else(PoisonError::into_inner).push(Skipped { path, why });
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns what another name of the same file was found to hold, if it has not changed since.
+    pub(super) fn linked(&self, print: &Fingerprint) -> Option<Digests> {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.get(&print.id).filter(|fact| fact.print == *print).map(|fact| fact.digests)
+    }
+
+    /// Remembers what a file of several names holds.
+    pub(super) fn remember_link(&self, fact: Fact) {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if links.len() >= LINKS_MAX {
+            links.clear(); // forgetting costs a second read, remembering everything costs memory
+        }
+        links.insert(fact.print.id, fact);
+    }
+}
+
+/// Takes what the walk finds.
+struct Walker<'a> {
+    run: &'a Run<'a>,
+    give: Sender<Haul>,
+}
+
+impl Visitor for Walker<'_> {
+    fn directory(&self, entry: Entry) -> Result<(), IngestError> {
+        let haul = Haul { entries: vec![entry], ..Haul::default() };
+        self.give.send(haul).map_err(|_| IngestError::Cancelled)
+    }
+
+    fn work(&self, work: Work) -> Result<(), IngestError> {
+        self.run.go_on()?;
+        self.run.queue.push(work);
+        Ok(())
+    }
+
+    fn unreadable(&self, path: PathBuf, why: Unreadable) -> Result<(), IngestError> {
+        self.run.unreadable(path, why)
+    }
+
+    fn problem(&self, problem: &Problem) {
+        self.run.context.monitor.problem(problem);
+    }
+
+    fn listed(&self, names: u64) -> Result<(), IngestError> {
+        self.run.context.monitor.count(Counter::EntriesWalked, names);
+        self.run.go_on()
+    }
+}
+
+/// Sorts what was found and makes sure that it is a tree.
+fn finish(mut ingested: Ingested, stdin: Option<&crate::manifest::EntryPath>) -> Result<Ingested, IngestError> {
+    ingested.entries.sort_unstable_by(|left, right| left.path.cmp(&right.path));
+    if let Some(name) = stdin {
+        add_parents(&mut ingested.entries, name)?;
+    }
+    if let Some(pair) = ingested.entries.windows(2).find(|pair| pair[0].path == pair[1].path) {
+        return Err(IngestError::Alike { path: pair[0].path.clone() });
+    }
+    let (found, limit) = (ingested.entries.len() as u64, ENTRIES_MAX);
+    if found > limit {
+        return Err(IngestError::TooMany { found, limit });
+    }
+    ingested.skipped.sort_by(|left, right| left.path.cmp(&right.path));
+    Ok(ingested)
+}

@@ -1,0 +1,126 @@
+//! Files and directories as open handles: what the walk opens, and what it finds there.
+//!
+//! Every open but that of a path somebody typed is of one name relative to an open directory and does not
+//! follow a symlink, so nothing that is swapped in while we walk leads anywhere else. Paths exist for
+//! people to read; no system call takes one, so depth has no limit here.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat};
+use rustix::io::retry_on_intr;
+
+use crate::cache::{FileId, FileTime, Fingerprint};
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    File,
+    Directory,
+    Symlink,
+    Special(&'static str),
+    /// The directory did not say: `stat` does.
+    Unknown,
+}
+
+/// What `stat` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileStat {
+    pub(super) kind: Kind,
+    pub(super) mode: u32,
+    pub(super) links: u64,
+    pub(super) print: Fingerprint,
+}
+
+/// Whether a symlink is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Follow {
+    /// It is not: everything that the walk found.
+    Never,
+    /// It is: what the person named.
+    Named,
+}
+
+impl Follow {
+    fn open_flags(self) -> OFlags {
+        match self {
+            Self::Never => OFlags::NOFOLLOW,
+            Self::Named => OFlags::empty(),
+        }
+    }
+}
+
+/// Opens a directory for listing.
+pub(super) fn open_directory(at: impl AsFd, name: &CStr, follow: Follow) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | follow.open_flags();
+    Ok(retry_on_intr(|| openat(&at, name, flags, Mode::empty()))?)
+}
+
+/// Opens a directory as a place to open other names from, which needs no right to list it.
+pub(super) fn open_place(at: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    Ok(retry_on_intr(|| openat(&at, name, flags, Mode::empty()))?)
+}
+
+/// Opens what should be a regular file. Does not wait for a fifo's other end, and takes no terminal over; the
+/// caller looks at what it got before it reads.
+pub(super) fn open_file(at: impl AsFd, name: &CStr, follow: Follow) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | follow.open_flags();
+    Ok(retry_on_intr(|| openat(&at, name, flags, Mode::empty()))?)
+}
+
+/// Looks at an open file.
+pub(super) fn stat(fd: impl AsFd) -> io::Result<FileStat> {
+    Ok(convert(&rustix::fs::fstat(fd)?))
+}
+
+/// Looks at a name.
+pub(super) fn stat_at(at: impl AsFd, name: &CStr, follow: Follow) -> io::Result<FileStat> {
+    let flags = match follow {
+        Follow::Never => AtFlags::SYMLINK_NOFOLLOW,
+        Follow::Named => AtFlags::empty(),
+    };
+    Ok(convert(&rustix::fs::statat(at, name, flags)?))
+}
+
+/// Translates the kind that a directory listing or `stat` gives.
+pub(super) fn kind_of(file_type: FileType) -> Kind {
+    match file_type {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Symlink,
+        FileType::Fifo => Kind::Special("fifo"),
+        FileType::Socket => Kind::Special("socket"),
+        FileType::CharacterDevice => Kind::Special("character device"),
+        FileType::BlockDevice => Kind::Special("block device"),
+        FileType::Unknown => Kind::Unknown,
+    }
+}
+
+// The widths of these fields differ between the machines that Rust runs on; all values fit.
+#[allow(
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_lossless,
+    clippy::useless_conversion,
+    clippy::unnecessary_cast,
+    reason = "the field types differ by target"
+)]
+fn convert(stat: &rustix::fs::Stat) -> FileStat {
+    let time = |seconds, nanoseconds| FileTime { seconds, nanoseconds };
+    FileStat {
+        kind: match kind_of(FileType::from_raw_mode(stat.st_mode as u32)) {
+            Kind::Unknown => Kind::Special("unknown"),
+            kind @ (Kind::File | Kind::Directory | Kind::Symlink | Kind::Special(_)) => kind,
+        },
+        mode: stat.st_mode as u32 & 0o7777,
+        links: stat.st_nlink as u64,
+        print: Fingerprint {
+            id: FileId { device: stat.st_dev as u64, inode: stat.st_ino as u64 },
+            size_bytes: stat.st_size as u64,
+            mtime: time(stat.st_mtime as i64, stat.st_mtime_nsec as u32),
+            ctime: time(stat.st_ctime as i64, stat.st_ctime_nsec as u32),
+        },
+    }
+}

@@ -1,0 +1,300 @@
+//! Bytes in: walk, hash both digests in one pass, stage what the store does not have, report.
+//!
+//! One thread walks, several look at files, and the caller's own thread collects, publishes full batches and
+//! calls back for each. What is published is durable under its final name; what it means is for the registry
+//! to record. The last batch is left in the staging, unpublished, so that whatever else belongs to the same
+//! transaction can join it.
+//!
+//! Memory: what is returned, and nothing else that grows with the number of files or their size.
+//!
+//! This file knows no database and writes no event.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use super::crew::{Hook, Run};
+use crate::cache::{FileId, StatCache};
+use crate::identity::{ContentAddress, Digests};
+use crate::manifest::{Entry, EntryPath, PathError};
+use crate::monitor::Monitor;
+use crate::storage::{Local, Staging, StorageError};
+
+/// An error of the caller's own code, handed through.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the log says of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It was never named, or only by what does not claim that its bytes are here.
+    Unknown,
+    /// It should be here.
+    Stored,
+    /// It was purged, and not stored again since.
+    Purged,
+    /// It should be here, and was found damaged since it was stored.
+    Damaged,
+}
+
+/// Who knows the log. Asked from several threads, once or twice for each file.
+pub trait Known: Sync {
+    /// Says what the log says of an object, batches of the present run that were recorded included.
+    ///
+    /// # Errors
+    /// Whatever keeps it from telling; the ingest ends with it.
+    fn standing(&self, address: &ContentAddress) -> Result<Standing, BoxError>;
+}
+
+/// Where content comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A file or a tree. Where it is a symlink it is followed; nothing beneath it is.
+    Path(PathBuf),
+    /// The reader handed in, as one entry of mode 0644. Directories above it that no other source has are
+    /// made up, with mode 0755.
+    Stdin {
+        /// Where it stands in the package.
+        name: EntryPath,
+    },
+}
+
+/// What happens when a path cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnUnreadable {
+    /// The first one ends the ingest.
+    #[default]
+    Fail,
+    /// It is left out and listed.
+    Skip,
+}
+
+/// How to ingest.
+#[derive(Clone, Debug)]
+pub struct IngestOptions {
+    /// Globs of what to leave out, held against the stored path and its last component. A leading `/` binds
+    /// to the whole path, a trailing one means directories only; `*` does not cross a slash, `**` does.
+    pub exclude: Vec<String>,
+    /// Whether what is mounted beneath a source is left out; a mount point is then an empty directory.
+    pub one_file_system: bool,
+    /// Whether modification times are kept.
+    pub keep_mtime: bool,
+    /// What to do about what cannot be read.
+    pub on_unreadable: OnUnreadable,
+    /// How many threads read and hash, at least one; another one walks.
+    pub threads: usize,
+    /// From so many new bytes on a batch is published.
+    pub batch_bytes: u64,
+    /// From so many new objects on a batch is published.
+    pub batch_files: u64,
+    /// The store's own root directory, which is refused as a source and left out of a walk.
+    pub own_root: Option<FileId>,
+}
+
+impl Default for IngestOptions {
+    fn default() -> Self {
+        Self {
+            exclude: Vec::new(),
+            one_file_system: false,
+            keep_mtime: false,
+            on_unreadable: OnUnreadable::default(),
+            threads: std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16),
+            batch_bytes: 1 << 30,
+            batch_files: 65_536,
+            own_root: None,
+        }
+    }
+}
+
+/// Where content goes.
+#[derive(Clone, Copy)]
+pub struct IngestStore<'a> {
+    /// The batch in the making.
+    pub staging: &'a Staging,
+    /// The objects that are there.
+    pub local: &'a Local,
+    /// The log.
+    pub known: &'a dyn Known,
+}
+
+/// Who is asked and told on the way.
+#[derive(Clone, Copy)]
+pub struct IngestContext<'a> {
+    /// The stat cache, unless it is to be ignored. Facts are handed to it as they are found: it is asked in
+    /// vain for whatever the store does not have, so they need not wait for a commit.
+    pub cache: Option<&'a StatCache>,
+    /// Who hears of progress.
+    pub monitor: &'a dyn Monitor,
+    /// Ends the ingest when it becomes true; looked at for each file and each chunk.
+    pub cancelled: &'a AtomicBool,
+}
+
+/// What was wrong with an object that is whole again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HealedFault {
+    /// No file stood under its name.
+    Missing,
+    /// A file of another size did.
+    Truncated,
+    /// The log says that it was found damaged, or something that is no file stood there.
+    Damaged,
+}
+
+impl HealedFault {
+    /// Returns the word of the event that records it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Truncated => "truncated",
+            Self::Damaged => "damaged",
+        }
+    }
+}
+
+/// An object that the log calls stored, whose bytes were not right and were staged again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Healed {
+    /// The object.
+    pub object: Digests,
+    /// What was wrong.
+    pub fault: HealedFault,
+}
+
+/// Why a path could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// The system refused.
+    #[error(transparent)]
+    Io(std::io::Error),
+    /// It changed while it was read, each time that it was tried.
+    #[error("it changed while it was read")]
+    Changed,
+    /// Its path cannot be stored.
+    #[error(transparent)]
+    Path(PathError),
+}
+
+/// A path that was left out because it could not be read.
+#[derive(Debug)]
+pub struct Skipped {
+    /// The path as it was walked.
+    pub path: PathBuf,
+    /// Why.
+    pub why: Unreadable,
+}
+
+/// What an ingest found and did.
+#[derive(Debug, Default)]
+pub struct Ingested {
+    /// What is to be in the package: sorted by path, no two alike, every parent a directory entry.
+    pub entries: Vec<Entry>,
+    /// What was damaged and is staged again.
+    pub healed: Vec<Healed>,
+    /// What was left out ([`OnUnreadable::Skip`]), sorted by path.
+    pub skipped: Vec<Skipped>,
+    /// Files that were read.
+    pub files_hashed: u64,
+    /// Bytes that were read.
+    pub bytes_hashed: u64,
+    /// Files whose digests the stat cache knew.
+    pub cache_hits: u64,
+    /// Objects that were staged, published or not.
+    pub objects_new: u64,
+    /// Bytes of these.
+    pub bytes_new: u64,
+}
+
+/// Why an ingest failed. Nothing of it is in any package.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IngestError {
+    /// A path could not be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The path as it was walked.
+        path: PathBuf,
+        /// Why.
+        source: Unreadable,
+    },
+    /// Standard input could not be read.
+    #[error("cannot read standard input")]
+    Stdin(#[source] std::io::Error),
+    /// Standard input was asked for more than once.
+    #[error("standard input can be read only once")]
+    StdinTwice,
+    /// Two sources would stand under the same path.
+    #[error("two of the given paths would both be stored as {}", String::from_utf8_lossy(path.as_bytes()))]
+    Alike {
+        /// The path in the package.
+        path: EntryPath,
+    },
+    /// A source has no last component to stand under.
+    #[error("{} has no name to be stored under", path.display())]
+    NoName {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// A source is the store, or lies in it.
+    #[error("{} belongs to the store itself", path.display())]
+    StoreItself {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// A glob cannot be understood.
+    #[error("cannot understand the glob {pattern:?}")]
+    Exclude {
+        /// The glob.
+        pattern: String,
+        /// What is wrong with it.
+        source: globset::Error,
+    },
+    /// More entries than a manifest holds.
+    #[error("{found} entries are more than a package holds ({limit})")]
+    TooMany {
+        /// How many there are.
+        found: u64,
+        /// How many there may be.
+        limit: u64,
+    },
+    /// The store could not take the bytes.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The log could not be asked.
+    #[error("cannot ask the log")]
+    Known(#[source] BoxError),
+    /// A batch that was published could not be recorded.
+    #[error("cannot record a batch")]
+    Batch(#[source] BoxError),
+    /// The caller's flag said to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// Ingests: reads the sources, stages what the store does not have, and returns what a package of them holds.
+///
+/// A single directory contributes its entries and not itself; any other source, or several, stand under their
+/// last components. A full batch is published and handed to `on_batch`, sorted by address; the last one stays
+/// in the staging. Sockets, fifos and devices are left out and the monitor hears of it. A read of `stdin` may
+/// return `Interrupted` at any time, so that the flag is looked at again.
+///
+/// # Errors
+/// [`IngestError`]. What was published before stays; what was staged is the staging's to clear.
+pub fn ingest(
+    sources: &[Source],
+    stdin: &mut (dyn Read + Send),
+    options: &IngestOptions,
+    store: IngestStore<'_>,
+    context: IngestContext<'_>,
+    on_batch: &mut dyn FnMut(Vec<Digests>) -> Result<(), BoxError>,
+) -> Result<Ingested, IngestError> {
+    Run::new(options, Some(store), context, &Hook::none())?.collect(sources, stdin, on_batch)
+}
+
+/// Looks at a tree as an ingest would, and stores nothing.
+///
+/// # Errors
+/// [`IngestError`].
+pub fn survey(sources: &[PathBuf], options: &IngestOptions, context: IngestContext<'_>) -> Result<Ingested, IngestError> {
+    let sources: Vec<Source> = sources.iter().cloned().map(Source::Path).collect();
+    Run::new(options, None, context, &Hook::none())?.collect(&sources, &mut std::io::empty(), &mut |_| Ok(()))
+}

@@ -1,0 +1,72 @@
+//! What the sources of an ingest are called in the package.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use super::ingest::{IngestError, Source, Unreadable};
+use crate::manifest::{Entry, EntryBody, EntryPath};
+
+/// The mode of directories that are made up for the path of standard input.
+const MADE_UP_MODE: u32 = 0o755;
+
+/// The sources, by kind.
+#[derive(Debug)]
+pub(super) struct Roots {
+    /// Paths to walk, each with its name, or `None` for the directory that contributes its entries.
+    pub(super) paths: Vec<(PathBuf, Option<EntryPath>)>,
+    /// Where standard input stands.
+    pub(super) stdin: Option<EntryPath>,
+}
+
+/// Decides what each source is called.
+pub(super) fn resolve(sources: &[Source]) -> Result<Roots, IngestError> {
+    let mut roots = Roots { paths: Vec::new(), stdin: None };
+    for source in sources {
+        match source {
+            Source::Path(path) if sources.len() == 1 && path.is_dir() => roots.paths.push((path.clone(), None)),
+            Source::Path(path) => roots.paths.push((path.clone(), Some(name_of(path)?))),
+            Source::Stdin { name } => {
+                if roots.stdin.replace(name.clone()).is_some() {
+                    return Err(IngestError::StdinTwice);
+                }
+            }
+        }
+    }
+    let mut names: Vec<&EntryPath> = roots.paths.iter().filter_map(|(_, name)| name.as_ref()).chain(&roots.stdin).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(IngestError::Alike { path: pair[0].clone() }),
+        None => Ok(roots),
+    }
+}
+
+/// Returns the last component of a path, after `.` and `..` are resolved.
+fn name_of(path: &Path) -> Result<EntryPath, IngestError> {
+    let unreadable = |source| IngestError::Unreadable { path: path.to_owned(), source };
+    let real;
+    let name = match path.file_name() {
+        Some(name) => name,
+        None => {
+            real = std::fs::canonicalize(path).map_err(|error| unreadable(Unreadable::Io(error)))?;
+            real.file_name().ok_or_else(|| IngestError::NoName { path: path.to_owned() })?
+        }
+    };
+    EntryPath::new(name.as_bytes()).map_err(|error| unreadable(Unreadable::Path(error)))
+}
+
+/// Adds the directories above standard input's path where no other source has them. `entries` are sorted,
+/// and stay so.
+pub(super) fn add_parents(entries: &mut Vec<Entry>, stdin: &EntryPath) -> Result<(), IngestError> {
+    let bytes = stdin.as_bytes();
+    for slash in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at) {
+        let path = EntryPath::new(&bytes[..slash]).expect("the front of a path, cut before a slash, is a path");
+        match entries.binary_search_by(|entry| entry.path.cmp(&path)) {
+            Ok(at) if matches!(entries[at].body, EntryBody::Directory { .. }) => {}
+            Ok(_) => return Err(IngestError::Alike { path }),
+            Err(at) => {
+                entries.insert(at, Entry { path, body: EntryBody::Directory { mode: MADE_UP_MODE }, mtime: None });
+            }
+        }
+    }
+    Ok(())
+}

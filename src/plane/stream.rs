@@ -1,0 +1,114 @@
+//! Long content: read once, in chunks, hashed twice and written meanwhile.
+//!
+//! SHA-256 of one stream cannot be split, so for long content it gets a thread of its own; reading, BLAKE3
+//! and writing share the other. Chunks that are all zeros are not written: what was sparse stays sparse.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use crossbeam_channel::bounded;
+use sha2::Digest as _;
+
+use super::ingest::IngestError;
+use crate::identity::{Blake3, Digests, Sha256};
+use crate::storage::Staged;
+
+pub(super) const CHUNK_BYTES: usize = 1 << 20;
+/// How many chunks are between the two threads at most.
+const CHUNKS: usize = 4;
+const ZEROS: &[u8] = &[0; 16 * 1024];
+
+/// Why content could not be taken.
+#[derive(Debug)]
+pub(super) enum StreamError {
+    /// It could not be read.
+    Read(io::Error),
+    /// It could not be written, or somebody said stop.
+    Stop(IngestError),
+}
+
+/// Reads everything, writing it where there is somewhere to write to, and returns its digests.
+///
+/// `head` is what has been read already. `each` hears of every chunk's length and may say stop; it is also
+/// asked, with 0, whenever a read is interrupted.
+pub(super) fn stream(
+    input: &mut dyn Read,
+    head: &[u8],
+    mut output: Option<&mut Staged>,
+    each: &dyn Fn(u64) -> Result<(), IngestError>,
+) -> Result<Digests, StreamError> {
+    let (full, to_hash) = bounded::<Arc<Vec<u8>>>(CHUNKS);
+    let (free, hashed) = bounded::<Arc<Vec<u8>>>(CHUNKS);
+    std::thread::scope(|scope| {
+        let second = scope.spawn(move || {
+            let mut hasher = sha2::Sha256::new();
+            for chunk in to_hash {
+                hasher.update(chunk.as_slice());
+                // The other side may have ended already.
+                drop(free.send(chunk));
+            }
+            Sha256::from_bytes(hasher.finalize().into())
+        });
+        let mut primary = blake3::Hasher::new();
+        let mut size_bytes = 0;
+        let mut made = 0;
+        let mut head = Some(head);
+        loop {
+            let mut chunk = if made < CHUNKS {
+                made += 1;
+                Arc::new(Vec::with_capacity(CHUNK_BYTES))
+            } else {
+                hashed.recv().expect("the hashing thread lives as long as this end of its channel")
+            };
+            let bytes = Arc::get_mut(&mut chunk).expect("this thread let go of it when it was handed over");
+            bytes.clear();
+            bytes.extend_from_slice(head.take().unwrap_or_default());
+            fill(input, bytes, each)?;
+            if chunk.is_empty() {
+                break;
+            }
+            full.send(Arc::clone(&chunk)).expect("the hashing thread lives as long as this end of its channel");
+            primary.update(&chunk);
+            if let Some(output) = output.as_deref_mut()
+                && !is_zero(&chunk)
+            {
+                output.write_all_at(&chunk, size_bytes).map_err(|error| StreamError::Stop(error.into()))?;
+            }
+            size_bytes += chunk.len() as u64;
+            each(chunk.len() as u64).map_err(StreamError::Stop)?;
+        }
+        drop(full);
+        if let Some(output) = output
+            && output.size_bytes() < size_bytes
+        {
+            // The end was zeros: its last byte gives the file its length.
+            output.write_all_at(&[0], size_bytes - 1).map_err(|error| StreamError::Stop(error.into()))?;
+        }
+        let sha256 = match second.join() {
+            Ok(sha256) => sha256,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        Ok(Digests { blake3: Blake3::from_bytes(*primary.finalize().as_bytes()), sha256, size_bytes })
+    })
+}
+
+/// Reads until the chunk is full or the input ends.
+fn fill(input: &mut dyn Read, bytes: &mut Vec<u8>, each: &dyn Fn(u64) -> Result<(), IngestError>) -> Result<(), StreamError> {
+    let mut filled = bytes.len();
+    bytes.resize(CHUNK_BYTES.max(filled), 0);
+    while filled < bytes.len() {
+        match input.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => each(0).map_err(StreamError::Stop)?,
+            Err(error) => return Err(StreamError::Read(error)),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(())
+}
+
+/// Returns whether bytes are zeros to the last.
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.chunks(ZEROS.len()).all(|piece| piece == &ZEROS[..piece.len()])
+}

@@ -1,0 +1,1 @@
+//! What is written, when, and what is not written again.

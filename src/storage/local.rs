@@ -1,0 +1,150 @@
+//! The backend that every store has: its own directory, `blake3/ab/cd/<64 hexadecimal digits>`.
+//!
+//! Hashes nothing. Ingest does not go through [`Local::put`], which is durable object by object, but writes
+//! whole batches through [`Staging`](super::Staging).
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::backend::{Backend, BackendHealth, BackendId, ByteRange, Deleted, ObjectStat, Receipt};
+use super::error::{Action, Doing as _, StorageError};
+use super::layout;
+use super::staging::Staging;
+use crate::disk::{Disk, DiskFile, FileKind};
+use crate::identity::{ContentAddress, Digests};
+
+/// How many bytes [`Local::put`] copies at a time.
+const CHUNK: usize = 256 * 1024;
+
+/// The objects in the store's own directory.
+#[derive(Clone, Debug)]
+pub struct Local {
+    disk: Arc<dyn Disk>,
+    id: BackendId,
+}
+
+impl Local {
+    /// Works on the objects beneath a store's root.
+    pub fn new(disk: Arc<dyn Disk>) -> Self {
+        Self { disk, id: BackendId::local() }
+    }
+
+    /// Opens an object's file. `None` where there is none.
+    ///
+    /// # Errors
+    /// [`StorageError::NotAFile`] where something else stands under the name, [`StorageError::Io`].
+    pub fn open_object(&self, address: &ContentAddress) -> Result<Option<Box<dyn DiskFile>>, StorageError> {
+        let path = layout::object_path(address);
+        match self.disk.open(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            // What the system says of a symlink or a directory tells less than a look at it.
+            Err(error) => match self.disk.stat(&path) {
+                Ok(stat) if stat.kind != FileKind::File => {
+                    Err(StorageError::NotAFile { address: *address, kind: stat.kind })
+                }
+                Ok(_) | Err(_) => Err(error).doing(Action::Open, &path),
+            },
+        }
+    }
+
+    /// Makes deletions durable, all of this process so far.
+    ///
+    /// # Errors
+    /// [`StorageError::Io`].
+    pub fn sync(&self) -> Result<(), StorageError> {
+        self.disk.sync_all().doing(Action::Sync, Path::new(layout::OBJECTS))
+    }
+}
+
+impl Backend for Local {
+    fn id(&self) -> &BackendId {
+        &self.id
+    }
+
+    fn put(&self, object: &Digests, bytes: &mut dyn Read) -> Result<Receipt, StorageError> {
+        let already = self
+            .head(&object.address())
+            .is_ok_and(|stat| stat.is_some_and(|stat| stat.size_bytes == object.size_bytes));
+        // A name under tmp/ that no result ever shows, so chance need not come from outside.
+        let staging = Staging::begin(Arc::clone(&self.disk), Uuid::new_v4())?;
+        let mut staged = staging.stage()?;
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            match bytes.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(n) => staged.append(&chunk[..n])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(StorageError::Source { source }),
+            }
+        }
+        staging.keep(staged, *object)?;
+        staging.publish()?;
+        staging.finish()?;
+        Ok(Receipt { already })
+    }
+
+    fn get(
+        &self,
+        address: &ContentAddress,
+        range: Option<ByteRange>,
+    ) -> Result<Option<Box<dyn Read + Send>>, StorageError> {
+        let Some(file) = self.open_object(address)? else { return Ok(None) };
+        let range = range.unwrap_or(ByteRange { first: 0, last: None });
+        let end = range.last.map_or(u64::MAX, |last| last.saturating_add(1));
+        Ok(Some(Box::new(ObjectReader { file, at: range.first, end })))
+    }
+
+    fn head(&self, address: &ContentAddress) -> Result<Option<ObjectStat>, StorageError> {
+        let path = layout::object_path(address);
+        match self.disk.stat(&path) {
+            Ok(stat) if stat.kind == FileKind::File => {
+                Ok(Some(ObjectStat { size_bytes: stat.size_bytes, mode: Some(stat.mode) }))
+            }
+            Ok(stat) => Err(StorageError::NotAFile { address: *address, kind: stat.kind }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).doing(Action::Look, &path),
+        }
+    }
+
+    fn delete(&self, address: &ContentAddress) -> Result<Deleted, StorageError> {
+        let path = layout::object_path(address);
+        match self.disk.remove_file(&path) {
+            Ok(()) => Ok(Deleted::Gone),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Deleted::WasMissing),
+            Err(error) => Err(error).doing(Action::Remove, &path),
+        }
+    }
+
+    fn health(&self) -> Result<BackendHealth, StorageError> {
+        let objects = Path::new(layout::OBJECTS);
+        self.disk.list(objects).doing(Action::Read, objects)?;
+        let free_bytes = self.disk.free_bytes().doing(Action::Look, Path::new(""))?;
+        Ok(BackendHealth { free_bytes: Some(free_bytes) })
+    }
+}
+
+/// Reads a range of an open object, from the front.
+#[derive(Debug)]
+struct ObjectReader {
+    file: Box<dyn DiskFile>,
+    at: u64,
+    end: u64,
+}
+
+impl Read for ObjectReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let wanted = left.min(buffer.len());
+        // Offsets behind what the system can count are behind the end of every file.
+        if wanted == 0 || i64::try_from(self.at).is_err() {
+            return Ok(0);
+        }
+        let read = self.file.read_at(&mut buffer[..wanted], self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}

@@ -1,0 +1,1 @@
+//! The one suite that every backend passes: a new one is finished when it does.
