@@ -97,6 +97,14 @@ pub enum Error {
         /// What was asked for.
         reference: String,
     },
+    /// A name has versions, and all of them are removed.
+    #[error("every version of {name} is removed, {newest} the last")]
+    AllRemoved {
+        /// The name that was asked for.
+        name: String,
+        /// Its newest version, as `name@version`.
+        newest: String,
+    },
     /// A package answers, but not one that the operation can use.
     #[error("{reference} is {state}")]
     WrongState {
@@ -240,6 +248,7 @@ impl Error {
             //TMP Self::Verify(error) if error.is_cancelled() => ErrorKind::Cancelled,
             Self::Lock(LockError::Busy { .. }) => ErrorKind::Busy,
             Self::NoSuchPackage { .. }
+            | Self::AllRemoved { .. }
             | Self::NoSuchObject { .. }
             | Self::NoSuchPath { .. } => ErrorKind::NotFound,
             Self::Purged { .. } => ErrorKind::NotFound,
