@@ -12,6 +12,8 @@ pub(super) enum NotAnItem {
     Incomplete,
     /// They are something else, or a digest in them does not agree.
     Unsound,
+    /// A digest agrees with a record that this build cannot read: a later one wrote it, and it is never cut off.
+    Later,
 }
 
 /// Returns the item for one transaction's events: `[[record, payload | null, digest], …]`.
@@ -47,9 +49,12 @@ pub(super) fn decode_item(bytes: &[u8]) -> Result<(Vec<Stored>, usize), NotAnIte
         if input.array().map_err(cbor)? != 3 {
             return Err(NotAnItem::Unsound);
         }
-        let record = Record::decode(input.bytes().map_err(cbor)?).map_err(|_| NotAnItem::Unsound)?;
+        let record = input.bytes().map_err(cbor)?;
         let payload = input.null_or(|input| input.bytes()).map_err(cbor)?.map(<[u8]>::to_vec);
         let digest = Blake3::from_slice(input.bytes().map_err(cbor)?).ok_or(NotAnItem::Unsound)?;
+        let record = Record::decode(record).map_err(|_| {
+            if Blake3::of(record) == digest { NotAnItem::Later } else { NotAnItem::Unsound }
+        })?;
         let event = Stored { record, payload, digest };
         let follows = events.last().is_none_or(|last| super::Head::from(last).is_followed_by(&event.record));
         if !event.is_sound() || !follows {
@@ -70,7 +75,10 @@ pub(super) fn holds_item_after(bytes: &[u8], sequence: u64) -> bool {
         _ => false,
     };
     (0..bytes.len()).filter(|&at| begins(at)).any(|at| {
-        decode_item(&bytes[at..])
-            .is_ok_and(|(events, _)| events.iter().any(|event| event.record.sequence > sequence))
+        match decode_item(&bytes[at..]) {
+            Ok((events, _)) => events.iter().any(|event| event.record.sequence > sequence),
+            Err(NotAnItem::Later) => true,
+            Err(NotAnItem::Incomplete | NotAnItem::Unsound) => false,
+        }
     })
 }

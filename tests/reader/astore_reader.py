@@ -753,8 +753,6 @@ class Views:
             self.locations[number, backend] = ("online", None)
             return self.objects[number]
         row = self.objects[number]
-        if row["digest_sha256"] is None:
-            row["digest_sha256"] = sha256
         need(
             (row["digest_sha256"], row["size_bytes"]) == (sha256, size),
             f"{row['content_address']} has another SHA-256 or size than before",
@@ -1019,9 +1017,10 @@ class Views:
         for item in payload["objects"]:
             number = self.object_of.get(item["address"])
             if number is None:
-                row = self.mention(event, item["address"], None, item["size"], "local")
-            else:
-                row = self.objects[number]
+                if item["why"] != "unrecorded":
+                    raise Unmade("a purged object was never named")
+                continue
+            row = self.objects[number]
             row.update(purged_sequence=event["sequence"], damaged_sequence=None)
             for key in [key for key in self.locations if key[0] == row["object"]]:
                 del self.locations[key]
