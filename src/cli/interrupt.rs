@@ -68,8 +68,8 @@ impl<F: Read + AsFd> Read for Interruptible<F> {
         const STEP: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         loop {
             if self.asked.load(Ordering::Relaxed) {
-                // Not `Interrupted`: every reader of the standard library tries that again.
-                return Err(io::Error::other("ended by a signal"));
+                // Ingest takes this as a reason to look at the flag itself.
+                return Err(io::ErrorKind::Interrupted.into());
             }
             let ready = {
                 let mut watched = [PollFd::new(&self.file, PollFlags::IN)];

@@ -16,6 +16,7 @@ mod files;
 mod finalize;
 mod global;
 mod health;
+mod hint;
 mod init;
 mod interrupt;
 mod list;

@@ -31,7 +31,7 @@ fn has_reference_form(text: &str) -> bool {
         Some((name, version)) => (name, Some(version)),
         None => (text, None),
     };
-    let counts = |version: &str| version.bytes().all(|byte| byte.is_ascii_digit()) && !version.is_empty();
+    let counts = |version: &str| version.parse::<u64>().is_ok_and(|number| number.to_string() == version);
     name.parse::<PackageName>().is_ok() && version.is_none_or(counts)
 }
 
@@ -119,6 +119,7 @@ mod tests {
             (b"two words", true),
             (b"docs@", true),
             (b"docs@x", true),
+            (b"docs@03", true),
             (b"a@1@2", true),
             (b"caf\xe9", true),
         ] {

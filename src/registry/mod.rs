@@ -13,6 +13,7 @@ mod remove;
 mod replay;
 pub mod report;
 mod resolve;
+mod supersede;
 mod verify;
 
 use std::fmt;
