@@ -1,6 +1,7 @@
 //! The table `events`: appending, reading in order, and the bookkeeping beside it.
 
 use rusqlite::{OptionalExtension as _, Row};
+use uuid::Uuid;
 
 use super::record::{NO_PREDECESSOR, Record};
 use crate::db::{DbError, ReadTx, WriteTx};
@@ -152,16 +153,15 @@ pub fn each_after<E: From<DbError>>(
     Ok(())
 }
 
-/// Returns the events about one subject, oldest first, without their payloads.
+/// Returns the events about one package, oldest first, without their payloads.
 ///
 /// # Errors
 /// [`DbError::Sqlite`] where the database cannot be read.
-pub fn of_subjects(tx: &ReadTx<'_>, sequences: &[u64]) -> Result<Vec<Stored>, DbError> {
-    let mut events = Vec::with_capacity(sequences.len());
-    for &sequence in sequences {
-        events.extend(event(tx, sequence)?);
-    }
-    Ok(events)
+pub fn of_package(tx: &ReadTx<'_>, id: &Uuid) -> Result<Vec<Stored>, DbError> {
+    let sql = "SELECT sequence, created_at, event_type, subject_kind, subject_id, actor, NULL AS payload,
+                      payload_digest, previous_digest, digest
+               FROM events WHERE subject_kind = 'package' AND subject_id = ?1 ORDER BY sequence";
+    Ok(tx.all(sql, [id.to_string()], read_row)?)
 }
 
 /// Where the plain-file log stood: a file, its length, and the digest that it ends with.

@@ -28,7 +28,7 @@ use crate::manifest::{
     write_manifest,
 };
 use crate::monitor::{Monitor, Void};
-use crate::plane::{self, Ingested, IngestOptions, Known, Source};
+use crate::plane::{self, BoxError, IngestContext, IngestOptions, IngestStore, Ingested, Known, Source};
 use crate::storage::{Staged, Staging, layout};
 use crate::views::{PackageRow, Standing, objects, packages, retention, trees};
 
@@ -41,12 +41,9 @@ struct KnownObjects {
 }
 
 impl Known for KnownObjects {
-    fn standing(
-        &self,
-        address: &ContentAddress,
-    ) -> Result<plane::Standing, Box<dyn std::error::Error + Send + Sync>> {
+    fn standing(&self, address: &ContentAddress) -> Result<plane::Standing, BoxError> {
         let db = self.db.lock().map_err(|_| "a worker panicked")?;
-        let found = objects::find(&*db.read()?, &address.digest())?;
+        let found = objects::find(&db.read()?, &address.digest())?;
         Ok(match found.map(|object| object.standing()) {
             None | Some(Standing::Unknown) => plane::Standing::Unknown,
             Some(Standing::Stored) => plane::Standing::Stored,
@@ -90,12 +87,8 @@ impl Registry {
                 self.extend_package(&package, ingested, on_conflict, request.completion, &staging, monitor)
             }
         };
-        let (report, facts) = report?;
+        let report = report?;
         staging.finish()?;
-        // Only what is committed may be remembered: the cache must never know more than the log.
-        if let Some(cache) = cache {
-            cache.remember(&facts);
-        }
         Ok(report)
     }
 
@@ -165,20 +158,15 @@ impl Registry {
                 OnUnreadable::Fail => plane::OnUnreadable::Fail,
                 OnUnreadable::Skip => plane::OnUnreadable::Skip,
             },
+            own_root: Some(self.own_root()?),
             ..IngestOptions::default()
         };
-        let place = plane::Place {
-            staging,
-            local: &self.local,
-            known: &known,
-            cache,
-            store_root: Some(&self.root),
-            cancelled: &self.cancelled,
-        };
-        let mut record = |batch: Vec<Digests>| -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let store = IngestStore { staging, local: &self.local, known: &known };
+        let context = IngestContext { cache, monitor, cancelled: &self.cancelled };
+        let mut record = |batch: Vec<Digests>| -> Result<(), BoxError> {
             Ok(self.record_batch(adding, &batch, monitor)?)
         };
-        Ok(plane::ingest(&sources, stdin, &options, &place, monitor, &mut record)?)
+        Ok(plane::ingest(&sources, stdin, &options, store, context, &mut record)?)
     }
 
     /// Records a batch that is durable, though in no package yet.
@@ -198,7 +186,7 @@ impl Registry {
         completion: Completion,
         staging: &Staging,
         monitor: &dyn Monitor,
-    ) -> Result<(AddReport, Vec<crate::cache::Fact>), Error> {
+    ) -> Result<AddReport, Error> {
         if completion == Completion::FinalizeIfChanged
             && let Some(same) = self.unchanged(&draft.name, &ingested.entries)?
         {
@@ -246,7 +234,7 @@ impl Registry {
                 self.finalize_draft(draft, entries, &ingested, staging, monitor)?
             }
         };
-        let package = self.summary_by_number(&*self.db.read()?, number)?;
+        let package = self.summary_by_number(&self.db.read()?, number)?;
         Ok(report(package, ingested, false))
     }
 
@@ -259,7 +247,7 @@ impl Registry {
         staging: &Staging,
         monitor: &dyn Monitor,
     ) -> Result<i64, Error> {
-        let mut version = packages::next_version(&*self.db.read()?, draft.name.as_str())?;
+        let mut version = packages::next_version(&self.db.read()?, draft.name.as_str())?;
         let mut header = ManifestHeader {
             id: draft.id,
             name: draft.name.clone(),
@@ -358,7 +346,7 @@ impl Registry {
             append_healed(&mut change, ingested)?;
             change.commit()?;
         }
-        self.summary_by_number(&*self.db.read()?, package.number)
+        self.summary_by_number(&self.db.read()?, package.number)
     }
 
     /// Adds what was taken in to a package that is open.
@@ -370,11 +358,11 @@ impl Registry {
         completion: Completion,
         staging: &Staging,
         monitor: &dyn Monitor,
-    ) -> Result<(AddReport, Vec<crate::cache::Fact>), Error> {
+    ) -> Result<AddReport, Error> {
         let entries = std::mem::take(&mut ingested.entries);
         let replace = on_conflict == OnConflict::Replace;
         if !replace {
-            self.check_conflicts(&*self.db.read()?, package, &entries)?;
+            self.check_conflicts(&self.db.read()?, package, &entries)?;
         }
         let added = payload::entries_added(LOCAL, entries.iter(), replace);
         let added = Payload::staged(added, staging)?;
@@ -389,7 +377,7 @@ impl Registry {
         append_healed(&mut change, &ingested)?;
         change.commit()?;
         let summary = match completion {
-            Completion::LeaveOpen => self.summary_by_number(&*self.db.read()?, package.number)?,
+            Completion::LeaveOpen => self.summary_by_number(&self.db.read()?, package.number)?,
             Completion::Finalize | Completion::FinalizeIfChanged => {
                 self.finalize(&super::report::Reference(id), monitor)?
             }
@@ -445,12 +433,8 @@ pub(super) fn receipt(entries: &[Entry]) -> Receipt {
     }
 }
 
-fn report(
-    package: PackageSummary,
-    ingested: Ingested,
-    unchanged: bool,
-) -> (AddReport, Vec<crate::cache::Fact>) {
-    let report = AddReport {
+fn report(package: PackageSummary, ingested: Ingested, unchanged: bool) -> AddReport {
+    AddReport {
         package,
         unchanged,
         files_hashed: ingested.files_hashed,
@@ -461,10 +445,9 @@ fn report(
         skipped: ingested
             .skipped
             .into_iter()
-            .map(|skipped| SkippedPath { path: skipped.path, why: skipped.why })
+            .map(|skipped| SkippedPath { path: skipped.path, why: skipped.why.to_string() })
             .collect(),
-    };
-    (report, ingested.cache_updates)
+    }
 }
 
 /// Writes into a file in flight.

@@ -16,6 +16,7 @@ mod resolve;
 mod verify;
 
 use std::fmt;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +28,7 @@ use crate::env::Env;
 use crate::error::Error;
 use crate::events::{LogFiles, PayloadUnavailable, Payloads};
 use crate::identity::{Blake3, ContentAddress};
-use crate::storage::{Local, StoreConfig, StoreLock};
+use crate::storage::{Backend as _, Local, StoreConfig, StoreLock};
 
 /// Whether a store is opened to be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,10 +115,10 @@ impl Registry {
 impl Payloads for Local {
     fn load(&self, digest: &Blake3) -> Result<Vec<u8>, PayloadUnavailable> {
         let unavailable = |why: String| PayloadUnavailable { digest: *digest, why };
-        let bytes = self
-            .read_whole(&ContentAddress::new(*digest))
-            .map_err(|error| unavailable(error.to_string()))?
-            .ok_or_else(|| unavailable("its object is missing".to_owned()))?;
+        let found = self.get(&ContentAddress::new(*digest), None).map_err(|error| unavailable(error.to_string()))?;
+        let mut reader = found.ok_or_else(|| unavailable("its object is missing".to_owned()))?;
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).map_err(|error| unavailable(error.to_string()))?;
         if Blake3::of(&bytes) == *digest { Ok(bytes) } else { Err(unavailable("its object is altered".to_owned())) }
     }
 }

@@ -137,7 +137,7 @@ impl Registry {
 
     /// Returns whether `log/` holds more than the database, as far as a look at its end tells.
     fn is_behind(&self) -> Result<bool, Error> {
-        let kept = Bookkeeping::load(&*self.db.read()?)?.log;
+        let kept = Bookkeeping::load(&self.db.read()?)?.log;
         Ok(!self.files.stands_at(&kept)?)
     }
 
@@ -186,7 +186,7 @@ impl Registry {
             let db = open_database(&path, OpenMode::Immutable)?;
             let registry =
                 Self::assemble(disk.clone(), root, config.clone(), reopen(&options), env, db, None)?;
-            let current = Bookkeeping::load(&*registry.db.read()?)?.views_version == crate::views::VIEWS_VERSION;
+            let current = Bookkeeping::load(&registry.db.read()?)?.views_version == crate::views::VIEWS_VERSION;
             if !registry.is_behind()? && (current || options.access == Access::Log) {
                 return Ok(registry);
             }
@@ -271,6 +271,16 @@ impl Registry {
         if plenty && !reserve::is_present(self.disk.as_ref()).unwrap_or(true) {
             drop(reserve::create(self.disk.as_ref()));
         }
+    }
+}
+
+impl Registry {
+    /// Returns what the root is on disk, so that a walk knows it when it meets it.
+    pub(super) fn own_root(&self) -> Result<crate::cache::FileId, Error> {
+        let path = Path::new("");
+        let failed = |source| StorageError::Io { action: Action::Look, path: path.to_owned(), source };
+        let stat = self.disk.stat(path).map_err(failed)?;
+        Ok(crate::cache::FileId { device: stat.device, inode: stat.inode })
     }
 }
 

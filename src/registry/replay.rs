@@ -100,7 +100,7 @@ impl Registry {
 
     /// Brings views of an earlier version up to this build's; refuses those of a later one.
     pub(super) fn bring_views_up(&self, monitor: &dyn Monitor) -> Result<(), Error> {
-        let kept = Bookkeeping::load(&*self.db.read()?)?;
+        let kept = Bookkeeping::load(&self.db.read()?)?;
         match kept.views_version.cmp(&VIEWS_VERSION) {
             std::cmp::Ordering::Equal => Ok(()),
             _ if self.access == Access::Log => Ok(()),

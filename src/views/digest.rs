@@ -13,7 +13,7 @@ use crate::manifest::cbor::Encoder;
 pub struct Table {
     /// The table's name.
     pub name: &'static str,
-    key: &'static str,
+    pub(super) key: &'static str,
 }
 
 /// Every view, in bytewise order of the names.

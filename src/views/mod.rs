@@ -3,6 +3,8 @@
 //! The live path and replay call the same function, so that replay equals live by construction. Each view owns
 //! its statements. Nothing here knows a file; payload objects come in as bytes.
 
+pub(crate) mod browse;
+mod compare;
 mod digest;
 pub(crate) mod objects;
 pub(crate) mod packages;
@@ -11,6 +13,7 @@ pub(crate) mod retention;
 pub(crate) mod runs;
 pub(crate) mod trees;
 
+pub(crate) use compare::differing_rows;
 pub use digest::{TABLES, Table, table_digests, view_digest};
 pub use objects::{ObjectRecord, Standing, TreeUse};
 pub use packages::{PackageFilter, PackageRow};

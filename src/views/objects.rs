@@ -64,10 +64,10 @@ pub struct TreeUse {
     pub path: Vec<u8>,
 }
 
-const COLUMNS: &str = "object, digest_primary, digest_sha256, size_bytes, first_sequence, stored_sequence, \
+pub(super) const COLUMNS: &str = "object, digest_primary, digest_sha256, size_bytes, first_sequence, stored_sequence, \
                        payload_sequence, purged_sequence, damaged_sequence";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<ObjectRecord> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<ObjectRecord> {
     let maybe = |column| -> rusqlite::Result<Option<u64>> {
         Ok(row.get::<_, Option<i64>>(column)?.map(|value| u64::try_from(value).unwrap_or(0)))
     };

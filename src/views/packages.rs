@@ -80,9 +80,9 @@ pub enum PackageFilter {
     Expired(Timestamp),
 }
 
-const SELECT: &str = include_str!("../db/sql/packages.sql");
+pub(super) const SELECT: &str = include_str!("../db/sql/packages.sql");
 
-fn read(row: &Row<'_>) -> rusqlite::Result<PackageRow> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<PackageRow> {
     let corrupt = |what: &str| rusqlite::Error::InvalidColumnName(what.to_owned());
     let maybe = |column| -> rusqlite::Result<Option<u64>> {
         Ok(row.get::<_, Option<i64>>(column)?.map(|value| u64::try_from(value).unwrap_or(0)))
@@ -162,20 +162,6 @@ pub(crate) fn versions(tx: &ReadTx<'_>, name: &str) -> Result<Vec<PackageRow>, D
 pub(crate) fn next_version(tx: &ReadTx<'_>, name: &str) -> Result<u64, DbError> {
     let sql = "SELECT coalesce(max(version), 0) + 1 AS next FROM artifact_packages WHERE name = ?1";
     Ok(tx.one(sql, [name], |row| unsigned(row, "next"))?)
-}
-
-/// Returns the packages of a filter, by name and version.
-pub(crate) fn list(tx: &ReadTx<'_>, filter: PackageFilter) -> Result<Vec<PackageRow>, DbError> {
-    let (condition, now) = match filter {
-        PackageFilter::Present => ("removed_at IS NULL AND ?1 IS NOT NULL", 0),
-        PackageFilter::All => ("?1 IS NOT NULL", 0),
-        PackageFilter::Open => ("status = 'open' AND removed_at IS NULL AND ?1 IS NOT NULL", 0),
-        PackageFilter::Removed => ("removed_at IS NOT NULL AND ?1 IS NOT NULL", 0),
-        PackageFilter::Expired(now) => {
-            ("removed_at IS NULL AND status = 'finalized' AND hold = 0 AND expires_at <= ?1", now.as_micros())
-        }
-    };
-    Ok(tx.all(&format!("{SELECT} WHERE {condition} ORDER BY name, version"), [now], read)?)
 }
 
 /// Returns the number of a finalised package with this content, the first there was.

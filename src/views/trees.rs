@@ -9,7 +9,7 @@ use crate::events::{Items, digest_column, signed, unsigned};
 use crate::identity::{Digests, Sha256};
 use crate::manifest::{Entry, EntryBody, EntryPath, Mtime};
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let corrupt = |what: &str| rusqlite::Error::InvalidColumnName(what.to_owned());
     let path = EntryPath::new(row.get::<_, Vec<u8>>("path")?).map_err(|_| corrupt("path"))?;
     let kind: String = row.get("kind")?;
@@ -33,7 +33,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
     Ok(Entry { path, body, mtime })
 }
 
-const SELECT: &str = include_str!("../db/sql/tree_entries.sql");
+pub(super) const SELECT: &str = include_str!("../db/sql/tree_entries.sql");
 
 /// Hands the entries of a tree to `each`, ascending by path.
 pub(crate) fn each_entry<E: From<DbError>>(
