@@ -463,10 +463,15 @@ fn the_reader_finds_what_was_done_by_hand() {
             fs::set_permissions(object_file(store, b"one"), fs::Permissions::from_mode(0o600)).unwrap();
         }),
         ("foreign", "notes.txt", &|store| fs::write(store.join("blake3/notes.txt"), "hello").unwrap()),
+        ("foreign", "blake3/", &|store| {
+            let there = object_file(store, b"nor this");
+            fs::create_dir_all(there.parent().unwrap()).unwrap();
+            fs::write(there, "other bytes").unwrap();
+        }),
         ("misnamed", "blake3/", &|store| {
             let there = object_file(store, b"not there");
             fs::create_dir_all(there.parent().unwrap()).unwrap();
-            fs::write(there, "other bytes").unwrap();
+            fs::write(there, "one").unwrap();
         }),
         ("log", "cborseq", &|store| {
             overwrite(&store.join("log/00000000000000000001.cborseq"), |bytes| bytes[100] ^= 1);

@@ -708,7 +708,7 @@ COLUMNS = {
 COLUMNS = {table: names.split() for table, names in COLUMNS.items()}
 
 VIEWS_VERSION = 1
-DAMAGE = ("missing", "truncated", "altered", "unreadable", "not-a-file")
+DAMAGE = ("missing", "truncated", "altered", "misnamed", "unreadable", "not-a-file")
 
 
 class Unmade(Exception):
@@ -1417,13 +1417,13 @@ class Checker:
         for row in views.objects.values():
             if row["purged_sequence"] is None:
                 present[row["digest_primary"]] = row
-        for digest, row in sorted(present.items()):
+        for _, row in sorted(present.items()):
             count += 1
-            size_read += self.check_object(row)
-        self.list_objects(present)
+            size_read += self.check_object(row, views.object_of)
+        self.list_objects(present, views.object_of)
         self.summary.update(objects=count, bytes_read=size_read)
 
-    def check_object(self, row):
+    def check_object(self, row, known):
         path, address = object_path(self.root, row["digest_primary"]), row["content_address"]
         try:
             status = os.lstat(path)
@@ -1458,12 +1458,14 @@ class Checker:
             self.fault("unreadable", address, error.strerror)
             return 0
         if with_primary and primary.digest() != row["digest_primary"]:
-            self.fault("altered", address, f"its bytes are those of blake3:{primary.digest().hex()}")
+            kind = "misnamed" if primary.digest() in known else "altered"
+            self.fault(kind, address, f"its bytes are those of blake3:{primary.digest().hex()}")
         elif sha256.digest() != row["digest_sha256"]:
-            self.fault("altered", address, f"its bytes have the SHA-256 {sha256.hexdigest()}")
+            kind = "second-digest" if with_primary else "altered"
+            self.fault(kind, address, f"its bytes have the SHA-256 {sha256.hexdigest()}")
         return status.st_size
 
-    def list_objects(self, present):
+    def list_objects(self, present, known):
         """Looks for files under blake3/ that no row accounts for (4.1, 4.4)."""
         top = os.path.join(self.root, "blake3")
         if not os.path.isdir(top):
@@ -1481,11 +1483,11 @@ class Checker:
                     self.fault("foreign", where, "no name of an object, or not in its place")
                 elif bytes.fromhex(name) not in present:
                     unrecorded += 1
-                    self.check_unrecorded(os.path.join(self.root, where), where, name)
+                    self.check_unrecorded(os.path.join(self.root, where), where, name, known)
         if unrecorded:
             self.note(f"{unrecorded} unrecorded files under blake3/")
 
-    def check_unrecorded(self, path, where, name):
+    def check_unrecorded(self, path, where, name, known):
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode):
             self.fault("foreign", where, "no regular file")
@@ -1495,7 +1497,8 @@ class Checker:
                 while chunk := file.read(1 << 20):
                     hasher.update(chunk)
             if hasher.digest().hex() != name:
-                self.fault("misnamed", where, f"its bytes are those of blake3:{hasher.digest().hex()}")
+                kind = "misnamed" if hasher.digest() in known else "foreign"
+                self.fault(kind, where, f"its bytes are those of blake3:{hasher.digest().hex()}")
 
     # -- all of it
 
