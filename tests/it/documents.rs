@@ -46,10 +46,18 @@ fn promises(layout: &str) -> Vec<String> {
 
 #[test]
 fn the_layout_quotes_the_schema() {
-    let layout = read("store-layout.md");
+    let mut layout = read("store-layout.md");
     for path in ["src/db/sql/schema.sql", "src/db/sql/views.sql"] {
-        let block = format!("<!-- {path} -->\n```sql\n{}```\n", read(path));
-        assert!(layout.contains(&block), "store-layout.md does not quote {path} as it is");
+        let sql = read(path);
+        let begin = format!("<!-- {path} -->\n```sql\n");
+        let (before, rest) = layout.split_once(&begin).unwrap_or_else(|| panic!("no quotation of {path}"));
+        let (quoted, after) = rest.split_once("```\n").unwrap();
+        if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+            layout = format!("{before}{begin}{sql}```\n{after}");
+            fs::write(root().join("store-layout.md"), &layout).unwrap();
+        } else {
+            assert_eq!(quoted, sql, "store-layout.md quotes another {path}: just generate");
+        }
     }
 }
 
