@@ -416,6 +416,14 @@ fn the_reader_tests_itself() {
     }
 }
 
+#[test]
+fn the_reader_agrees_about_golden_manifests() {
+    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/manifests");
+    if let Some((code, text)) = read(&manifests, &["--manifests"]) {
+        assert_eq!(code, 0, "{text}");
+    }
+}
+
 /// Does something to a store that the triggers would refuse.
 fn edit(store: &Path, sql: &str) {
     let db = rusqlite::Connection::open(store.join("astore.db")).unwrap();

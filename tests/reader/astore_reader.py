@@ -7,9 +7,11 @@ JSON summary. It changes nothing in the store: the database is copied before it 
 
     astore_reader.py ROOT [--no-objects] [--from-log]
     astore_reader.py --self-test
+    astore_reader.py --manifests DIR
 
 --no-objects   does not read the bytes of objects (payload objects and manifests are read all the same)
 --from-log     takes the events from log/ alone, as if the database were lost
+--manifests    checks golden manifests: DIR/NAME.cbor against NAME.jcs and NAME.digest; DIR/refused/*.cbor are none
 
 Exit codes: 0 nothing wrong, 1 could not look, 2 usage, 4 something is wrong, 8 no store there.
 
@@ -423,6 +425,7 @@ def check_manifest(data):
             and is_uint(receipt["bytes"]),
             "a storage receipt",
         )
+    need(is_ascending([receipt["backend_id"].encode() for receipt in receipts]), "storage_receipts are not in order")
     summary = manifest["retention_summary"]
     need(
         isinstance(summary, dict)
@@ -1572,11 +1575,42 @@ def self_test():
     assert str(uuid.UUID(int=0)) and is_id(str(uuid.UUID(int=0))) and not is_id("0" * 36)
 
 
+def check_golden(directory):
+    """Checks that each golden manifest is one, with its JSON projection and digest, and that each refused one is not."""
+    wrong, accepted, refused = [], 0, 0
+    for name in sorted(os.listdir(directory)):
+        if name.endswith(".cbor"):
+            stem = os.path.join(directory, name[: -len(".cbor")])
+            with open(stem + ".cbor", "rb") as a, open(stem + ".jcs", "rb") as b, open(stem + ".digest") as c:
+                data, projection, digest = a.read(), b.read(), c.read().strip()
+            try:
+                manifest = check_manifest(data)
+                need(encode(manifest) == data, "encoded again, it is another")
+                need(jcs(manifest).encode() == projection.rstrip(b"\n"), "its JSON projection is another")
+                need(blake3(data).hex() == digest, "its digest is another")
+                accepted += 1
+            except (NotCanonical, Refused, LaterVersion) as error:
+                wrong.append(f"{name}: {error}")
+    for name in sorted(os.listdir(os.path.join(directory, "refused"))):
+        if name.endswith(".cbor"):
+            with open(os.path.join(directory, "refused", name), "rb") as file:
+                data = file.read()
+            try:
+                check_manifest(data)
+                wrong.append(f"refused/{name} was taken for a manifest")
+            except (NotCanonical, Refused, LaterVersion):
+                refused += 1
+    print(json.dumps({"schema": "astore-reader/v1", "accepted": accepted, "refused": refused, "wrong": wrong}, indent=2))
+    return 4 if wrong else 0
+
+
 def main(arguments):
     if arguments == ["--self-test"]:
         self_test()
         print(json.dumps({"schema": "astore-reader/v1", "self_test": "passed"}))
         return 0
+    if len(arguments) == 2 and arguments[0] == "--manifests":
+        return check_golden(arguments[1])
     options = {argument for argument in arguments if argument.startswith("--")}
     roots = [argument for argument in arguments if not argument.startswith("--")]
     if len(roots) != 1 or options - {"--no-objects", "--from-log"}:
