@@ -308,6 +308,10 @@ struct RealFile {
 }
 
 impl DiskFile for RealFile {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.file.as_fd())
+    }
+
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         loop {
             match self.file.read_at(buffer, offset) {
