@@ -82,3 +82,64 @@ pub(super) fn holds_item_after(bytes: &[u8], sequence: u64) -> bool {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::Timestamp;
+
+    fn event() -> Stored {
+        let payload = vec![0xa0];
+        let record = Record {
+            sequence: 1,
+            created_at: Timestamp::from_micros(-1),
+            event_type: "v1.store.created".to_owned(),
+            subject_kind: "store".to_owned(),
+            subject_id: "id".to_owned(),
+            actor: "a@b".to_owned(),
+            payload_digest: Blake3::of(&payload),
+            previous_digest: super::super::record::NO_PREDECESSOR,
+        };
+        Stored::new(record, Some(payload))
+    }
+
+    #[test]
+    fn an_item_ends_with_its_last_digest() {
+        // store-layout.md 6.4
+        let item = encode_item(&[event()]);
+        assert_eq!(item[item.len() - 32..], *event().digest.as_bytes());
+        assert_eq!(decode_item(&item), Ok((vec![event()], item.len())));
+    }
+
+    #[test]
+    fn half_an_item_is_none_and_a_changed_one_neither() {
+        // store-layout.md 6.3
+        let item = encode_item(&[event()]);
+        for length in 0..item.len() {
+            assert_eq!(decode_item(&item[..length]), Err(NotAnItem::Incomplete), "{length}");
+        }
+        for at in 0..item.len() {
+            let mut changed = item.clone();
+            changed[at] ^= 1;
+            let refused = decode_item(&changed);
+            assert!(matches!(refused, Err(NotAnItem::Unsound | NotAnItem::Incomplete)), "{at}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_later_record_is_told_from_garbage() {
+        // store-layout.md 7.4
+        let mut record = event().record.encode();
+        assert_eq!(record[1], 1, "the version stands second");
+        record[1] = 2;
+        let mut item = Vec::new();
+        let mut out = Encoder::new(&mut item);
+        out.array(1).array(3).bytes(&record).null().bytes(Blake3::of(&record).as_bytes());
+        assert_eq!(decode_item(&item), Err(NotAnItem::Later));
+        assert!(holds_item_after(&item, 7), "it counts as one that goes on");
+        let last = item.len() - 1;
+        item[last] ^= 1;
+        assert_eq!(decode_item(&item), Err(NotAnItem::Unsound));
+        assert!(!holds_item_after(&item, 7));
+    }
+}

@@ -306,7 +306,7 @@ pub(super) fn find_damaged(
     kind: &str,
     head: u64,
 ) -> Result<(), Refusal> {
-    if matches!(kind, "missing" | "truncated" | "altered" | "unreadable" | "not-a-file") {
+    if matches!(kind, "missing" | "truncated" | "altered" | "misnamed" | "unreadable" | "not-a-file") {
         context.tx.execute(
             "UPDATE objects SET damaged_sequence = ?2
              WHERE substr(digest_primary, 1, 8) = ?3 AND digest_primary = ?1 AND purged_sequence IS NULL

@@ -19,7 +19,9 @@ fn files(directories: &[&str], extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open: Vec<PathBuf> = directories.iter().map(|directory| root().join(directory)).collect();
     while let Some(directory) = open.pop() {
-        for entry in fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display())) {
+        for entry in
+            fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+        {
             let entry = entry.unwrap();
             if entry.file_type().unwrap().is_dir() {
                 open.push(entry.path());
@@ -44,10 +46,18 @@ fn promises(layout: &str) -> Vec<String> {
 
 #[test]
 fn the_layout_quotes_the_schema() {
-    let layout = read("store-layout.md");
+    let mut layout = read("store-layout.md");
     for path in ["src/db/sql/schema.sql", "src/db/sql/views.sql"] {
-        let block = format!("<!-- {path} -->\n```sql\n{}```\n", read(path));
-        assert!(layout.contains(&block), "store-layout.md does not quote {path} as it is");
+        let sql = read(path);
+        let begin = format!("<!-- {path} -->\n```sql\n");
+        let (before, rest) = layout.split_once(&begin).unwrap_or_else(|| panic!("no quotation of {path}"));
+        let (quoted, after) = rest.split_once("```\n").unwrap();
+        if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+            layout = format!("{before}{begin}{sql}```\n{after}");
+            fs::write(root().join("store-layout.md"), &layout).unwrap();
+        } else {
+            assert_eq!(quoted, sql, "store-layout.md quotes another {path}: just generate");
+        }
     }
 }
 
@@ -107,7 +117,10 @@ fn the_first_screen_of_the_readme_has_the_two_commands() {
     let readme = read("README.md");
     let screen: Vec<&str> = readme.lines().take(24).collect();
     for command in ["cargo run --release -- add --finalize ", "cargo test "] {
-        assert!(screen.iter().any(|line| line.starts_with(command)), "{command:?} is not on the first screen");
+        assert!(
+            screen.iter().any(|line| line.starts_with(command)),
+            "{command:?} is not on the first screen"
+        );
     }
 }
 
@@ -123,7 +136,8 @@ fn decisions_are_numbered_and_whole() {
         assert!(text.starts_with(&format!("# {number}: ")), "{name} has another title");
         assert!(text.contains("\nStatus: "), "{name} has no status");
         let sections: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
-        let expected = ["Context", "Decision", "Alternatives", "Consequences", "How we would notice that it was wrong"];
+        let expected =
+            ["Context", "Decision", "Alternatives", "Consequences", "How we would notice that it was wrong"];
         assert_eq!(sections, expected, "{name}");
     }
 }
@@ -131,7 +145,9 @@ fn decisions_are_numbered_and_whole() {
 #[test]
 fn both_licences_are_there() {
     let either = read("LICENSE");
-    for (path, words) in [("LICENSE-MIT", "Permission is hereby granted"), ("LICENSE-APACHE", "Apache License")] {
+    for (path, words) in
+        [("LICENSE-MIT", "Permission is hereby granted"), ("LICENSE-APACHE", "Apache License")]
+    {
         assert!(read(path).contains(words), "{path}");
         assert!(either.contains(path), "LICENSE does not name {path}");
     }

@@ -3,6 +3,6 @@
 #![allow(clippy::disallowed_methods, reason = "tests make and break files by hand")]
 
 mod crash;
-//mod documents;
-//mod reader;
+mod documents;
+mod reader;
 mod support;

@@ -13,8 +13,8 @@ use astore::disk::Disk;
 use astore::env::Timestamp;
 use astore::events::payload::{self, GcEnd, GcStart, VerifyEnd};
 use astore::events::{
-    Bookkeeping, EventType, Head, INLINE_PAYLOAD_BYTES_MAX, LogFiles, PinTarget, Position, PurgedObject, Record,
-    RecordedFault, Stored, insert,
+    Bookkeeping, EventType, Head, INLINE_PAYLOAD_BYTES_MAX, LogFiles, PinTarget, Position, PurgedObject,
+    Record, RecordedFault, Stored, insert,
 };
 use astore::identity::{Blake3, ContentAddress, Digests};
 use astore::manifest::{
@@ -237,13 +237,30 @@ fn write_history(name: &str, files: usize) -> (PathBuf, Blake3) {
     ];
     store.write(&[
         ("v1.package.created", "package", &open.to_string(), created),
-        ("v1.package.entries_added", "package", &open.to_string(), payload::entries_added("local", entries.iter(), false)),
+        (
+            "v1.package.entries_added",
+            "package",
+            &open.to_string(),
+            payload::entries_added("local", entries.iter(), false),
+        ),
     ]);
     let again = [directory(b"dir", 0o755), file(b"dir/b", four)];
-    store.event(EventType::EntriesAdded, &open.to_string(), payload::entries_added("local", again.iter(), false));
+    store.event(
+        EventType::EntriesAdded,
+        &open.to_string(),
+        payload::entries_added("local", again.iter(), false),
+    );
     let displacing = [directory(b"dir", 0o700), file(b"dir/sub", two), directory(b"link", 0o755)];
-    store.event(EventType::EntriesAdded, &open.to_string(), payload::entries_added("local", displacing.iter(), true));
-    store.event(EventType::RetentionChanged, &open.to_string(), payload::retention_changed(None, None, Some(true), "look"));
+    store.event(
+        EventType::EntriesAdded,
+        &open.to_string(),
+        payload::entries_added("local", displacing.iter(), true),
+    );
+    store.event(
+        EventType::RetentionChanged,
+        &open.to_string(),
+        payload::retention_changed(None, None, Some(true), "look"),
+    );
     let five = store.put(b"five");
     let whole = [
         directory(b"dir", 0o700),
@@ -271,17 +288,33 @@ fn write_history(name: &str, files: usize) -> (PathBuf, Blake3) {
     let imported = Uuid::from_u128(0x7000_8000_0000_0000_0004);
     let foreign = manifest(imported, "imported", 3, class, &[file(b"six", store.put(b"six"))]);
     store.put(&foreign);
-    store.event(EventType::PackageImported, &imported.to_string(), payload::package_imported(&foreign, "elsewhere"));
+    store.event(
+        EventType::PackageImported,
+        &imported.to_string(),
+        payload::package_imported(&foreign, "elsewhere"),
+    );
 
     // Pins, retention, removal.
-    store.event(EventType::PinAdded, "keep", payload::pin_added("keep", PinTarget::Package(same), Some("a reason")));
-    store.event(EventType::PinAdded, "bytes", payload::pin_added("bytes", PinTarget::Object(one.blake3), None));
+    store.event(
+        EventType::PinAdded,
+        "keep",
+        payload::pin_added("keep", PinTarget::Package(same), Some("a reason")),
+    );
+    store.event(
+        EventType::PinAdded,
+        "bytes",
+        payload::pin_added("bytes", PinTarget::Object(one.blake3), None),
+    );
     store.event(EventType::PinAdded, "gone", payload::pin_added("gone", PinTarget::Package(open), None));
     store.event(EventType::PinRemoved, "gone", payload::pin_removed("gone", Some("done")));
     let later = Some(Some(Timestamp::from_micros(1_900_000_000_000_000)));
     let changed = payload::retention_changed(Some("permanent-record"), later, Some(false), "longer");
     store.event(EventType::RetentionChanged, &open.to_string(), changed);
-    store.event(EventType::RetentionChanged, &large.to_string(), payload::retention_changed(None, Some(None), None, "for ever"));
+    store.event(
+        EventType::RetentionChanged,
+        &large.to_string(),
+        payload::retention_changed(None, Some(None), None, "for ever"),
+    );
     store.event(EventType::PackageRemoved, &imported.to_string(), payload::package_removed("a mistake"));
     store.event(EventType::PackageRemoved, &large.to_string(), payload::package_removed("too large"));
     store.event(EventType::PackageRestored, &large.to_string(), payload::package_restored(None));
@@ -312,7 +345,11 @@ fn write_history(name: &str, files: usize) -> (PathBuf, Blake3) {
     let healed = payload::object_healed(&two, "local", "damaged", "add");
     store.event(EventType::ObjectHealed, &two.address().to_string(), healed);
     // One that began before the healing and ends after it must not mark the object again.
-    store.event(EventType::VerifyCompleted, VERIFY, payload::verify_completed(&VerifyEnd { range: None, ..end }, &faults[..1]));
+    store.event(
+        EventType::VerifyCompleted,
+        VERIFY,
+        payload::verify_completed(&VerifyEnd { range: None, ..end }, &faults[..1]),
+    );
 
     // A gc takes one that the log knows and one that it does not; an add brings the first back.
     let six = Digests::of(b"six");
@@ -341,18 +378,25 @@ fn write_history(name: &str, files: usize) -> (PathBuf, Blake3) {
         duration_micros: 12,
     };
     store.event(EventType::GcCompleted, GC, payload::gc_completed(&end));
-    store.event(EventType::GcStarted, GC, payload::gc_started(&start, &[PurgedObject {
-        address: four.blake3,
-        size_bytes: 3000,
-        why: "expired".to_owned(),
-    }]));
+    store.event(
+        EventType::GcStarted,
+        GC,
+        payload::gc_started(
+            &start,
+            &[PurgedObject { address: four.blake3, size_bytes: 3000, why: "expired".to_owned() }],
+        ),
+    );
     store.event(EventType::ObjectsStored, ADD, payload::objects_stored("local", &[four]));
 
     // What a later build may have written, and what leans on it.
     let later = b"\xa1\x61x\x01".to_vec();
     store.write(&[("v2.something.new", "something", "else", later)]);
     let lost = Uuid::from_u128(0x7000_8000_0000_0000_0009);
-    store.event(EventType::PackageRemoved, &lost.to_string(), payload::package_removed("it leans on the unknown"));
+    store.event(
+        EventType::PackageRemoved,
+        &lost.to_string(),
+        payload::package_removed("it leans on the unknown"),
+    );
     store.finish()
 }
 
@@ -369,6 +413,14 @@ fn the_reader_tests_itself() {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reader/astore_reader.py");
         let output = Command::new(python).args([script, "--self-test"]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_reader_agrees_about_golden_manifests() {
+    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/manifests");
+    if let Some((code, text)) = read(&manifests, &["--manifests"]) {
+        assert_eq!(code, 0, "{text}");
     }
 }
 
@@ -404,10 +456,14 @@ fn the_reader_finds_what_was_done_by_hand() {
     let cases: &[(&str, &str, &dyn Fn(&Path))] = &[
         ("chain", "event 5", &|store| edit(store, "UPDATE events SET actor = 'nobody' WHERE sequence = 5")),
         ("chain", "event 6", &|store| edit(store, "DELETE FROM events WHERE sequence = 6")),
-        ("log", "event 4", &|store| edit(store, "UPDATE events SET created_at = created_at + 1 WHERE sequence = 4")),
+        ("log", "event 4", &|store| {
+            edit(store, "UPDATE events SET created_at = created_at + 1 WHERE sequence = 4")
+        }),
         ("payload", "event 3", &|store| edit(store, "UPDATE events SET payload = x'a0' WHERE sequence = 3")),
         ("views", "pins", &|store| edit(store, "UPDATE pins SET reason = 'another' WHERE name = 'keep'")),
-        ("views", "artifact_files", &|store| edit(store, "DELETE FROM artifact_files WHERE path = CAST('dir/a' AS BLOB)")),
+        ("views", "artifact_files", &|store| {
+            edit(store, "DELETE FROM artifact_files WHERE path = CAST('dir/a' AS BLOB)")
+        }),
         ("missing", "blake3:", &|store| fs::remove_file(object_file(store, b"one")).unwrap()),
         ("altered", "blake3:", &|store| overwrite(&object_file(store, b"one"), |bytes| bytes[0] ^= 1)),
         ("truncated", "blake3:", &|store| overwrite(&object_file(store, b"one"), |bytes| bytes.truncate(1))),
@@ -415,10 +471,15 @@ fn the_reader_finds_what_was_done_by_hand() {
             fs::set_permissions(object_file(store, b"one"), fs::Permissions::from_mode(0o600)).unwrap();
         }),
         ("foreign", "notes.txt", &|store| fs::write(store.join("blake3/notes.txt"), "hello").unwrap()),
+        ("foreign", "blake3/", &|store| {
+            let there = object_file(store, b"nor this");
+            fs::create_dir_all(there.parent().unwrap()).unwrap();
+            fs::write(there, "other bytes").unwrap();
+        }),
         ("misnamed", "blake3/", &|store| {
             let there = object_file(store, b"not there");
             fs::create_dir_all(there.parent().unwrap()).unwrap();
-            fs::write(there, "other bytes").unwrap();
+            fs::write(there, "one").unwrap();
         }),
         ("log", "cborseq", &|store| {
             overwrite(&store.join("log/00000000000000000001.cborseq"), |bytes| bytes[100] ^= 1);
@@ -441,7 +502,8 @@ fn the_reader_finds_what_was_done_by_hand() {
 fn the_reader_changes_nothing() {
     let (store, _) = write_history("every-event-to-look-at", 5);
     let list = |store: &Path| {
-        let output = Command::new("find").arg(store).args(["-printf", "%p %s %m %T@ %C@\n"]).output().unwrap();
+        let output =
+            Command::new("find").arg(store).args(["-printf", "%p %s %m %T@ %C@\n"]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
     let before = list(&store);
