@@ -48,8 +48,9 @@ doc:
 deny:
     cargo deny check bans licenses sources
 
-# Writes man/ and completions/ anew.
+# Writes man/, completions/ and the schema in store-layout.md anew.
 generate:
+    UPDATE_DOCUMENTS=1 cargo test --quiet --test it -- documents::the_layout_quotes_the_schema
     cargo run --quiet -- man --out man
     for shell in bash zsh fish; do cargo run --quiet -- completions $shell > completions/astore.$shell; done
 

@@ -255,7 +255,10 @@ fn encode(fact: &Fact) -> [u8; FACT_BYTES] {
 }
 
 fn decode(bytes: &[u8], print: &Fingerprint) -> Option<Digests> {
-    if bytes.len() != FACT_BYTES || bytes[..32] != print_bytes(print) || bytes[96..] != checksum(print.id, &bytes[..96]) {
+    if bytes.len() != FACT_BYTES
+        || bytes[..32] != print_bytes(print)
+        || bytes[96..] != checksum(print.id, &bytes[..96])
+    {
         return None;
     }
     let blake3 = Blake3::from_slice(&bytes[32..64])?;
@@ -294,7 +297,8 @@ fn connect(path: &Path, mode: u32) -> rusqlite::Result<Connection> {
         return Err(rusqlite::Error::InvalidQuery); // not ours: the caller drops the name
     }
     // No sync: what a power cut spoils, the rows' checksums or SQLite itself notice.
-    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -4096")?;
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA cache_size = -4096")?;
     if pages > 0 {
         return Ok(connection);
     }

@@ -15,6 +15,7 @@ pub mod testing;
 use std::ffi::OsString;
 use std::fmt::Debug;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 pub use real::{EarlierSyncFailed, NotRegular, RealDisk};
@@ -87,6 +88,10 @@ pub trait DiskFile: Send + Sync + Debug {
     ///
     /// A failure is final: see [`Disk::sync_all`].
     fn sync(&self) -> io::Result<()>;
+    /// Returns the descriptor, where there is one, for what the kernel does between two files (reflinks).
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 /// The file operations under the root. Paths are relative to the root and free of `.`, `..` and symlinks.

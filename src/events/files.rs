@@ -155,7 +155,11 @@ impl LogFiles {
         }
         let path = file_path(position.file);
         let handle = self.disk.open(&path).map_err(at(&path))?;
-        handle.set_mode(self.file_mode & 0o444).map_err(at(&path))
+        match handle.set_mode(self.file_mode & 0o444) {
+            // In a shared store the file may be another user's: then it stays writable.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            outcome => outcome.map_err(at(&path)),
+        }
     }
 
     /// Returns whether the log stands exactly at `position`: an `fstat`, 32 bytes, and no next file.
@@ -385,7 +389,7 @@ impl Walk<'_> {
                         return Ok(Step::End);
                     }
                 }
-                Err(NotAnItem::Unsound) => return self.broken(),
+                Err(NotAnItem::Unsound | NotAnItem::Later) => return self.broken(),
             }
         }
     }

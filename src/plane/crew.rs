@@ -12,8 +12,8 @@ use crossbeam_channel::{Sender, bounded};
 use super::exclude::Excludes;
 use super::hand::Hand;
 use super::ingest::{
-    BoxError, Healed, IngestContext, IngestError, IngestOptions, IngestStore, Ingested, OnUnreadable, Skipped, Source,
-    Unreadable,
+    BoxError, Healed, IngestContext, IngestError, IngestOptions, IngestStore, Ingested, OnUnreadable,
+    Skipped, Source, Unreadable,
 };
 use super::queue::Queue;
 use super::roots::{Roots, add_parents, resolve};
@@ -46,9 +46,9 @@ pub(super) enum Moment {
 }
 
 /// What a test does at such moments; the name is the last component.
-pub(super) struct Hook<'a>(pub(super) Option<&'a HookFn>);
+pub(super) struct Hook<'a>(pub(super) Option<&'a HookFn<'a>>);
 
-type HookFn = dyn Fn(Moment, &[u8]) + Sync;
+type HookFn<'a> = dyn Fn(Moment, &[u8]) + Sync + 'a;
 
 impl Hook<'_> {
     pub(super) const fn none() -> Self {
@@ -310,7 +310,10 @@ impl Visitor for Walker<'_> {
 }
 
 /// Sorts what was found and makes sure that it is a tree.
-fn finish(mut ingested: Ingested, stdin: Option<&crate::manifest::EntryPath>) -> Result<Ingested, IngestError> {
+fn finish(
+    mut ingested: Ingested,
+    stdin: Option<&crate::manifest::EntryPath>,
+) -> Result<Ingested, IngestError> {
     ingested.entries.sort_unstable_by(|left, right| left.path.cmp(&right.path));
     if let Some(name) = stdin {
         add_parents(&mut ingested.entries, name)?;

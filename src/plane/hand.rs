@@ -111,7 +111,11 @@ impl<'a> Hand<'a> {
     }
 
     /// Reads standard input to its end.
-    pub(super) fn stdin(&mut self, input: &mut (dyn Read + Send), name: &EntryPath) -> Result<(), IngestError> {
+    pub(super) fn stdin(
+        &mut self,
+        input: &mut (dyn Read + Send),
+        name: &EntryPath,
+    ) -> Result<(), IngestError> {
         match self.read_stdin(input) {
             Ok(object) => {
                 let body = EntryBody::File { mode: STDIN_MODE, object };
@@ -164,7 +168,13 @@ impl<'a> Hand<'a> {
         Ok(())
     }
 
-    fn leaf(&mut self, folder: &Folder, kind: Kind, name: &CString, rest: &mut Leaves) -> Result<(), IngestError> {
+    fn leaf(
+        &mut self,
+        folder: &Folder,
+        kind: Kind,
+        name: &CString,
+        rest: &mut Leaves,
+    ) -> Result<(), IngestError> {
         let device = self.run.rules.one_file_system.then_some(folder.device);
         let place = Place { at: folder.place.as_fd(), name, follow: Follow::Never, device };
         let walked = || folder.walked_path(name);
@@ -183,13 +193,22 @@ impl<'a> Hand<'a> {
     }
 
     /// Puts down what came of looking at a name.
-    fn note(&mut self, looked: Result<Looked, Trouble>, walked: &dyn Fn() -> std::path::PathBuf) -> Result<(), IngestError> {
+    fn note(
+        &mut self,
+        looked: Result<Looked, Trouble>,
+        walked: &dyn Fn() -> std::path::PathBuf,
+    ) -> Result<(), IngestError> {
         let monitor = self.run.context.monitor;
         match looked {
             Ok(Looked::Entry(entry)) => self.haul.entries.push(entry),
-            Ok(Looked::Special(kind)) => monitor.problem(&Problem::SpecialFileSkipped { path: walked(), kind }),
+            Ok(Looked::Special(kind)) => {
+                monitor.problem(&Problem::SpecialFileSkipped { path: walked(), kind });
+            }
             Ok(Looked::Elsewhere) => {
-                monitor.problem(&Problem::Note(format!("skipped {} (on another file system)", walked().display())));
+                monitor.problem(&Problem::Note(format!(
+                    "skipped {} (on another file system)",
+                    walked().display()
+                )));
             }
             Err(Trouble::Unreadable(why)) => self.run.unreadable(walked(), why)?,
             Err(Trouble::Fatal(error)) => return Err(error),
@@ -198,7 +217,13 @@ impl<'a> Hand<'a> {
     }
 
     /// Looks at one name: what it is and, for a file, what it holds.
-    fn look(&mut self, place: &Place<'_>, kind: Kind, path: EntryPath, mut rest: Option<&mut Leaves>) -> Result<Looked, Trouble> {
+    fn look(
+        &mut self,
+        place: &Place<'_>,
+        kind: Kind,
+        path: EntryPath,
+        mut rest: Option<&mut Leaves>,
+    ) -> Result<Looked, Trouble> {
         self.run.hook.call(Moment::BeforeOpen, path.file_name());
         if kind == Kind::Symlink {
             return self.symlink(place, path);
@@ -216,7 +241,10 @@ impl<'a> Hand<'a> {
         for _ in 0..TRIES {
             let fd = match open_file(place.at, place.name, place.follow) {
                 Ok(fd) => fd,
-                Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) && place.follow == Follow::Never => {
+                Err(error)
+                    if error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
+                        && place.follow == Follow::Never =>
+                {
                     return self.symlink(place, path);
                 }
                 Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
@@ -235,7 +263,9 @@ impl<'a> Hand<'a> {
             }
             wait_out_the_tick(before.print.ctime);
             self.run.hook.call(Moment::BeforeRead, path.file_name());
-            if let Some((object, after)) = self.read(File::from(fd), &before, path.file_name(), rest.as_deref_mut())? {
+            if let Some((object, after)) =
+                self.read(File::from(fd), &before, path.file_name(), rest.as_deref_mut())?
+            {
                 return Ok(self.entry(path, &after, object));
             }
         }
@@ -383,7 +413,9 @@ impl<'a> Hand<'a> {
 
     /// Asks the stat cache, and believes it where the store still has what it names.
     fn cached(&mut self, found: &FileStat) -> Result<Option<Digests>, IngestError> {
-        let Some(digests) = self.cache.as_mut().and_then(|cache| cache.lookup(&found.print)) else { return Ok(None) };
+        let Some(digests) = self.cache.as_mut().and_then(|cache| cache.lookup(&found.print)) else {
+            return Ok(None);
+        };
         let Some(store) = &self.run.store else { return Ok(Some(digests)) };
         let address = digests.address();
         let there = store.staging.holds(&address)
@@ -454,7 +486,9 @@ enum Instead {
 impl Place<'_> {
     fn instead_of_file(&self, found: &FileStat) -> Option<Instead> {
         match found.kind {
-            Kind::File if self.device.is_some_and(|device| device != found.print.id.device) => Some(Instead::Elsewhere),
+            Kind::File if self.device.is_some_and(|device| device != found.print.id.device) => {
+                Some(Instead::Elsewhere)
+            }
             Kind::File => None,
             Kind::Symlink => Some(Instead::Symlink),
             Kind::Directory => Some(Instead::Directory),

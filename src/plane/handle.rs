@@ -8,8 +8,8 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat};
-use rustix::io::retry_on_intr;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::cache::{FileId, FileTime, Fingerprint};
 
@@ -61,6 +61,28 @@ pub(super) fn open_directory(at: impl AsFd, name: &CStr, follow: Follow) -> io::
 pub(super) fn open_place(at: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     Ok(retry_on_intr(|| openat(&at, name, flags, Mode::empty()))?)
+}
+
+/// Opens a directory by its path beneath another, following no symlink on the way.
+///
+/// `access` is how: `O_PATH` to open other names from, `O_RDONLY` to change its mode and times.
+pub(super) fn open_beneath(root: impl AsFd, path: &[u8], access: OFlags) -> io::Result<OwnedFd> {
+    let flags = access | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    match retry_on_intr(|| openat2(&root, path, flags, Mode::empty(), resolve)) {
+        // Kernels before 5.6 do not have it, and some sandboxes refuse what they do not know.
+        Err(Errno::NOSYS | Errno::PERM) => {}
+        opened => return Ok(opened?),
+    }
+    let mut at: Option<OwnedFd> = None;
+    let mut names = path.split(|&byte| byte == b'/').peekable();
+    while let Some(name) = names.next() {
+        let flags = if names.peek().is_some() { flags | OFlags::PATH } else { flags };
+        let from = at.as_ref().map_or(root.as_fd(), AsFd::as_fd);
+        let opened = retry_on_intr(|| openat(from, name, flags, Mode::empty()))?;
+        at = Some(opened);
+    }
+    at.ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
 /// Opens what should be a regular file. Does not wait for a fifo's other end, and takes no terminal over; the

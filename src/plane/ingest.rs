@@ -294,7 +294,11 @@ pub fn ingest(
 ///
 /// # Errors
 /// [`IngestError`].
-pub fn survey(sources: &[PathBuf], options: &IngestOptions, context: IngestContext<'_>) -> Result<Ingested, IngestError> {
+pub fn survey(
+    sources: &[PathBuf],
+    options: &IngestOptions,
+    context: IngestContext<'_>,
+) -> Result<Ingested, IngestError> {
     let sources: Vec<Source> = sources.iter().cloned().map(Source::Path).collect();
     Run::new(options, None, context, &Hook::none())?.collect(&sources, &mut std::io::empty(), &mut |_| Ok(()))
 }

@@ -4,20 +4,29 @@
 //! the way; [`verify`] reads them all again. What they return are facts (entries, findings); nothing here
 //! writes an event, knows a package or opens the database.
 
+mod copy;
 mod crew;
 mod exclude;
+pub mod export;
+mod fault;
 mod hand;
 mod handle;
 pub mod ingest;
 mod queue;
 mod roots;
+pub mod serve;
 mod stream;
+pub mod verify;
 mod walk;
 
+pub use export::{DamagedEntry, ExportError, ExportOptions, Exported, LinkMode, SpecialModes, export};
+pub use fault::Fault;
 pub use ingest::{
     BoxError, Healed, HealedFault, IngestContext, IngestError, IngestOptions, IngestStore, Ingested, Known,
     OnUnreadable, Skipped, Source, Standing, Unreadable, ingest, survey,
 };
+pub use serve::{ServeError, WHOLE_BYTES_MAX, copy_checked, read_checked};
+pub use verify::{Coverage, Depth, Finding, ScanOptions, Scanned, Subject, VerifyError, look, scan};
 
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,9 @@ pub(super) fn resolve(sources: &[Source]) -> Result<Roots, IngestError> {
     let mut roots = Roots { paths: Vec::new(), stdin: None };
     for source in sources {
         match source {
-            Source::Path(path) if sources.len() == 1 && path.is_dir() => roots.paths.push((path.clone(), None)),
+            Source::Path(path) if sources.len() == 1 && path.is_dir() => {
+                roots.paths.push((path.clone(), None));
+            }
             Source::Path(path) => roots.paths.push((path.clone(), Some(name_of(path)?))),
             Source::Stdin { name } => {
                 if roots.stdin.replace(name.clone()).is_some() {
@@ -32,7 +34,8 @@ pub(super) fn resolve(sources: &[Source]) -> Result<Roots, IngestError> {
             }
         }
     }
-    let mut names: Vec<&EntryPath> = roots.paths.iter().filter_map(|(_, name)| name.as_ref()).chain(&roots.stdin).collect();
+    let mut names: Vec<&EntryPath> =
+        roots.paths.iter().filter_map(|(_, name)| name.as_ref()).chain(&roots.stdin).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(IngestError::Alike { path: pair[0].clone() }),
@@ -59,12 +62,16 @@ fn name_of(path: &Path) -> Result<EntryPath, IngestError> {
 pub(super) fn add_parents(entries: &mut Vec<Entry>, stdin: &EntryPath) -> Result<(), IngestError> {
     let bytes = stdin.as_bytes();
     for slash in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at) {
-        let path = EntryPath::new(&bytes[..slash]).expect("the front of a path, cut before a slash, is a path");
+        let path =
+            EntryPath::new(&bytes[..slash]).expect("the front of a path, cut before a slash, is a path");
         match entries.binary_search_by(|entry| entry.path.cmp(&path)) {
             Ok(at) if matches!(entries[at].body, EntryBody::Directory { .. }) => {}
             Ok(_) => return Err(IngestError::Alike { path }),
             Err(at) => {
-                entries.insert(at, Entry { path, body: EntryBody::Directory { mode: MADE_UP_MODE }, mtime: None });
+                entries.insert(
+                    at,
+                    Entry { path, body: EntryBody::Directory { mode: MADE_UP_MODE }, mtime: None },
+                );
             }
         }
     }

@@ -67,7 +67,8 @@ pub(super) fn stream(
             if chunk.is_empty() {
                 break;
             }
-            full.send(Arc::clone(&chunk)).expect("the hashing thread lives as long as this end of its channel");
+            full.send(Arc::clone(&chunk))
+                .expect("the hashing thread lives as long as this end of its channel");
             primary.update(&chunk);
             if let Some(output) = output.as_deref_mut()
                 && !is_zero(&chunk)
@@ -93,7 +94,11 @@ pub(super) fn stream(
 }
 
 /// Reads until the chunk is full or the input ends.
-fn fill(input: &mut dyn Read, bytes: &mut Vec<u8>, each: &dyn Fn(u64) -> Result<(), IngestError>) -> Result<(), StreamError> {
+fn fill(
+    input: &mut dyn Read,
+    bytes: &mut Vec<u8>,
+    each: &dyn Fn(u64) -> Result<(), IngestError>,
+) -> Result<(), StreamError> {
     let mut filled = bytes.len();
     bytes.resize(CHUNK_BYTES.max(filled), 0);
     while filled < bytes.len() {
@@ -109,6 +114,6 @@ fn fill(input: &mut dyn Read, bytes: &mut Vec<u8>, each: &dyn Fn(u64) -> Result<
 }
 
 /// Returns whether bytes are zeros to the last.
-fn is_zero(bytes: &[u8]) -> bool {
+pub(super) fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(ZEROS.len()).all(|piece| piece == &ZEROS[..piece.len()])
 }

@@ -97,7 +97,8 @@ impl Leaves {
         if self.names.left == 0 {
             return None;
         }
-        let rest = Names { bytes: self.names.bytes[self.names.next..].to_vec(), next: 0, left: self.names.left };
+        let rest =
+            Names { bytes: self.names.bytes[self.names.next..].to_vec(), next: 0, left: self.names.left };
         self.names = Names::default();
         Some(Self { folder: Arc::clone(&self.folder), names: rest })
     }
@@ -163,7 +164,11 @@ impl WalkRules {
 
 /// Walks what was named: each path with the name that it gets in the package, or `None` for the one directory
 /// that contributes its entries and not itself.
-pub(super) fn walk(roots: &[(PathBuf, Option<EntryPath>)], rules: &WalkRules, visitor: &dyn Visitor) -> Result<(), IngestError> {
+pub(super) fn walk(
+    roots: &[(PathBuf, Option<EntryPath>)],
+    rules: &WalkRules,
+    visitor: &dyn Visitor,
+) -> Result<(), IngestError> {
     let walk = Walk { rules, visitor };
     roots.iter().try_for_each(|(path, stored)| walk.root(path, stored.as_ref()))
 }
@@ -200,7 +205,8 @@ impl Walk<'_> {
         }
         match (found.kind, stored) {
             (Kind::Directory, _) => {
-                let opened = open_directory(rustix::fs::CWD, &name, Follow::Named).and_then(|fd| Ok((stat(&fd)?, fd)));
+                let opened =
+                    open_directory(rustix::fs::CWD, &name, Follow::Named).and_then(|fd| Ok((stat(&fd)?, fd)));
                 let (found, fd) = match opened {
                     Ok(opened) => opened,
                     Err(error) => return unreadable(error),
@@ -226,7 +232,9 @@ impl Walk<'_> {
                 self.visitor.work(Work::Named(Named { name, stored: stored.clone() }))
             }
             // It was a directory when its name was decided.
-            (Kind::File | Kind::Symlink | Kind::Unknown, None) => self.visitor.unreadable(walked.to_owned(), Unreadable::Changed),
+            (Kind::File | Kind::Symlink | Kind::Unknown, None) => {
+                self.visitor.unreadable(walked.to_owned(), Unreadable::Changed)
+            }
         }
     }
 
@@ -277,7 +285,12 @@ impl Walk<'_> {
     }
 
     /// Opens a subdirectory and hands on its entry; `None` where it is not entered.
-    fn enter(&self, folder: &Folder, name: &CStr, device: u64) -> Result<Option<(Arc<Folder>, FileId)>, IngestError> {
+    fn enter(
+        &self,
+        folder: &Folder,
+        name: &CStr,
+        device: u64,
+    ) -> Result<Option<(Arc<Folder>, FileId)>, IngestError> {
         let opened = open_directory(&folder.place, name, Follow::Never).and_then(|fd| Ok((stat(&fd)?, fd)));
         let (found, fd) = match opened {
             Ok(opened) => opened,
@@ -370,14 +383,17 @@ impl Walk<'_> {
     /// is unreadable, up to the nearest directory that is still open.
     fn climb(&self, frames: &mut Vec<Frame>, done: &Folder) -> Result<(), IngestError> {
         let Some(frame) = frames.last_mut().filter(|frame| frame.folder.is_none()) else { return Ok(()) };
-        let above = |path: &[u8]| path.iter().rposition(|&byte| byte == b'/').map_or(Vec::new(), |at| path[..at].to_vec());
+        let above = |path: &[u8]| {
+            path.iter().rposition(|&byte| byte == b'/').map_or(Vec::new(), |at| path[..at].to_vec())
+        };
         let (stored, mut walked) = (above(&done.stored), above(&done.walked));
         let opened = open_place(&done.place, c"..").and_then(|fd| Ok((stat(&fd)?, fd)));
         if let Ok((found, place)) = opened
             && found.print.id == frame.id
         {
             let (device, stored) = (found.print.id.device, stored.into_boxed_slice());
-            frame.folder = Some(Arc::new(Folder { place, device, stored, walked: walked.into_boxed_slice() }));
+            frame.folder =
+                Some(Arc::new(Folder { place, device, stored, walked: walked.into_boxed_slice() }));
             return Ok(());
         }
         while let Some(frame) = frames.pop_if(|frame| frame.folder.is_none()) {

@@ -159,6 +159,7 @@ impl Registry {
                 OnUnreadable::Skip => plane::OnUnreadable::Skip,
             },
             own_root: Some(self.own_root()?),
+            batch_files: self.batch_files,
             ..IngestOptions::default()
         };
         let store = IngestStore { staging, local: &self.local, known: &known };

@@ -13,6 +13,7 @@ mod remove;
 mod replay;
 pub mod report;
 mod resolve;
+mod supersede;
 mod verify;
 
 use std::fmt;
@@ -85,6 +86,8 @@ pub struct Registry {
     access: Access,
     wait: Duration,
     cancelled: Arc<AtomicBool>,
+    /// After how many new objects an add publishes and records a batch.
+    batch_files: u64,
 }
 
 impl fmt::Debug for Registry {
@@ -102,6 +105,12 @@ impl Registry {
     /// Returns what the store says of itself.
     pub const fn config(&self) -> &StoreConfig {
         &self.config
+    }
+
+    /// Makes batches of so few files that a test sees several.
+    #[cfg(any(test, feature = "testing"))]
+    pub const fn set_batch_files(&mut self, batch_files: u64) {
+        self.batch_files = batch_files;
     }
 
     /// Fails where the caller asked to stop.

@@ -14,6 +14,7 @@ use crate::env::Env;
 use crate::error::Error;
 use crate::events::{Bookkeeping, LogFiles, Step, head};
 use crate::monitor::{Monitor, Problem, Task};
+use crate::plane::IngestOptions;
 use crate::storage::{
     Action, Local, LockError, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root, staging,
 };
@@ -256,6 +257,7 @@ impl Registry {
             access: options.access,
             wait: options.wait,
             cancelled: options.cancelled,
+            batch_files: IngestOptions::default().batch_files,
         })
     }
 

@@ -517,6 +517,17 @@ pub struct RemoveReport {
     pub pinned_by: Vec<String>,
 }
 
+/// Versions of a name that newer ones have taken the place of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Superseded {
+    /// The name.
+    pub name: PackageName,
+    /// How many of its newest finalised versions that are not removed stay.
+    pub keep: u64,
+    /// Where it is given, only those that were finalised longer ago than this.
+    pub older_than: Option<Duration>,
+}
+
 /// What the store holds.
 #[derive(Clone, Debug)]
 pub struct StatsReport {

@@ -1,7 +1,7 @@
 //! The backend that every store has: its own directory, `blake3/ab/cd/<64 hexadecimal digits>`.
 //!
 //! Hashes nothing. Ingest does not go through [`Local::put`], which is durable object by object, but writes
-//! whole batches through [`Staging`](super::Staging).
+//! whole batches through [`Staging`].
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -146,5 +146,86 @@ impl Read for ObjectReader {
         let read = self.file.read_at(&mut buffer[..wanted], self.at)?;
         self.at += read as u64;
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+    use crate::disk::testing::{Call, Trace};
+
+    fn store() -> (tempfile::TempDir, Arc<RealDisk>) {
+        let root = tempfile::tempdir().expect("a directory");
+        let disk = Arc::new(RealDisk::open(root.path()).expect("a disk"));
+        disk.make_dir(Path::new(layout::OBJECTS)).expect("a directory");
+        (root, disk)
+    }
+
+    fn at(root: &tempfile::TempDir, address: &ContentAddress) -> std::path::PathBuf {
+        layout::within(root.path(), layout::object_path(address).as_os_str())
+    }
+
+    #[test]
+    fn conforms() {
+        let (_root, disk) = store();
+        crate::storage::testing::conformance::check(&Local::new(disk.clone()));
+        assert_eq!(disk.list(Path::new(layout::TMP)).expect("a listing"), [], "nothing is left in flight");
+    }
+
+    #[test]
+    fn what_is_no_file_is_an_error_and_is_not_followed() {
+        let (root, disk) = store();
+        let local = Local::new(disk);
+        let object = Digests::of(b"x");
+        local.put(&object, &mut &b"x"[..]).expect("put");
+        let path = at(&root, &object.address());
+        local.delete(&object.address()).expect("delete");
+        std::fs::File::create(path.with_extension("else")).expect("a file");
+        std::os::unix::fs::symlink(path.with_extension("else"), &path).expect("a symlink");
+        for error in [
+            local.head(&object.address()).map(drop).expect_err("a symlink"),
+            local.open_object(&object.address()).map(drop).expect_err("a symlink"),
+            local.get(&object.address(), None).map(drop).expect_err("a symlink"),
+        ] {
+            let expected = FileKind::Symlink;
+            assert!(matches!(error, StorageError::NotAFile { kind, .. } if kind == expected), "{error:?}");
+        }
+        // To put the object again heals that too.
+        local.put(&object, &mut &b"x"[..]).expect("put");
+        assert_eq!(local.head(&object.address()).expect("head").expect("is there").size_bytes, 1);
+        assert_eq!(
+            std::fs::read(path.with_extension("else")).expect("a file"),
+            b"",
+            "the symlink was followed"
+        );
+    }
+
+    #[test]
+    fn to_look_at_an_object_is_one_call() {
+        let (_root, disk) = store();
+        let calls = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let into = Arc::clone(&calls);
+        let watched = crate::disk::testing::Observed::with_reads(disk, move |_, call| {
+            into.lock().expect("no panic").push(call.clone());
+            Ok(())
+        });
+        let local = Local::new(Arc::new(watched));
+        local.head(&Digests::of(b"x").address()).expect("head");
+        let calls = calls.lock().expect("no panic");
+        assert!(matches!(calls.as_slice(), [Call::Stat { .. }]), "{calls:?}");
+    }
+
+    #[test]
+    fn a_put_is_durable_when_it_returns() {
+        let (_root, disk) = store();
+        let trace = Arc::new(Trace::new(disk));
+        Local::new(trace.clone()).put(&Digests::of(b"x"), &mut &b"x"[..]).expect("put");
+        let calls = trace.calls();
+        let place = |is: &dyn Fn(&Call) -> bool| calls.iter().position(is).expect("a call");
+        let bytes = place(&|call| matches!(call, Call::SyncFile { .. }));
+        let rename = place(&|call| matches!(call, Call::Rename { .. }));
+        let names = place(&|call| *call == Call::SyncDir { path: layout::OBJECTS.into() });
+        assert!(bytes < rename && rename < names, "{calls:?}");
     }
 }

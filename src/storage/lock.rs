@@ -335,3 +335,6 @@ fn by(holders: &[Holder]) -> String {
         some => format!(" by {}", some.iter().map(Holder::to_string).collect::<Vec<_>>().join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests;

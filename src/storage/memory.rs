@@ -72,3 +72,13 @@ impl Backend for Memory {
         Ok(BackendHealth { free_bytes: None })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conforms() {
+        crate::storage::testing::conformance::check(&Memory::new("memory".parse().expect("a name")));
+    }
+}

@@ -292,3 +292,6 @@ fn check_left_over(root: &Path) -> Result<(), StorageError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

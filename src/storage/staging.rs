@@ -430,3 +430,6 @@ fn directories(batch: &[Kept]) -> Vec<PathBuf> {
     }
     inner.into_iter().chain(outer).chain([PathBuf::from(layout::OBJECTS)]).collect()
 }
+
+#[cfg(test)]
+mod tests;

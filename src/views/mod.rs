@@ -215,7 +215,7 @@ fn dispatch(context: &Context<'_, '_>, event: Event<'_>, payload: &[u8]) -> Resu
             retention::begin(context, package, &class)?;
         }
         Event::ObjectsStored { backend_id, objects } => {
-            objects.each(|object| objects::store(context, &object, backend_id).map(drop))?;
+            objects.each(|object| objects::store_anew(context, &object, backend_id))?;
         }
         Event::EntriesAdded { backend_id, entries, replace } => {
             let package = packages::open_subject(context)?;
@@ -241,7 +241,7 @@ fn dispatch(context: &Context<'_, '_>, event: Event<'_>, payload: &[u8]) -> Resu
             objects.each(|object| {
                 count += 1;
                 bytes += object.size_bytes;
-                objects::purge(context, &object.address)
+                objects::purge(context, &object)
             })?;
             runs::gc_started(context, &runs::GcRound { plan, round, rounds, reason, count, bytes })?;
         }
@@ -253,7 +253,7 @@ fn dispatch(context: &Context<'_, '_>, event: Event<'_>, payload: &[u8]) -> Resu
         Event::VerifyCompleted { head, mode, first, last, objects, bytes, faults } => {
             for fault in &faults {
                 if let Some(address) = &fault.address {
-                    objects::find_damaged(context, address, &fault.kind)?;
+                    objects::find_damaged(context, address, &fault.kind, head)?;
                 }
             }
             let end = runs::VerifyEnd { head, mode, first, last, objects, bytes, faults: faults.len() as u64 };

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension as _, Row};
 
 use super::{Context, Refusal, ViewError};
 use crate::db::{DbError, ReadTx};
-use crate::events::{Event, EventType, digest_column, signed, unsigned};
+use crate::events::{Event, EventType, PurgedObject, digest_column, signed, unsigned};
 use crate::identity::{AddressPrefix, Algorithm, Blake3, Digests, Sha256};
 
 /// The backend that keeps payload objects: the store's own.
@@ -166,8 +166,26 @@ pub(crate) fn totals(tx: &ReadTx<'_>) -> Result<(u64, u64, u64), DbError> {
     Ok(tx.one(sql, [], |row| Ok((unsigned(row, "present")?, unsigned(row, "bytes")?, unsigned(row, "purged")?)))?)
 }
 
-/// Enters an object whose bytes an event says are stored, and returns its number.
+/// Enters an object that an event mentions, and returns its number.
 pub(super) fn store(context: &Context<'_, '_>, object: &Digests, backend: &str) -> Result<i64, Refusal> {
+    mention(context, object, backend).map(|(number, _)| number)
+}
+
+/// Enters an object whose bytes an event says were written just now, whatever was there before.
+pub(super) fn store_anew(context: &Context<'_, '_>, object: &Digests, backend: &str) -> Result<(), Refusal> {
+    let (number, anew) = mention(context, object, backend)?;
+    if !anew {
+        context.tx.execute(
+            "UPDATE objects SET stored_sequence = ?2, damaged_sequence = NULL WHERE object = ?1",
+            (number, signed(context.sequence())),
+        )?;
+        locate(context, number, backend)?;
+    }
+    Ok(())
+}
+
+/// Returns the object's number, and whether this event made its row or brought it back from a purge.
+fn mention(context: &Context<'_, '_>, object: &Digests, backend: &str) -> Result<(i64, bool), Refusal> {
     let (number, anew) = match find(context.tx, &object.blake3)? {
         Some(known) if known.digests != *object => {
             return Err(context.impossible(format!(
@@ -202,7 +220,7 @@ pub(super) fn store(context: &Context<'_, '_>, object: &Digests, backend: &str) 
     if anew {
         locate(context, number, backend)?;
     }
-    Ok(number)
+    Ok((number, anew))
 }
 
 fn locate(context: &Context<'_, '_>, object: i64, backend: &str) -> Result<(), Refusal> {
@@ -264,9 +282,13 @@ fn known(context: &Context<'_, '_>, address: &Blake3) -> Result<ObjectRecord, Re
     find(context.tx, address)?.ok_or_else(|| Refusal::Unmade(format!("blake3:{address} was never stored")))
 }
 
-/// Marks an object as purged by this event.
-pub(super) fn purge(context: &Context<'_, '_>, address: &Blake3) -> Result<(), Refusal> {
-    let object = known(context, address)?.number;
+/// Marks an object as purged by this event. A leftover that no event had named has no row, and gets none.
+pub(super) fn purge(context: &Context<'_, '_>, purged: &PurgedObject) -> Result<(), Refusal> {
+    let object = match known(context, &purged.address) {
+        Ok(object) => object.number,
+        Err(Refusal::Unmade(_)) if purged.why == "unrecorded" => return Ok(()),
+        Err(refusal) => return Err(refusal),
+    };
     context.tx.execute(
         "UPDATE objects SET purged_sequence = ?2, damaged_sequence = NULL WHERE object = ?1",
         (object, signed(context.sequence())),
@@ -277,13 +299,8 @@ pub(super) fn purge(context: &Context<'_, '_>, address: &Blake3) -> Result<(), R
 
 /// Takes the mark of damage off an object.
 pub(super) fn heal(context: &Context<'_, '_>, object: &Digests, backend: &str) -> Result<(), Refusal> {
-    let number = known(context, &object.blake3)?.number;
-    context.tx.execute(
-        "UPDATE objects SET damaged_sequence = NULL, purged_sequence = NULL, stored_sequence = ?2
-         WHERE object = ?1",
-        (number, signed(context.sequence())),
-    )?;
-    locate(context, number, backend)
+    known(context, &object.blake3)?;
+    store_anew(context, object, backend)
 }
 
 /// Returns whether a kind of fault means that an object's bytes are not to be had.
@@ -291,13 +308,20 @@ pub(crate) fn is_damage(kind: &str) -> bool {
     matches!(kind, "missing" | "truncated" | "altered" | "misnamed" | "unreadable" | "not-a-file")
 }
 
-/// Marks an object as damaged by what a verify found, where that concerns its bytes.
-pub(super) fn find_damaged(context: &Context<'_, '_>, address: &Blake3, kind: &str) -> Result<(), Refusal> {
+/// Marks an object as damaged by what a verify found, where that concerns its bytes. What was stored anew after
+/// the event `head`, with which the verify began, is not what it looked at.
+pub(super) fn find_damaged(
+    context: &Context<'_, '_>,
+    address: &Blake3,
+    kind: &str,
+    head: u64,
+) -> Result<(), Refusal> {
     if is_damage(kind) {
         context.tx.execute(
             "UPDATE objects SET damaged_sequence = ?2
-             WHERE substr(digest_primary, 1, 8) = ?3 AND digest_primary = ?1 AND purged_sequence IS NULL",
-            (address.as_bytes(), signed(context.sequence()), &address.as_bytes()[..8]),
+             WHERE substr(digest_primary, 1, 8) = ?3 AND digest_primary = ?1 AND purged_sequence IS NULL
+               AND stored_sequence <= ?4",
+            (address.as_bytes(), signed(context.sequence()), &address.as_bytes()[..8], signed(head)),
         )?;
     }
     Ok(())

@@ -67,22 +67,23 @@ pub(super) fn change(
     let sequence = signed(context.sequence());
     if let Some(class) = class {
         check_class(context, class)?;
-        context.tx.execute(
-            "UPDATE retention_state SET class = ?2, changed_sequence = ?3 WHERE package = ?1",
-            (package, class, sequence),
-        )?;
+        context.tx.execute("UPDATE retention_state SET class = ?2 WHERE package = ?1", (package, class))?;
     }
     if let Some(expires_at) = expires_at {
         context.tx.execute(
-            "UPDATE retention_state SET expires_at = ?2, changed_sequence = ?3 WHERE package = ?1",
-            (package, expires_at.map(Timestamp::as_micros), sequence),
+            "UPDATE retention_state SET expires_at = ?2 WHERE package = ?1",
+            (package, expires_at.map(Timestamp::as_micros)),
         )?;
     }
     if let Some(hold) = hold {
         context.tx.execute(
-            "UPDATE retention_state SET hold = ?2, hold_reason = ?3, changed_sequence = ?4 WHERE package = ?1",
-            (package, hold, hold.then_some(reason), sequence),
+            "UPDATE retention_state SET hold = ?2, hold_reason = ?3 WHERE package = ?1",
+            (package, hold, hold.then_some(reason)),
         )?;
+    }
+    for table in ["retention_state", "artifact_packages"] {
+        let sql = format!("UPDATE {table} SET changed_sequence = ?2 WHERE package = ?1");
+        context.tx.execute(&sql, (package, sequence))?;
     }
     Ok(())
 }

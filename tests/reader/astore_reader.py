@@ -7,9 +7,11 @@ JSON summary. It changes nothing in the store: the database is copied before it 
 
     astore_reader.py ROOT [--no-objects] [--from-log]
     astore_reader.py --self-test
+    astore_reader.py --manifests DIR
 
 --no-objects   does not read the bytes of objects (payload objects and manifests are read all the same)
 --from-log     takes the events from log/ alone, as if the database were lost
+--manifests    checks golden manifests: DIR/NAME.cbor against NAME.jcs and NAME.digest; DIR/refused/*.cbor are none
 
 Exit codes: 0 nothing wrong, 1 could not look, 2 usage, 4 something is wrong, 8 no store there.
 
@@ -423,6 +425,7 @@ def check_manifest(data):
             and is_uint(receipt["bytes"]),
             "a storage receipt",
         )
+    need(is_ascending([receipt["backend_id"].encode() for receipt in receipts]), "storage_receipts are not in order")
     summary = manifest["retention_summary"]
     need(
         isinstance(summary, dict)
@@ -708,7 +711,7 @@ COLUMNS = {
 COLUMNS = {table: names.split() for table, names in COLUMNS.items()}
 
 VIEWS_VERSION = 1
-DAMAGE = ("missing", "truncated", "altered", "unreadable", "not-a-file")
+DAMAGE = ("missing", "truncated", "altered", "misnamed", "unreadable", "not-a-file")
 
 
 class Unmade(Exception):
@@ -753,8 +756,6 @@ class Views:
             self.locations[number, backend] = ("online", None)
             return self.objects[number]
         row = self.objects[number]
-        if row["digest_sha256"] is None:
-            row["digest_sha256"] = sha256
         need(
             (row["digest_sha256"], row["size_bytes"]) == (sha256, size),
             f"{row['content_address']} has another SHA-256 or size than before",
@@ -1019,9 +1020,10 @@ class Views:
         for item in payload["objects"]:
             number = self.object_of.get(item["address"])
             if number is None:
-                row = self.mention(event, item["address"], None, item["size"], "local")
-            else:
-                row = self.objects[number]
+                if item["why"] != "unrecorded":
+                    raise Unmade("a purged object was never named")
+                continue
+            row = self.objects[number]
             row.update(purged_sequence=event["sequence"], damaged_sequence=None)
             for key in [key for key in self.locations if key[0] == row["object"]]:
                 del self.locations[key]
@@ -1418,13 +1420,13 @@ class Checker:
         for row in views.objects.values():
             if row["purged_sequence"] is None:
                 present[row["digest_primary"]] = row
-        for digest, row in sorted(present.items()):
+        for _, row in sorted(present.items()):
             count += 1
-            size_read += self.check_object(row)
-        self.list_objects(present)
+            size_read += self.check_object(row, views.object_of)
+        self.list_objects(present, views.object_of)
         self.summary.update(objects=count, bytes_read=size_read)
 
-    def check_object(self, row):
+    def check_object(self, row, known):
         path, address = object_path(self.root, row["digest_primary"]), row["content_address"]
         try:
             status = os.lstat(path)
@@ -1459,12 +1461,14 @@ class Checker:
             self.fault("unreadable", address, error.strerror)
             return 0
         if with_primary and primary.digest() != row["digest_primary"]:
-            self.fault("altered", address, f"its bytes are those of blake3:{primary.digest().hex()}")
+            kind = "misnamed" if primary.digest() in known else "altered"
+            self.fault(kind, address, f"its bytes are those of blake3:{primary.digest().hex()}")
         elif sha256.digest() != row["digest_sha256"]:
-            self.fault("altered", address, f"its bytes have the SHA-256 {sha256.hexdigest()}")
+            kind = "second-digest" if with_primary else "altered"
+            self.fault(kind, address, f"its bytes have the SHA-256 {sha256.hexdigest()}")
         return status.st_size
 
-    def list_objects(self, present):
+    def list_objects(self, present, known):
         """Looks for files under blake3/ that no row accounts for (4.1, 4.4)."""
         top = os.path.join(self.root, "blake3")
         if not os.path.isdir(top):
@@ -1482,11 +1486,11 @@ class Checker:
                     self.fault("foreign", where, "no name of an object, or not in its place")
                 elif bytes.fromhex(name) not in present:
                     unrecorded += 1
-                    self.check_unrecorded(os.path.join(self.root, where), where, name)
+                    self.check_unrecorded(os.path.join(self.root, where), where, name, known)
         if unrecorded:
             self.note(f"{unrecorded} unrecorded files under blake3/")
 
-    def check_unrecorded(self, path, where, name):
+    def check_unrecorded(self, path, where, name, known):
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode):
             self.fault("foreign", where, "no regular file")
@@ -1496,7 +1500,8 @@ class Checker:
                 while chunk := file.read(1 << 20):
                     hasher.update(chunk)
             if hasher.digest().hex() != name:
-                self.fault("misnamed", where, f"its bytes are those of blake3:{hasher.digest().hex()}")
+                kind = "misnamed" if hasher.digest() in known else "foreign"
+                self.fault(kind, where, f"its bytes are those of blake3:{hasher.digest().hex()}")
 
     # -- all of it
 
@@ -1570,11 +1575,42 @@ def self_test():
     assert str(uuid.UUID(int=0)) and is_id(str(uuid.UUID(int=0))) and not is_id("0" * 36)
 
 
+def check_golden(directory):
+    """Checks that each golden manifest is one, with its JSON projection and digest, and that each refused one is not."""
+    wrong, accepted, refused = [], 0, 0
+    for name in sorted(os.listdir(directory)):
+        if name.endswith(".cbor"):
+            stem = os.path.join(directory, name[: -len(".cbor")])
+            with open(stem + ".cbor", "rb") as a, open(stem + ".jcs", "rb") as b, open(stem + ".digest") as c:
+                data, projection, digest = a.read(), b.read(), c.read().strip()
+            try:
+                manifest = check_manifest(data)
+                need(encode(manifest) == data, "encoded again, it is another")
+                need(jcs(manifest).encode() == projection.rstrip(b"\n"), "its JSON projection is another")
+                need(blake3(data).hex() == digest, "its digest is another")
+                accepted += 1
+            except (NotCanonical, Refused, LaterVersion) as error:
+                wrong.append(f"{name}: {error}")
+    for name in sorted(os.listdir(os.path.join(directory, "refused"))):
+        if name.endswith(".cbor"):
+            with open(os.path.join(directory, "refused", name), "rb") as file:
+                data = file.read()
+            try:
+                check_manifest(data)
+                wrong.append(f"refused/{name} was taken for a manifest")
+            except (NotCanonical, Refused, LaterVersion):
+                refused += 1
+    print(json.dumps({"schema": "astore-reader/v1", "accepted": accepted, "refused": refused, "wrong": wrong}, indent=2))
+    return 4 if wrong else 0
+
+
 def main(arguments):
     if arguments == ["--self-test"]:
         self_test()
         print(json.dumps({"schema": "astore-reader/v1", "self_test": "passed"}))
         return 0
+    if len(arguments) == 2 and arguments[0] == "--manifests":
+        return check_golden(arguments[1])
     options = {argument for argument in arguments if argument.startswith("--")}
     roots = [argument for argument in arguments if not argument.startswith("--")]
     if len(roots) != 1 or options - {"--no-objects", "--from-log"}:

@@ -7,19 +7,33 @@ use super::{INTEGER_MAX, from_value};
 
 /// Any value that the store can write, up to five levels deep, the keys of its maps in any order.
 pub(crate) fn value() -> impl Strategy<Value = Value> {
+    let bytes = proptest::collection::vec(any::<u8>(), 0..300).prop_map(Value::Bytes);
+    above(prop_oneof![3 => leaf(), 1 => bytes].boxed())
+}
+
+/// The same without byte strings.
+pub(crate) fn value_without_bytes() -> impl Strategy<Value = Value> {
+    above(leaf())
+}
+
+fn leaf() -> BoxedStrategy<Value> {
     let max = i64::try_from(INTEGER_MAX).expect("2^53-1 is within an i64");
-    let leaf = prop_oneof![
+    prop_oneof![
         (-max..=max).prop_map(Value::from),
         (-300i64..300).prop_map(Value::from),
         any::<bool>().prop_map(Value::Bool),
         Just(Value::Null),
         ".{0,30}".prop_map(Value::Text),
-        proptest::collection::vec(any::<u8>(), 0..300).prop_map(Value::Bytes),
-    ];
+    ]
+    .boxed()
+}
+
+fn above(leaf: BoxedStrategy<Value>) -> impl Strategy<Value = Value> {
     leaf.prop_recursive(5, 64, 8, |inner| {
+        let pairs = proptest::collection::hash_map(".{0,5}", inner.clone(), 0..8);
         prop_oneof![
-            proptest::collection::vec(inner.clone(), 0..8).prop_map(Value::Array),
-            proptest::collection::hash_map(".{0,5}", inner, 0..8).prop_map(|map| Value::Map(
+            proptest::collection::vec(inner, 0..8).prop_map(Value::Array),
+            pairs.prop_map(|map| Value::Map(
                 map.into_iter().map(|(key, value)| (Value::Text(key), value)).collect()
             )),
         ]

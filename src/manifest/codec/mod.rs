@@ -7,6 +7,8 @@
 mod entry;
 mod order;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use super::cbor::CborError;
@@ -50,7 +52,7 @@ pub enum ManifestError {
         key: &'static str,
     },
     /// A key that version 1 does not have there.
-    #[error("at byte {offset}: a key that does not belong into {map}")]
+    #[error("at byte {offset}: a key that does not belong in {map}")]
     UnknownKey {
         /// Where the key's value stands, or the map where the key is one of another kind of entry.
         offset: usize,

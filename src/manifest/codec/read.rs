@@ -38,7 +38,7 @@ impl<'a> Manifest<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ManifestError> {
         match parse_version_1(bytes) {
             // The version stands behind the entries, whose shape another version is free to change.
-            Err(error) => Err(later_version(bytes).map_or(error, ManifestError::Version)),
+            Err(error) => Err(later_version(bytes)?.map_or(error, ManifestError::Version)),
             parsed => parsed,
         }
     }
@@ -95,7 +95,7 @@ impl ExactSizeIterator for Entries<'_> {}
 impl FusedIterator for Entries<'_> {}
 
 /// Returns the version of a canonical manifest that is later than this build's.
-fn later_version(bytes: &[u8]) -> Option<u64> {
+fn later_version(bytes: &[u8]) -> Result<Option<u64>, CborError> {
     let mut version = None;
     let mut d = Decoder::new(bytes);
     d.map_entries(|key, d| {
@@ -104,9 +104,9 @@ fn later_version(bytes: &[u8]) -> Option<u64> {
             return Ok(());
         }
         d.skip()
-    })
-    .and_then(|()| d.finish())
-    .map_or(None, |()| version.filter(|&version| version > MANIFEST_VERSION))
+    })?;
+    d.finish()?;
+    Ok(version.filter(|&version| version > MANIFEST_VERSION))
 }
 
 fn parse_version_1(bytes: &[u8]) -> Result<Manifest<'_>, ManifestError> {

@@ -4,7 +4,9 @@
 
 mod batches;
 mod hostile;
+mod out;
 mod trees;
+mod verify;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -103,7 +105,11 @@ impl Bench {
         self.add_sources(&[Source::Path(self.source.path().to_owned())], &mut std::io::empty())
     }
 
-    fn add_sources(&self, sources: &[Source], stdin: &mut (dyn std::io::Read + Send)) -> Result<Ingested, IngestError> {
+    fn add_sources(
+        &self,
+        sources: &[Source],
+        stdin: &mut (dyn std::io::Read + Send),
+    ) -> Result<Ingested, IngestError> {
         self.add_hooked(sources, stdin, &Hook::none())
     }
 
@@ -121,7 +127,8 @@ impl Bench {
             objects.iter().for_each(|object| self.log.set(object.address(), Standing::Stored));
             Ok(())
         };
-        let ingested = Run::new(&self.options, Some(store), context, hook)?.collect(sources, stdin, &mut record)?;
+        let ingested =
+            Run::new(&self.options, Some(store), context, hook)?.collect(sources, stdin, &mut record)?;
         record(staging.publish()?).unwrap();
         staging.finish().unwrap();
         check(&ingested.entries);

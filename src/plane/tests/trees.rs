@@ -8,7 +8,13 @@ use super::*;
 fn a_directory_contributes_its_entries_in_order_of_whole_paths() {
     let bench = Bench::new();
     // By whole paths "a-b" and "a.b" stand between "a" and "a/x": '-' and '.' are below '/', '0' is above.
-    bench.file("a/x", "1").file("a-b", "2").file("a.b", "3").file("a0", "4").file("b/empty", "").directory("c/d");
+    bench
+        .file("a/x", "1")
+        .file("a-b", "2")
+        .file("a.b", "3")
+        .file("a0", "4")
+        .file("b/empty", "")
+        .directory("c/d");
     symlink("../a", bench.path("b/link")).unwrap();
     mode(&bench.path("a"), 0o750);
     mode(&bench.path("a-b"), 0o600);
@@ -107,7 +113,9 @@ fn named_symlinks_are_followed_and_no_others() {
 fn odd_names_and_links_come_through() {
     let bench = Bench::new();
     let long = "n".repeat(255);
-    for name in [&b"-rf"[..], b"new\nline", b"\xff\xfe", b" ", b"...", b"a b\t", "ü".as_bytes(), long.as_bytes()] {
+    for name in
+        [&b"-rf"[..], b"new\nline", b"\xff\xfe", b" ", b"...", b"a b\t", "ü".as_bytes(), long.as_bytes()]
+    {
         bench.file(name, name);
     }
     symlink("nowhere", bench.path("dangling")).unwrap();
@@ -153,14 +161,23 @@ fn times_are_kept_where_asked_for() {
     for (entry, name) in ingested.entries.iter().zip(["d", "d/f", "d/l"]) {
         let expected = bench.path(name).symlink_metadata().unwrap();
         let found = entry.mtime.unwrap();
-        assert_eq!((found.seconds, i64::from(found.nanoseconds)), (expected.mtime(), expected.mtime_nsec()), "{name}");
+        assert_eq!(
+            (found.seconds, i64::from(found.nanoseconds)),
+            (expected.mtime(), expected.mtime_nsec()),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn globs_leave_out() {
     let mut bench = Bench::new();
-    bench.file("a.o", "1").file("src/b.o", "2").file("src/b.c", "3").file("target/deep/x", "4").file("src/target", "5");
+    bench
+        .file("a.o", "1")
+        .file("src/b.o", "2")
+        .file("src/b.c", "3")
+        .file("target/deep/x", "4")
+        .file("src/target", "5");
     bench.options.exclude = vec!["*.o".into(), "/target".into()];
     assert_eq!(paths(&bench.add().unwrap().entries), ["src", "src/b.c", "src/target"]);
     bench.options.exclude = vec!["target/".into(), "src/b.?".into()];
@@ -196,7 +213,8 @@ fn the_store_is_never_a_source() {
     fs::write(above.path().join("sub/file"), "x").unwrap();
     let inner = above.path().join("sub/store").metadata().unwrap();
     bench.options.own_root = Some(crate::cache::FileId { device: inner.dev(), inode: inner.ino() });
-    let ingested = bench.add_sources(&[Source::Path(above.path().to_owned())], &mut std::io::empty()).unwrap();
+    let ingested =
+        bench.add_sources(&[Source::Path(above.path().to_owned())], &mut std::io::empty()).unwrap();
     assert_eq!(paths(&ingested.entries), ["sub", "sub/file"]);
     assert!(bench.monitor.problems().iter().any(|problem| {
         matches!(problem, crate::monitor::Problem::StoreSkipped { path } if path.ends_with("sub/store"))

@@ -1,0 +1,129 @@
+//! A disk that asks a closure before each call.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::call::Call;
+use super::wrapped::{Hook, Wrapped};
+use crate::disk::{Disk, DiskFile, Listed, Stat};
+
+type Watch = dyn Fn(usize, &Call) -> io::Result<()> + Send + Sync;
+
+/// A disk that asks a closure before each call that changes or syncs something, and at each point.
+///
+/// The closure is told how many such calls there were before, so the first is number 0. An error from it is
+/// the call's error, and the call does not happen; at a point, which cannot fail, the error is dropped. A
+/// closure that blocks stalls the operation, on purpose, at an exact place.
+#[derive(Debug)]
+pub struct Observed(Wrapped<Watching>);
+
+struct Watching {
+    watch: Box<Watch>,
+    with_reads: bool,
+    calls: AtomicUsize,
+}
+
+impl Hook for Watching {
+    fn around(&self, call: Call, run: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+        if self.with_reads || !call.is_reading() {
+            (self.watch)(self.calls.fetch_add(1, Ordering::SeqCst), &call)?;
+        }
+        run()
+    }
+}
+
+impl Observed {
+    /// Watches calls that change or sync, and points.
+    pub fn new(
+        inner: Arc<dyn Disk>,
+        watch: impl Fn(usize, &Call) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(inner, Box::new(watch), false)
+    }
+
+    /// Watches reading calls too, and counts them with the others.
+    pub fn with_reads(
+        inner: Arc<dyn Disk>,
+        watch: impl Fn(usize, &Call) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(inner, Box::new(watch), true)
+    }
+
+    fn with(inner: Arc<dyn Disk>, watch: Box<Watch>, with_reads: bool) -> Self {
+        Self(Wrapped::new(inner, Watching { watch, with_reads, calls: AtomicUsize::new(0) }))
+    }
+
+    /// Returns how many calls were watched so far.
+    pub fn calls(&self) -> usize {
+        self.0.hook().calls.load(Ordering::SeqCst)
+    }
+}
+
+/// Refuses call number `nth` with an error of this kind, and lets all others pass.
+pub fn fail_nth(
+    nth: usize,
+    kind: io::ErrorKind,
+) -> impl Fn(usize, &Call) -> io::Result<()> + Send + Sync + 'static {
+    move |n, _| if n == nth { Err(kind.into()) } else { Ok(()) }
+}
+
+/// Refuses call number `nth` and all after it: what happens on the disk when the process is killed there,
+/// where nothing is cleaned up any more.
+pub fn dead_from(nth: usize) -> impl Fn(usize, &Call) -> io::Result<()> + Send + Sync + 'static {
+    move |n, _| if n >= nth { Err(io::Error::other("the process is dead")) } else { Ok(()) }
+}
+
+super::delegate_disk!(Observed);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::disk::RealDisk;
+
+    fn disk() -> (tempfile::TempDir, Arc<RealDisk>) {
+        let root = tempfile::tempdir().expect("a directory");
+        let disk = Arc::new(RealDisk::open(root.path()).expect("a disk"));
+        (root, disk)
+    }
+
+    #[test]
+    fn the_nth_call_fails_and_does_not_happen() {
+        let (_root, real) = disk();
+        let disk = Observed::new(real.clone(), fail_nth(1, io::ErrorKind::StorageFull));
+        let file = disk.create(Path::new("a"), 0o600).expect("call 0");
+        let error = file.write_all_at(b"x", 0).expect_err("call 1");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(file.stat().expect("a look").size_bytes, 0);
+        file.write_all_at(b"x", 0).expect("call 2");
+        assert_eq!(disk.calls(), 3, "a look is not counted");
+    }
+
+    #[test]
+    fn nothing_happens_after_death() {
+        let (_root, real) = disk();
+        let disk = Observed::new(real.clone(), dead_from(1));
+        disk.make_dir(Path::new("a")).expect("call 0");
+        disk.make_dir(Path::new("b")).expect_err("call 1");
+        disk.remove_dir(Path::new("a")).expect_err("call 2");
+        assert_eq!(real.list(Path::new("")).expect("a listing").len(), 1);
+    }
+
+    #[test]
+    fn reads_and_points_are_seen() {
+        let (_root, real) = disk();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&seen);
+        let disk = Observed::with_reads(real, move |_, call| {
+            into.lock().expect("no panic").push(call.clone());
+            Ok(())
+        });
+        disk.list(Path::new("")).expect("a listing");
+        disk.point("here");
+        let expected = [Call::List { path: "".into() }, Call::Point { name: "here" }];
+        assert_eq!(*seen.lock().expect("no panic"), expected);
+    }
+}

@@ -1,0 +1,166 @@
+//! A disk around a disk: each call becomes a value, and a hook decides what happens around it.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::call::{Call, FileId};
+use crate::disk::{Disk, DiskFile, Listed, Stat};
+
+/// What happens around a call.
+pub(super) trait Hook: Send + Sync {
+    /// Runs the call, or refuses. `run` is called once at most.
+    fn around(&self, call: Call, run: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()>;
+}
+
+pub(super) struct Wrapped<H> {
+    inner: Arc<dyn Disk>,
+    hook: Arc<H>,
+    files: AtomicU64,
+}
+
+impl<H: Hook> Wrapped<H> {
+    pub(super) fn new(inner: Arc<dyn Disk>, hook: H) -> Self {
+        Self { inner, hook: Arc::new(hook), files: AtomicU64::new(0) }
+    }
+
+    pub(super) fn hook(&self) -> &H {
+        &self.hook
+    }
+
+    fn file(&self) -> FileId {
+        FileId(self.files.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+fn around<H: Hook, T>(hook: &H, call: Call, mut run: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut result = None;
+    hook.around(call, &mut || {
+        result = Some(run()?);
+        Ok(())
+    })?;
+    result.ok_or_else(|| io::Error::other("the hook neither ran the call nor refused it"))
+}
+
+impl<H> fmt::Debug for Wrapped<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Wrapped").field(&self.inner).finish()
+    }
+}
+
+impl<H: Hook + 'static> Disk for Wrapped<H> {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let (file, owned) = (self.file(), path.to_owned());
+        let inner = around(&*self.hook, Call::Open { path: owned.clone() }, || self.inner.open(path))?;
+        Ok(Box::new(WrappedFile { inner, hook: Arc::clone(&self.hook), path: owned, file }))
+    }
+
+    fn open_write(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let (file, owned) = (self.file(), path.to_owned());
+        let call = Call::OpenWrite { path: owned.clone(), file };
+        let inner = around(&*self.hook, call, || self.inner.open_write(path))?;
+        Ok(Box::new(WrappedFile { inner, hook: Arc::clone(&self.hook), path: owned, file }))
+    }
+
+    fn create(&self, path: &Path, mode: u32) -> io::Result<Box<dyn DiskFile>> {
+        let (file, owned) = (self.file(), path.to_owned());
+        let call = Call::Create { path: owned.clone(), mode, file };
+        let inner = around(&*self.hook, call, || self.inner.create(path, mode))?;
+        Ok(Box::new(WrappedFile { inner, hook: Arc::clone(&self.hook), path: owned, file }))
+    }
+
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        around(&*self.hook, Call::MakeDir { path: path.to_owned() }, || self.inner.make_dir(path))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let call = Call::Rename { from: from.to_owned(), to: to.to_owned() };
+        around(&*self.hook, call, || self.inner.rename(from, to))
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        around(&*self.hook, Call::RemoveFile { path: path.to_owned() }, || self.inner.remove_file(path))
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        around(&*self.hook, Call::RemoveDir { path: path.to_owned() }, || self.inner.remove_dir(path))
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        around(&*self.hook, Call::Stat { path: path.to_owned() }, || self.inner.stat(path))
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
+        around(&*self.hook, Call::List { path: path.to_owned() }, || self.inner.list(path))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        around(&*self.hook, Call::SyncDir { path: path.to_owned() }, || self.inner.sync_dir(path))
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        around(&*self.hook, Call::SyncAll, || self.inner.sync_all())
+    }
+
+    fn can_sync_all(&self) -> bool {
+        self.inner.can_sync_all()
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.inner.free_bytes()
+    }
+
+    fn point(&self, name: &'static str) {
+        // A point cannot fail; a hook that says so has stalled or counted, and that is all it can do here.
+        drop(around(&*self.hook, Call::Point { name }, || {
+            self.inner.point(name);
+            Ok(())
+        }));
+    }
+}
+
+struct WrappedFile<H> {
+    inner: Box<dyn DiskFile>,
+    hook: Arc<H>,
+    path: PathBuf,
+    file: FileId,
+}
+
+impl<H> fmt::Debug for WrappedFile<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WrappedFile").field(&self.inner).finish()
+    }
+}
+
+impl<H: Hook> DiskFile for WrappedFile<H> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let call = Call::Read { path: self.path.clone(), offset, length: buffer.len() };
+        around(&*self.hook, call, || self.inner.read_at(buffer, offset))
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let call = Call::Write { path: self.path.clone(), file: self.file, offset, bytes: bytes.to_vec() };
+        around(&*self.hook, call, || self.inner.write_all_at(bytes, offset))
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        around(&*self.hook, Call::Stat { path: self.path.clone() }, || self.inner.stat())
+    }
+
+    fn set_len(&self, size_bytes: u64) -> io::Result<()> {
+        let call = Call::SetLen { path: self.path.clone(), file: self.file, size_bytes };
+        around(&*self.hook, call, || self.inner.set_len(size_bytes))
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        let call = Call::SetMode { path: self.path.clone(), file: self.file, mode };
+        around(&*self.hook, call, || self.inner.set_mode(mode))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let call = Call::SyncFile { path: self.path.clone(), file: self.file };
+        around(&*self.hook, call, || self.inner.sync())
+    }
+}

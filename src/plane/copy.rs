@@ -1,0 +1,202 @@
+//! One object copied to one new file, checked.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, openat, unlinkat};
+use rustix::io::retry_on_intr;
+
+use super::export::{ExportOptions, LinkMode};
+use super::fault::{Fault, ReadFailure, fill, read_chunks};
+use super::stream::{CHUNK_BYTES, is_zero};
+use crate::disk::DiskFile;
+use crate::identity::{Blake3, ContentAddress, Digests};
+use crate::manifest::Mtime;
+use crate::storage::{Local, StorageError};
+
+/// What became of a file.
+pub(super) enum Copied {
+    /// It is there.
+    Whole,
+    /// It is not, and nothing is under its name.
+    Damaged(Fault),
+    /// It is not: reflinks were insisted on.
+    NoReflink(io::Error),
+    /// The caller's flag said to stop.
+    Cancelled,
+}
+
+/// Why the copying of one file ended early.
+enum Stop {
+    Write(io::Error),
+    Cancelled,
+}
+
+/// Copies objects to files.
+pub(super) struct Copier<'a> {
+    local: &'a Local,
+    link: LinkMode,
+    cancelled: &'a AtomicBool,
+    umask: u32,
+    /// Whether the destination's file system may still make reflinks of our objects.
+    reflinks: AtomicBool,
+}
+
+impl<'a> Copier<'a> {
+    pub(super) fn new(local: &'a Local, options: &ExportOptions, cancelled: &'a AtomicBool) -> Self {
+        let reflinks = AtomicBool::new(options.link != LinkMode::Copy);
+        Self { local, link: options.link, cancelled, umask: umask(), reflinks }
+    }
+
+    /// Makes a file of exactly this mode. Errors are those of the destination.
+    pub(super) fn copy(
+        &self,
+        object: &Digests,
+        parent: &OwnedFd,
+        name: &[u8],
+        mode: u32,
+        mtime: Option<Mtime>,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<Copied> {
+        let source = match self.local.open_object(&object.address()) {
+            Ok(Some(source)) => source,
+            Ok(None) => return Ok(Copied::Damaged(Fault::Missing)),
+            Err(error) => return Ok(Copied::Damaged(fault_of(error))),
+        };
+        buffer.resize(CHUNK_BYTES, 0);
+        let head = match fill(&*source, buffer, 0) {
+            Ok(filled) => filled,
+            Err(error) => return Ok(Copied::Damaged(Fault::Unreadable { error })),
+        };
+        let is_small = head < buffer.len();
+        let reflink = self.reflinks.load(Ordering::Relaxed) && object.size_bytes > 0;
+        // Where it costs no second pass nothing is made before the bytes are known to be right.
+        let checked = match (is_small, reflink) {
+            (true, _) => Ok(wrong(object, Blake3::of(&buffer[..head]), head as u64)),
+            (false, true) => self.pass(object, &*source, buffer, None),
+            (false, false) => Ok(None),
+        };
+        match checked {
+            Ok(None) => {}
+            Ok(Some(fault)) => return Ok(Copied::Damaged(fault)),
+            Err(Stop::Cancelled) => return Ok(Copied::Cancelled),
+            Err(Stop::Write(error)) => return Err(error),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let created = Mode::from_raw_mode(mode & 0o777);
+        let file = File::from(retry_on_intr(|| openat(parent, name, flags, created))?);
+        let result = match self.reflink(&*source, &file, reflink) {
+            Ok(true) => Ok(Copied::Whole),
+            Err(error) => Ok(Copied::NoReflink(error)),
+            Ok(false) if is_small => file.write_all_at(&buffer[..head], 0).map(|()| Copied::Whole),
+            Ok(false) => match self.pass(object, &*source, buffer, Some(&file)) {
+                Ok(None) => Ok(Copied::Whole),
+                Ok(Some(fault)) => Ok(Copied::Damaged(fault)),
+                Err(Stop::Cancelled) => Ok(Copied::Cancelled),
+                Err(Stop::Write(error)) => Err(error),
+            },
+        };
+        if matches!(result, Ok(Copied::Whole)) {
+            // Writing takes setuid bits away, so the mode comes after it.
+            if mode & (self.umask | !0o777) != 0 {
+                rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+            }
+            if let Some(mtime) = mtime {
+                rustix::fs::futimens(&file, &times(mtime))?;
+            }
+        } else {
+            // What went wrong is told in any case.
+            unlinkat(parent, name, AtFlags::empty()).ok();
+        }
+        result
+    }
+
+    /// Makes the file share the object's blocks, where that is wanted and possible. An error where it is
+    /// insisted on.
+    fn reflink(&self, source: &dyn DiskFile, file: &File, wanted: bool) -> io::Result<bool> {
+        if !wanted {
+            return Ok(false);
+        }
+        let cloned = match source.descriptor() {
+            Some(descriptor) => rustix::fs::ioctl_ficlone(file, descriptor).map_err(io::Error::from),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        };
+        match cloned {
+            Ok(()) => Ok(true),
+            Err(error) if self.link == LinkMode::Reflink => Err(error),
+            Err(_) => {
+                // Another file system, or one that cannot: it will not be otherwise for the next file.
+                self.reflinks.store(false, Ordering::Relaxed);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Reads the whole object, writing it where there is somewhere to write to, and says what is wrong with it.
+    fn pass(
+        &self,
+        object: &Digests,
+        source: &dyn DiskFile,
+        buffer: &mut [u8],
+        file: Option<&File>,
+    ) -> Result<Option<Fault>, Stop> {
+        let mut hasher = blake3::Hasher::new();
+        let read = read_chunks(source, buffer, |chunk, offset| {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err(Stop::Cancelled);
+            }
+            hasher.update(chunk);
+            match file {
+                Some(file) if !is_zero(chunk) => file.write_all_at(chunk, offset).map_err(Stop::Write),
+                Some(_) | None => Ok(()),
+            }
+        });
+        let found_bytes = match read {
+            Ok(found_bytes) => found_bytes,
+            Err(ReadFailure::File(error)) => return Ok(Some(Fault::Unreadable { error })),
+            Err(ReadFailure::Taker(stop)) => return Err(stop),
+        };
+        if let Some(file) = file {
+            file.set_len(found_bytes).map_err(Stop::Write)?; // it may end in zeros, which are not written
+        }
+        Ok(wrong(object, Blake3::from_bytes(*hasher.finalize().as_bytes()), found_bytes))
+    }
+}
+
+/// Returns what is wrong with bytes that should be an object's, if anything is.
+fn wrong(object: &Digests, found: Blake3, found_bytes: u64) -> Option<Fault> {
+    if found == object.blake3 {
+        None
+    } else if found_bytes < object.size_bytes {
+        Some(Fault::Truncated { expected_bytes: object.size_bytes, found_bytes })
+    } else {
+        Some(Fault::Altered { found_bytes, found: Some(ContentAddress::new(found)) })
+    }
+}
+
+fn fault_of(error: StorageError) -> Fault {
+    if let StorageError::NotAFile { kind, .. } = error {
+        Fault::NotAFile { kind }
+    } else if let StorageError::Io { source, .. } = error {
+        Fault::Unreadable { error: source }
+    } else {
+        Fault::Unreadable { error: io::Error::other(error) }
+    }
+}
+
+/// Returns what a modification time is to the kernel, beside an access time that stays.
+pub(super) fn times(mtime: Mtime) -> Timestamps {
+    let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    let last_modification = Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanoseconds.into() };
+    Timestamps { last_access, last_modification }
+}
+
+/// Returns which bits the kernel takes from the modes of new files; all of them where it does not say.
+fn umask() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let digits = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    digits.and_then(|digits| u32::from_str_radix(digits.trim(), 8).ok()).unwrap_or(0o777)
+}

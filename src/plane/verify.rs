@@ -1,0 +1,534 @@
+//! Every object's file looked at again, and everything else that stands among them.
+//!
+//! What should be there comes from the caller in the order of addresses; what is there comes from the
+//! directories in the same order. Reading is spread over threads. Nothing is changed, nothing is concluded:
+//! a finding may be a running add, so whoever reports it looks at it once more ([`look`]) under the lock.
+//!
+//! Written so that it fails safe: an object counts as sound only where every byte of it was read and hashed
+//! in this run (or, in a quick one, where it was seen with its size), and each way out of [`look`] before
+//! that adds a fault.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::fault::{Fault, ReadFailure, read_chunks};
+use super::ingest::{BoxError, Known, Standing};
+use crate::disk::{Disk, DiskFile, FileKind};
+use crate::identity::{Blake3, ContentAddress, Digests, DualHasher};
+use crate::monitor::{Counter, Monitor, Task};
+use crate::storage::layout;
+use crate::storage::staging::OBJECT_MODE;
+
+const CHUNK_BYTES: usize = 1 << 20;
+/// How many objects are handed to a thread together.
+const JOBS_TOGETHER: usize = 32;
+/// How many such handfuls wait.
+const JOBS_WAITING: usize = 16;
+
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Depth {
+    /// Names, kinds, sizes and modes.
+    Quick,
+    /// Every byte, against the primary digest.
+    #[default]
+    Primary,
+    /// Every byte, against both digests.
+    Both,
+}
+
+/// Whether anything but the expected objects is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Coverage {
+    /// The directories are listed, and what nobody expects there is found too.
+    #[default]
+    Everything,
+    /// Only what is expected is looked at.
+    Expected,
+}
+
+/// How to scan.
+#[derive(Clone, Debug)]
+pub struct ScanOptions {
+    /// How much is looked at.
+    pub depth: Depth,
+    /// Whether strays are looked for.
+    pub coverage: Coverage,
+    /// How many threads read, at least one.
+    pub threads: usize,
+    /// How many bytes there are to read, for the monitor, where that is known.
+    pub bytes_expected: Option<u64>,
+}
+
+impl Default for ScanOptions {
+    fn default() -> Self {
+        Self {
+            depth: Depth::default(),
+            coverage: Coverage::default(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            bytes_expected: None,
+        }
+    }
+}
+
+/// What a finding is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// An object, or a file under a name that only that object may have.
+    Object(ContentAddress),
+    /// Something else, by its path beneath the root.
+    Path(PathBuf),
+}
+
+/// One thing that is wrong or odd.
+#[derive(Debug)]
+pub struct Finding {
+    /// What it is about.
+    pub subject: Subject,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+/// What a scan saw.
+#[derive(Debug, Default)]
+pub struct Scanned {
+    /// What is wrong or odd, objects first, in order. One object may have several faults.
+    pub findings: Vec<Finding>,
+    /// Expected objects that were looked at.
+    pub objects: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+}
+
+/// Why a scan came to no end. An object that cannot be read is a finding, not an error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The caller's list of what to expect failed.
+    #[error("cannot tell which objects to expect")]
+    Expected(#[source] BoxError),
+    /// The log could not be asked.
+    #[error("cannot ask the log")]
+    Known(#[source] BoxError),
+    /// The caller's flag said to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// Looks at every expected object and, with [`Coverage::Everything`], for everything else among the objects.
+///
+/// `expected` is in strictly ascending order of addresses. `known` is asked only about bytes that are not what
+/// they should be.
+///
+/// # Errors
+/// [`VerifyError`].
+pub fn scan(
+    disk: &dyn Disk,
+    expected: &mut (dyn Iterator<Item = Result<Digests, BoxError>> + '_),
+    options: &ScanOptions,
+    known: &dyn Known,
+    monitor: &dyn Monitor,
+    cancelled: &AtomicBool,
+) -> Result<Scanned, VerifyError> {
+    let scan = Scan {
+        disk,
+        depth: options.depth,
+        known,
+        monitor,
+        cancelled,
+        stopped: AtomicBool::new(false),
+        failure: Mutex::default(),
+        findings: Mutex::default(),
+        objects: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+    };
+    monitor.start(Task::Verifying, options.bytes_expected);
+    std::thread::scope(|threads| {
+        let (give, take) = bounded(JOBS_WAITING);
+        for _ in 0..options.threads.max(1) {
+            let (scan, take) = (&scan, take.clone());
+            threads.spawn(move || scan.attempt(|| scan.work(&take)));
+        }
+        drop(take);
+        let mut feed = Feed { scan: &scan, give, jobs: Vec::new(), expected, ahead: None };
+        scan.attempt(|| {
+            if options.coverage == Coverage::Everything {
+                feed.walk()?;
+                scan.leftovers();
+            }
+            feed.rest()
+        });
+    });
+    monitor.finish(Task::Verifying);
+    if let Some(error) = scan.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    let mut findings = scan.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
+    findings.sort_by(|left, right| left.subject.cmp(&right.subject));
+    Ok(Scanned { findings, objects: scan.objects.into_inner(), bytes: scan.bytes.into_inner() })
+}
+
+/// Looks at one object's file and returns what is wrong with it: nothing, most of the time.
+///
+/// `known` tells whether wrong bytes are another object's.
+///
+/// # Errors
+/// [`VerifyError::Known`] and [`VerifyError::Cancelled`].
+pub fn look(
+    disk: &dyn Disk,
+    expected: &Digests,
+    depth: Depth,
+    known: &dyn Known,
+    cancelled: &AtomicBool,
+) -> Result<Vec<Fault>, VerifyError> {
+    let mut looker = Looker { disk, known, cancelled, buffer: Vec::new(), bytes: 0 };
+    looker.look(expected, depth)
+}
+
+/// Something to look at.
+enum Job {
+    /// An object that should be there.
+    Expected(Digests),
+    /// A file under an object's name that nobody expects.
+    Unexpected(ContentAddress),
+    /// Something under a name that no object can have, at that place.
+    Stray(PathBuf, FileKind),
+}
+
+struct Scan<'a> {
+    disk: &'a dyn Disk,
+    depth: Depth,
+    known: &'a dyn Known,
+    monitor: &'a dyn Monitor,
+    cancelled: &'a AtomicBool,
+    stopped: AtomicBool,
+    failure: Mutex<Option<VerifyError>>,
+    findings: Mutex<Vec<Finding>>,
+    objects: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Scan<'_> {
+    fn attempt(&self, work: impl FnOnce() -> Result<(), VerifyError>) {
+        if let Err(error) = work() {
+            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn go_on(&self) -> Result<(), VerifyError> {
+        let stop = self.stopped.load(Ordering::Relaxed) || self.cancelled.load(Ordering::Relaxed);
+        if stop { Err(VerifyError::Cancelled) } else { Ok(()) }
+    }
+
+    fn find(&self, subject: Subject, fault: Fault) {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner).push(Finding { subject, fault });
+    }
+
+    fn work(&self, jobs: &Receiver<Vec<Job>>) -> Result<(), VerifyError> {
+        let mut looker = Looker {
+            disk: self.disk,
+            known: self.known,
+            cancelled: self.cancelled,
+            buffer: Vec::new(),
+            bytes: 0,
+        };
+        for handful in jobs {
+            let (mut objects, before) = (0, looker.bytes);
+            for job in handful {
+                self.go_on()?;
+                match job {
+                    Job::Expected(expected) => {
+                        objects += 1;
+                        for fault in looker.look(&expected, self.depth)? {
+                            self.find(Subject::Object(expected.address()), fault);
+                        }
+                    }
+                    Job::Unexpected(address) => {
+                        let fault = looker.unexpected(&address, self.depth)?;
+                        self.find(Subject::Object(address), fault);
+                    }
+                    Job::Stray(path, kind) => {
+                        let fault = looker.stray(&path, kind, self.depth)?;
+                        self.find(Subject::Path(path), fault);
+                    }
+                }
+            }
+            let read = looker.bytes - before;
+            self.objects.fetch_add(objects, Ordering::Relaxed);
+            self.bytes.fetch_add(read, Ordering::Relaxed);
+            self.monitor.count(Counter::ObjectsVerified, objects);
+            self.monitor.count(Counter::BytesVerified, read);
+        }
+        Ok(())
+    }
+
+    /// Notes what stands in `tmp/`.
+    fn leftovers(&self) {
+        let tmp = Path::new(layout::TMP);
+        match self.disk.list(tmp) {
+            Ok(names) => {
+                for name in names {
+                    self.find(Subject::Path(layout::within(tmp, &name.name)), Fault::Leftover);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => self.find(Subject::Path(tmp.to_owned()), Fault::Unreadable { error }),
+        }
+    }
+}
+
+/// Merges what is expected with what the directories list, and hands it out in order.
+struct Feed<'a, 'b> {
+    scan: &'a Scan<'a>,
+    give: Sender<Vec<Job>>,
+    jobs: Vec<Job>,
+    expected: &'a mut (dyn Iterator<Item = Result<Digests, BoxError>> + 'b),
+    /// The next expected object, where it is behind what the directories have listed so far.
+    ahead: Option<Digests>,
+}
+
+impl Feed<'_, '_> {
+    /// Goes through `blake3/ab/cd/`.
+    fn walk(&mut self) -> Result<(), VerifyError> {
+        let objects = Path::new(layout::OBJECTS);
+        for (outer, outer_path) in self.directories(objects)? {
+            for (inner, inner_path) in self.directories(&outer_path)? {
+                self.scan.go_on()?;
+                for listed in self.list(&inner_path)? {
+                    match layout::parse_object_path(&outer, &inner, &listed.name) {
+                        Some(address) => self.listed(address)?,
+                        None => {
+                            self.push(Job::Stray(layout::within(&inner_path, &listed.name), listed.kind))?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists the shard directories in a directory; whatever else is there is a stray.
+    fn directories(&mut self, path: &Path) -> Result<Vec<(std::ffi::OsString, PathBuf)>, VerifyError> {
+        let mut directories = Vec::new();
+        for listed in self.list(path)? {
+            let below = layout::within(path, &listed.name);
+            if listed.kind == FileKind::Directory && is_shard(&listed.name) {
+                directories.push((listed.name, below));
+            } else {
+                self.push(Job::Stray(below, listed.kind))?;
+            }
+        }
+        Ok(directories)
+    }
+
+    /// Lists a directory. One that cannot be listed is a finding; the objects in it are looked for by name.
+    fn list(&self, path: &Path) -> Result<Vec<crate::disk::Listed>, VerifyError> {
+        match self.scan.disk.list(path) {
+            Ok(listed) => Ok(listed),
+            Err(error) => {
+                self.scan.find(Subject::Path(path.to_owned()), Fault::Unreadable { error });
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Hands out what is expected up to a listed name, and that name.
+    fn listed(&mut self, address: ContentAddress) -> Result<(), VerifyError> {
+        while let Some(next) = self.next()? {
+            if next.address() > address {
+                self.ahead = Some(next);
+                break;
+            }
+            self.push(Job::Expected(next))?;
+            if next.address() == address {
+                return Ok(());
+            }
+        }
+        self.push(Job::Unexpected(address))
+    }
+
+    /// Hands out what is still expected.
+    fn rest(&mut self) -> Result<(), VerifyError> {
+        while let Some(next) = self.next()? {
+            self.push(Job::Expected(next))?;
+        }
+        self.flush()
+    }
+
+    fn next(&mut self) -> Result<Option<Digests>, VerifyError> {
+        match self.ahead.take() {
+            Some(next) => Ok(Some(next)),
+            None => self.expected.next().transpose().map_err(VerifyError::Expected),
+        }
+    }
+
+    fn push(&mut self, job: Job) -> Result<(), VerifyError> {
+        self.jobs.push(job);
+        if self.jobs.len() >= JOBS_TOGETHER { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), VerifyError> {
+        self.scan.go_on()?;
+        let jobs = std::mem::take(&mut self.jobs);
+        // The readers leave only after a failure, which is noted elsewhere.
+        self.give.send(jobs).map_err(|_| VerifyError::Cancelled)
+    }
+}
+
+/// Returns whether a name is two lower-case hexadecimal digits.
+fn is_shard(name: &OsStr) -> bool {
+    let bytes = name.as_encoded_bytes();
+    bytes.len() == 2 && bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// One thread's tools.
+struct Looker<'a> {
+    disk: &'a dyn Disk,
+    known: &'a dyn Known,
+    cancelled: &'a AtomicBool,
+    buffer: Vec<u8>,
+    bytes: u64,
+}
+
+impl Looker<'_> {
+    fn look(&mut self, expected: &Digests, depth: Depth) -> Result<Vec<Fault>, VerifyError> {
+        let path = layout::object_path(&expected.address());
+        let opened = if depth == Depth::Quick { None } else { Some(self.disk.open(&path)) };
+        let stat = match &opened {
+            Some(Ok(file)) => file.stat(),
+            // What cannot be opened may still be seen, and says more about itself then.
+            Some(Err(_)) | None => self.disk.stat(&path),
+        };
+        let stat = match stat {
+            Ok(stat) => stat,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![Fault::Missing]),
+            Err(error) => return Ok(vec![Fault::Unreadable { error }]),
+        };
+        if stat.kind != FileKind::File {
+            return Ok(vec![Fault::NotAFile { kind: stat.kind }]);
+        }
+        let mut faults = Vec::new();
+        if stat.mode != OBJECT_MODE {
+            faults.push(Fault::WrongMode { found: stat.mode });
+        }
+        let found = match opened {
+            None => {
+                faults.extend(wrong_size(expected, stat.size_bytes, None));
+                return Ok(faults);
+            }
+            Some(Err(error)) => Err(error),
+            Some(Ok(file)) => self.read(&*file, depth)?,
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                faults.push(Fault::Unreadable { error });
+                return Ok(faults);
+            }
+        };
+        if found.blake3 == expected.blake3 {
+            if depth == Depth::Both && found.sha256 != expected.sha256 {
+                faults.push(Fault::SecondDigest { found: found.sha256 });
+            }
+            return Ok(faults);
+        }
+        let address = found.address();
+        faults.push(if self.is_known(&address)? {
+            Fault::Misnamed { found: address }
+        } else {
+            let altered = Fault::Altered { found_bytes: found.size_bytes, found: Some(address) };
+            wrong_size(expected, found.size_bytes, Some(address)).unwrap_or(altered)
+        });
+        Ok(faults)
+    }
+
+    /// Looks at a file under an object's name that nobody expects.
+    fn unexpected(&mut self, address: &ContentAddress, depth: Depth) -> Result<Fault, VerifyError> {
+        let path = layout::object_path(address);
+        let kind = match self.disk.stat(&path) {
+            Ok(stat) => stat.kind,
+            Err(error) => return Ok(Fault::Unreadable { error }),
+        };
+        match self.unknown_bytes(&path, kind, depth)? {
+            Ok(Some(found)) if found == *address => Ok(Fault::Unrecorded),
+            Ok(Some(found)) if self.is_known(&found)? => Ok(Fault::Misnamed { found }),
+            Ok(Some(_)) => Ok(Fault::Foreign { kind }),
+            Ok(None) if kind == FileKind::File => Ok(Fault::Unrecorded),
+            Ok(None) => Ok(Fault::Foreign { kind }),
+            Err(fault) => Ok(fault),
+        }
+    }
+
+    /// Looks at something that has no business where it is.
+    fn stray(&mut self, path: &Path, kind: FileKind, depth: Depth) -> Result<Fault, VerifyError> {
+        match self.unknown_bytes(path, kind, depth)? {
+            Ok(Some(found)) if self.is_known(&found)? => Ok(Fault::Misnamed { found }),
+            Ok(_) => Ok(Fault::Foreign { kind }),
+            Err(fault) => Ok(fault),
+        }
+    }
+
+    /// Says what the bytes of a file that no event vouches for are called, unless they are not to be read.
+    fn unknown_bytes(
+        &mut self,
+        path: &Path,
+        kind: FileKind,
+        depth: Depth,
+    ) -> Result<Result<Option<ContentAddress>, Fault>, VerifyError> {
+        if kind != FileKind::File || depth == Depth::Quick {
+            return Ok(Ok(None));
+        }
+        let found = match self.disk.open(path) {
+            Ok(file) => self.read(&*file, Depth::Primary)?,
+            Err(error) => Err(error),
+        };
+        Ok(found.map(|found| Some(found.address())).map_err(|error| Fault::Unreadable { error }))
+    }
+
+    /// Reads and hashes a file. Without [`Depth::Both`] the second digest is not taken and means nothing.
+    fn read(&mut self, file: &dyn DiskFile, depth: Depth) -> Result<io::Result<Digests>, VerifyError> {
+        self.buffer.resize(CHUNK_BYTES, 0);
+        let mut primary = blake3::Hasher::new();
+        let mut both = DualHasher::new();
+        let read = read_chunks(file, &mut self.buffer, |chunk, _| {
+            if depth == Depth::Both {
+                both.update(chunk);
+            } else {
+                primary.update(chunk);
+            }
+            if self.cancelled.load(Ordering::Relaxed) { Err(VerifyError::Cancelled) } else { Ok(()) }
+        });
+        let size_bytes = match read {
+            Ok(size_bytes) => size_bytes,
+            Err(ReadFailure::File(error)) => return Ok(Err(error)),
+            Err(ReadFailure::Taker(error)) => return Err(error),
+        };
+        self.bytes += size_bytes;
+        let mut digests = both.finish();
+        if depth != Depth::Both {
+            digests.blake3 = Blake3::from_bytes(*primary.finalize().as_bytes());
+            digests.size_bytes = size_bytes;
+        }
+        Ok(Ok(digests))
+    }
+
+    fn is_known(&self, address: &ContentAddress) -> Result<bool, VerifyError> {
+        Ok(self.known.standing(address).map_err(VerifyError::Known)? != Standing::Unknown)
+    }
+}
+
+fn wrong_size(expected: &Digests, found_bytes: u64, found: Option<ContentAddress>) -> Option<Fault> {
+    match found_bytes.cmp(&expected.size_bytes) {
+        std::cmp::Ordering::Less => {
+            Some(Fault::Truncated { expected_bytes: expected.size_bytes, found_bytes })
+        }
+        std::cmp::Ordering::Greater => Some(Fault::Altered { found_bytes, found }),
+        std::cmp::Ordering::Equal => None,
+    }
+}
