@@ -216,7 +216,7 @@ impl Registry {
     }
 
     /// Applies to a private copy what `log/` has beyond it; `log/` itself stays as it is.
-    fn apply_tail(&self) -> Result<(), Error> {
+    pub(super) fn apply_tail(&self) -> Result<(), Error> {
         let tx = self.db.write()?;
         let mut kept = Bookkeeping::load(&tx)?;
         if kept.log.head != head(&tx)? || !self.files.reaches(&kept.log)? {

@@ -27,7 +27,7 @@ impl Registry {
             ListFilter::Expired => PackageFilter::Expired(self.env.now()),
         };
         let mut listed = Vec::new();
-        browse::each_package(&*self.db.read()?, filter, limit, |package| -> Result<(), Error> {
+        browse::each_package(&self.db.read()?, filter, limit, |package| -> Result<(), Error> {
             listed.push(summary(package));
             self.check_cancelled()
         })?;

@@ -26,7 +26,7 @@ impl Registry {
         range: Option<ByteRange>,
         out: &mut dyn io::Write,
     ) -> Result<u64, Error> {
-        let object = self.object_of(&*self.db.read()?, target)?;
+        let object = self.object_of(&self.db.read()?, target)?;
         let range = range.map(|range| check_range(range, object.size_bytes)).transpose()?;
         Ok(plane::copy_checked(&self.local, &object.address(), range, out, &self.cancelled)?)
     }

@@ -37,7 +37,7 @@ impl Registry {
         let mut told = self.tell(filter, filter.since, each)?;
         // A private copy hears of nothing that others write: there the plain-file log tells what is new.
         let mut files = if self.private.is_some() {
-            Some(self.files.walk(Bookkeeping::load(&*self.db.read()?)?.log))
+            Some(self.files.walk(Bookkeeping::load(&self.db.read()?)?.log))
         } else {
             None
         };
@@ -63,7 +63,7 @@ impl Registry {
         each: &mut dyn FnMut(EventRow) -> io::Result<()>,
     ) -> Result<u64, Error> {
         let mut told = after;
-        events::each_after(&*self.db.read()?, after, |event| -> Result<(), Error> {
+        events::each_after(&self.db.read()?, after, |event| -> Result<(), Error> {
             self.check_cancelled()?;
             told = event.record.sequence;
             pass_on(filter, event, each)

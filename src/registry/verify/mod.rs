@@ -51,7 +51,7 @@ impl Registry {
     /// is that the result cannot be recorded: both are in the report.
     pub fn verify(&self, request: &VerifyRequest, monitor: &dyn Monitor) -> Result<VerifyReport, Error> {
         let scope = self.scope(request)?;
-        let head = crate::events::head(&*self.db.read()?)?;
+        let head = crate::events::head(&self.db.read()?)?;
         let log = self.look_at_log(request, &scope)?;
         let scanned = self.scan(request, &scope, head, monitor)?;
         self.conclude(request, &scope, head, log, scanned, monitor)

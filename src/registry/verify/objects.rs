@@ -44,7 +44,7 @@ struct KnownObjects(Mutex<Database>);
 impl Known for KnownObjects {
     fn standing(&self, address: &ContentAddress) -> Result<plane::Standing, BoxError> {
         let db = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = objects::find(&*db.read()?, &address.digest())?;
+        let found = objects::find(&db.read()?, &address.digest())?;
         Ok(match found.map(|object| object.standing()) {
             None | Some(Standing::Unknown) => plane::Standing::Unknown,
             Some(Standing::Stored) => plane::Standing::Stored,
@@ -93,7 +93,7 @@ impl Registry {
             |object: &ObjectRecord| object.purged_sequence.is_none() && object.first_sequence <= head.sequence;
         match scope {
             Scope::Everything => {
-                options.bytes_expected = Some(objects::totals(&*self.db.read()?)?.1);
+                options.bytes_expected = Some(objects::totals(&self.db.read()?)?.1);
                 let mut expected = AllObjects::new(&self.db)
                     .filter(|found| found.as_ref().map_or(true, is_wanted))
                     .map(|found| found.map(|object| object.digests).map_err(BoxError::from));
@@ -288,7 +288,7 @@ impl<'d> AllObjects<'d> {
     }
 
     fn turn(&mut self) -> Result<(), DbError> {
-        let page = objects::page_by_key(&*self.db.read()?, self.last.as_ref(), PAGE_OBJECTS)?;
+        let page = objects::page_by_key(&self.db.read()?, self.last.as_ref(), PAGE_OBJECTS)?;
         self.ended = page.is_empty();
         self.last = page.last().map(|object| object.digests.blake3);
         self.page = page.into_iter();
