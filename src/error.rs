@@ -7,11 +7,7 @@ use crate::db::DbError;
 use crate::events::{ChainFault, LogError, PayloadError, PayloadUnavailable};
 use crate::identity::ContentAddress;
 use crate::manifest::{EntryPath, ManifestError};
-use crate::plane::IngestError;
-#[derive(Debug, thiserror::Error)] #[error("x")] /// x
-pub struct ServeError; #[derive(Debug, thiserror::Error)] #[error("x")] /// x
-pub struct ExportError; #[derive(Debug, thiserror::Error)] #[error("x")] /// x
-pub struct VerifyError;
+use crate::plane::{ExportError, IngestError, ServeError, VerifyError};
 use crate::storage::{LockError, StorageError};
 use crate::views::ViewError;
 
@@ -241,11 +237,16 @@ impl Error {
                 | IngestError::StoreItself { .. }
                 | IngestError::Exclude { .. },
             ) => ErrorKind::Usage,
-            //TMP Self::Serve(error) if error.is_damage() => ErrorKind::Damage,
-            //TMP Self::Serve(error) if error.is_closed_pipe() => ErrorKind::ClosedPipe,
-            //TMP Self::Export(error) if error.is_cancelled() => ErrorKind::Cancelled,
-            //TMP Self::Export(error) if error.is_usage() => ErrorKind::Usage,
-            //TMP Self::Verify(error) if error.is_cancelled() => ErrorKind::Cancelled,
+            Self::Serve(ServeError::Missing { .. } | ServeError::Damaged { .. }) => ErrorKind::Damage,
+            Self::Serve(ServeError::OutOfRange { .. })
+            | Self::Export(ExportError::NotEmpty { .. } | ExportError::NoReflink { .. }) => ErrorKind::Usage,
+            Self::Serve(ServeError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                ErrorKind::ClosedPipe
+            }
+            Self::Serve(ServeError::Cancelled)
+            | Self::Export(ExportError::Cancelled)
+            | Self::Verify(VerifyError::Cancelled)
+            | Self::Lock(LockError::Cancelled) => ErrorKind::Cancelled,
             Self::Lock(LockError::Busy { .. }) => ErrorKind::Busy,
             Self::NoSuchPackage { .. }
             | Self::AllRemoved { .. }

@@ -93,6 +93,8 @@ pub enum OpenMode {
 #[derive(Debug)]
 pub struct Database {
     connection: Connection,
+    /// Where it is and how it was opened; `None` for a temporary one.
+    origin: Option<(PathBuf, OpenMode)>,
 }
 
 impl Database {
@@ -103,7 +105,7 @@ impl Database {
     /// [`DbError::Sqlite`] where SQLite cannot make it.
     pub fn create(path: &Path) -> Result<Self, DbError> {
         let connection = Connection::open(path)?;
-        let database = Self { connection };
+        let database = Self { connection, origin: Some((path.to_owned(), OpenMode::Write)) };
         database.set_up(OpenMode::Write)?;
         let tx = database.write()?;
         tx.execute_batch(SCHEMA)?;
@@ -125,7 +127,7 @@ impl Database {
         connection.execute_batch(
             "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192;",
         )?;
-        Ok(Self { connection })
+        Ok(Self { connection, origin: None })
     }
 
     /// Opens the database at `path`.
@@ -148,10 +150,21 @@ impl Database {
                 flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
             )?,
         };
-        let database = Self { connection };
+        let database = Self { connection, origin: Some((path.to_owned(), mode)) };
         database.set_up(mode)?;
         database.check_identity(path)?;
         Ok(database)
+    }
+
+    /// Opens the same database once more, in the same way: for another thread.
+    ///
+    /// # Errors
+    /// As [`Database::open`]; [`DbError::Missing`] for a temporary one, which only its own connection sees.
+    pub fn again(&self) -> Result<Self, DbError> {
+        match &self.origin {
+            Some((path, mode)) => Self::open(path, *mode),
+            None => Err(DbError::Missing { path: PathBuf::new() }),
+        }
     }
 
     /// Begins a transaction that sees one state of the database.

@@ -68,19 +68,23 @@ pub(super) fn decode_item(bytes: &[u8]) -> Result<(Vec<Stored>, usize), NotAnIte
 /// Returns whether a whole item with an event after `sequence` begins anywhere in these bytes: what makes the
 /// difference between an append that was cut short and a damaged log.
 pub(super) fn holds_item_after(bytes: &[u8], sequence: u64) -> bool {
-    // An item is an array, and its first element an array of three: few offsets get past these two bytes.
-    let begins = |at: usize| match bytes[at] {
-        0x81..=0x97 => bytes.get(at + 1) == Some(&0x83),
-        0x98..=0x9b => true,
-        _ => false,
-    };
-    (0..bytes.len()).filter(|&at| begins(at)).any(|at| {
+    (0..bytes.len()).filter(|&at| begins_item(&bytes[at..])).any(|at| {
         match decode_item(&bytes[at..]) {
             Ok((events, _)) => events.iter().any(|event| event.record.sequence > sequence),
             Err(NotAnItem::Later) => true,
             Err(NotAnItem::Incomplete | NotAnItem::Unsound) => false,
         }
     })
+}
+
+/// Returns whether an item may begin here, at little cost: it is an array, and its first element an array of
+/// three, so that few offsets get past these two bytes.
+pub(super) fn begins_item(bytes: &[u8]) -> bool {
+    match bytes {
+        [0x81..=0x97, second, ..] => *second == 0x83,
+        [0x98..=0x9b, ..] => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

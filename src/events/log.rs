@@ -134,6 +134,15 @@ pub fn event(tx: &ReadTx<'_>, sequence: u64) -> Result<Option<Stored>, DbError> 
     Ok(tx.maybe("SELECT * FROM events WHERE sequence = ?1", [signed(sequence)], read_row)?)
 }
 
+/// Returns the digest that the database has of an event, without the rest of it.
+///
+/// # Errors
+/// [`DbError::Sqlite`] where the database cannot be read.
+pub fn stored_digest(tx: &ReadTx<'_>, sequence: u64) -> Result<Option<Blake3>, DbError> {
+    let sql = "SELECT digest FROM events WHERE sequence = ?1";
+    Ok(tx.maybe(sql, [signed(sequence)], |row| digest_column(row, "digest"))?)
+}
+
 /// Hands every event after `after` to `each`, in order.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use crate::events::{
 };
 use crate::identity::{Blake3, Digests};
 use crate::monitor::{Monitor, Problem};
-use crate::storage::Staging;
+use crate::storage::{Staging, StoreLock};
 use crate::views::{VIEWS_VERSION, ViewWriter};
 
 use super::{Access, Registry};
@@ -80,6 +80,19 @@ impl<'r> Change<'r> {
     /// Takes the write lock and settles. What settling had to do is committed by itself, before anything else.
     pub(super) fn begin(registry: &'r Registry, monitor: &dyn Monitor) -> Result<Self, Error> {
         debug_assert!(registry.access == Access::Write, "a store that is opened to be read is not changed");
+        Self::begin_locked(registry, monitor)
+    }
+
+    /// The same for a registry that was opened to read, and whose caller holds the shared lock by now.
+    pub(super) fn begin_under(
+        registry: &'r Registry,
+        _lock: &StoreLock,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Error> {
+        Self::begin_locked(registry, monitor)
+    }
+
+    fn begin_locked(registry: &'r Registry, monitor: &dyn Monitor) -> Result<Self, Error> {
         loop {
             let tx = registry.db.write()?;
             match settle_into(registry, &tx)? {

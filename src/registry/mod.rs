@@ -74,9 +74,7 @@ impl OpenOptions {
 pub struct Registry {
     /// Dropped in this order: the database before the lock, and both before the private copy.
     db: Database,
-    #[expect(dead_code, reason = "held, not read")]
     lock: Option<StoreLock>,
-    #[expect(dead_code, reason = "held, not read")]
     private: Option<open::PrivateCopy>,
     root: PathBuf,
     config: StoreConfig,
@@ -86,6 +84,7 @@ pub struct Registry {
     file_mode: u32,
     env: Env,
     access: Access,
+    wait: Duration,
     cancelled: Arc<AtomicBool>,
     /// After how many new objects an add publishes and records a batch.
     batch_files: u64,

@@ -255,6 +255,7 @@ impl Registry {
             config,
             env,
             access: options.access,
+            wait: options.wait,
             cancelled: options.cancelled,
             batch_files: IngestOptions::default().batch_files,
         })
@@ -343,7 +344,7 @@ fn reopen(options: &OpenOptions) -> OpenOptions {
     }
 }
 
-fn is_writable(path: &Path) -> bool {
+pub(super) fn is_writable(path: &Path) -> bool {
     use rustix::fs::{Access as Wanted, AtFlags, CWD, accessat};
     accessat(CWD, path, Wanted::WRITE_OK, AtFlags::EACCESS).is_ok()
 }

@@ -171,3 +171,46 @@ pub(crate) fn damaged(tx: &ReadTx<'_>) -> Result<u64, DbError> {
                WHERE damaged_sequence IS NOT NULL AND purged_sequence IS NULL";
     Ok(tx.one(sql, [], |row| unsigned(row, "damaged"))?)
 }
+
+/// How many entries are read at once.
+const PAGE_ENTRIES: u32 = 512;
+
+/// The entries of a tree, ascending by path, read by the page: several can go on side by side.
+pub(crate) struct EntryPages<'t, 'c> {
+    tx: &'t ReadTx<'c>,
+    tree: i64,
+    page: std::vec::IntoIter<Entry>,
+    last: Vec<u8>,
+    ended: bool,
+}
+
+impl<'t, 'c> EntryPages<'t, 'c> {
+    /// Begins at the first entry.
+    pub(crate) fn new(tx: &'t ReadTx<'c>, tree: i64) -> Self {
+        Self { tx, tree, page: Vec::new().into_iter(), last: Vec::new(), ended: false }
+    }
+
+    fn turn(&mut self) -> Result<(), DbError> {
+        let page = entries_after(self.tx, self.tree, &self.last, PAGE_ENTRIES)?;
+        self.ended = page.len() < PAGE_ENTRIES as usize;
+        if let Some(entry) = page.last() {
+            self.last = entry.path.as_bytes().to_vec();
+        }
+        self.page = page.into_iter();
+        Ok(())
+    }
+}
+
+impl Iterator for EntryPages<'_, '_> {
+    type Item = Result<Entry, DbError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.page.as_slice().is_empty() && !self.ended {
+            if let Err(error) = self.turn() {
+                self.ended = true;
+                return Some(Err(error));
+            }
+        }
+        self.page.next().map(Ok)
+    }
+}

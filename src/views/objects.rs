@@ -94,6 +94,11 @@ pub(crate) fn find(tx: &ReadTx<'_>, address: &Blake3) -> rusqlite::Result<Option
     tx.prepare(sql)?.query_row((&address.as_bytes()[..8], address.as_bytes()), read).optional()
 }
 
+/// Returns the object of this surrogate number.
+pub(crate) fn by_number(tx: &ReadTx<'_>, number: i64) -> Result<Option<ObjectRecord>, DbError> {
+    Ok(tx.maybe(&format!("SELECT {COLUMNS} FROM objects WHERE object = ?1"), [number], read)?)
+}
+
 /// Returns up to `limit` objects whose digest begins with a prefix, in the order of that digest.
 pub(crate) fn by_prefix(
     tx: &ReadTx<'_>,
@@ -298,6 +303,11 @@ pub(super) fn heal(context: &Context<'_, '_>, object: &Digests, backend: &str) -
     store_anew(context, object, backend)
 }
 
+/// Returns whether a kind of fault means that an object's bytes are not to be had.
+pub(crate) fn is_damage(kind: &str) -> bool {
+    matches!(kind, "missing" | "truncated" | "altered" | "misnamed" | "unreadable" | "not-a-file")
+}
+
 /// Marks an object as damaged by what a verify found, where that concerns its bytes. What was stored anew after
 /// the event `head`, with which the verify began, is not what it looked at.
 pub(super) fn find_damaged(
@@ -306,7 +316,7 @@ pub(super) fn find_damaged(
     kind: &str,
     head: u64,
 ) -> Result<(), Refusal> {
-    if matches!(kind, "missing" | "truncated" | "altered" | "misnamed" | "unreadable" | "not-a-file") {
+    if is_damage(kind) {
         context.tx.execute(
             "UPDATE objects SET damaged_sequence = ?2
              WHERE substr(digest_primary, 1, 8) = ?3 AND digest_primary = ?1 AND purged_sequence IS NULL

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use astore::disk::{Disk, RealDisk};
 use astore::env::{Env, Timestamp};
@@ -20,8 +21,11 @@ pub fn fast_dir() -> tempfile::TempDir {
     if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() }.expect("a temporary directory")
 }
 
+/// A clock that repeats itself, a second later each time that it is asked for: ids follow from the clock.
 pub fn env() -> Env {
-    Env::fixed("tester@here", Timestamp::from_micros(1_790_000_000_000_000), 1_000)
+    static ASKED: AtomicI64 = AtomicI64::new(0);
+    let start = 1_790_000_000_000_000 + ASKED.fetch_add(1, Ordering::Relaxed) * 1_000_000;
+    Env::fixed("tester@here", Timestamp::from_micros(start), 10)
 }
 
 /// Makes a store in a directory that does not exist yet.
