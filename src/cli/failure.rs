@@ -44,6 +44,12 @@ pub(crate) fn is_cancelled(error: &anyhow::Error) -> bool {
     library(error).is_some_and(|error| error.kind() == ErrorKind::Cancelled)
 }
 
+/// Says that a signal ended the command, as one line without a newline.
+pub(crate) fn interrupted(root: Option<&Path>) -> String {
+    let root = root.map(|root| format!(" (root {})", root.display())).unwrap_or_default();
+    escape::line(&format!("astore: interrupted{root}"))
+}
+
 /// Writes the error as one line without a newline: causes joined by colons, then the hint, then the root
 /// unless it was named already.
 pub(crate) fn line(error: &anyhow::Error, root: Option<&Path>) -> String {

@@ -6,6 +6,7 @@ use astore::db::DbError;
 use astore::error::Error;
 use astore::events::LogError;
 use astore::plane::IngestError;
+use astore::plane::ingest::Unreadable;
 use astore::storage::{LockError, StorageError};
 
 /// Returns what to do about it, where there is something.
@@ -14,6 +15,11 @@ pub(crate) fn hint(error: &Error) -> Option<String> {
     let said = match error {
         Error::Storage(error) => return storage(error),
         Error::Ingest(IngestError::Storage(error)) => return storage(error),
+        Error::Ingest(IngestError::Unreadable { source: Unreadable::Io(source), .. })
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            return None; // mistyped, most likely
+        }
         Error::Ingest(IngestError::Unreadable { .. }) => "--keep-going leaves out what cannot be read",
         Error::Db(DbError::Version { .. }) | Error::ViewsVersion { .. } => {
             "use the newer astore that wrote them"

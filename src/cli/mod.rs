@@ -153,7 +153,7 @@ fn fail(error: &anyhow::Error, ctx: &Context) -> Exit {
     }
     if let Some(exit) = ctx.interrupted() {
         let text = if failure::is_cancelled(error) {
-            "astore: interrupted".to_owned()
+            failure::interrupted(ctx.root())
         } else {
             failure::line(error, ctx.root())
         };

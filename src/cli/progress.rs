@@ -278,3 +278,83 @@ impl Counters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn told(volume: Volume, tell: impl FnOnce(&Terminal)) -> String {
+        let lines = Lines::default();
+        tell(&Terminal::new(Box::new(lines.clone()), Bars::Hidden, volume));
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn warnings_are_lines_even_when_quiet() {
+        let skipped = Problem::SpecialFileSkipped { path: PathBuf::from("a\nb"), kind: "fifo" };
+        let waiting = Problem::Waiting { holders: vec!["astore gc (pid 7)".into()] };
+        let tell = |terminal: &Terminal| {
+            terminal.problem(&skipped);
+            terminal.problem(&waiting);
+        };
+        assert_eq!(told(Volume::Quiet, tell), "astore: skipped a\\nb (fifo)\n");
+        assert_eq!(
+            told(Volume::Normal, tell),
+            "astore: skipped a\\nb (fifo)\nastore: waiting for astore gc (pid 7)\n"
+        );
+    }
+
+    #[test]
+    fn counts_become_a_description() {
+        let counters = Counters::default();
+        for (counter, n) in [
+            (Counter::EntriesWalked, 9),
+            (Counter::FilesHashed, 2),
+            (Counter::CacheHits, 1),
+            (Counter::BytesHashed, 2048),
+            (Counter::ObjectsWritten, 1),
+            (Counter::ObjectsVerified, 5),
+            (Counter::BytesVerified, 1024),
+        ] {
+            counters.add(counter, n);
+        }
+        assert_eq!(counters.describe(Task::Adding), "adding: 3 files, 2.0 KiB read, 1 object new");
+        assert_eq!(counters.describe(Task::Verifying), "verifying: 5 objects, 1.0 KiB");
+        assert_eq!((counters.bytes(Task::Adding), counters.bytes(Task::Verifying)), (2048, 1024));
+    }
+
+    /// Tasks that overlap, end in another order, or never end leave no thread and no lock behind.
+    #[test]
+    fn a_bar_ends_with_its_tasks() {
+        let terminal = Terminal::new(Box::new(io::sink()), Bars::Drawn, Volume::Normal);
+        for _ in 0..3 {
+            terminal.start(Task::Adding, None);
+            terminal.start(Task::Syncing, Some(10));
+            terminal.finish(Task::Adding);
+            terminal.finish(Task::Syncing);
+            assert!(terminal.ticker.lock().unwrap().is_none());
+        }
+        terminal.finish(Task::Adding);
+        terminal.start(Task::Verifying, Some(1));
+        terminal.warn("still heard");
+        let ticker = terminal.ticker.lock().unwrap().take().unwrap();
+        drop(terminal);
+        ticker.join().unwrap();
+    }
+}
