@@ -18,7 +18,7 @@ use super::report::{
 };
 use super::Registry;
 use crate::cache::StatCache;
-use crate::db::{Database, DbError, OpenMode, ReadTx};
+use crate::db::{Database, OpenMode, ReadTx};
 use crate::env::Timestamp;
 use crate::error::Error;
 use crate::events::{EventType, payload};
@@ -27,7 +27,7 @@ use crate::manifest::{
     Entry, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt, RetentionSummary, content_digest,
     write_manifest,
 };
-use crate::monitor::{Monitor, Void};
+use crate::monitor::Monitor;
 use crate::plane::{self, BoxError, IngestContext, IngestOptions, IngestStore, Ingested, Known, Source};
 use crate::storage::{Staged, Staging, layout};
 use crate::views::{PackageRow, Standing, objects, packages, retention, trees};

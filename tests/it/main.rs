@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests make and break files by hand")]
 
 mod crash;
+mod damage;
 mod documents;
 mod reader;
 mod support;

@@ -7,7 +7,7 @@ use super::super::report::Fault;
 use super::fault::fault;
 use crate::db::ReadTx;
 use crate::error::Error;
-use crate::events::{self, Head, Stored, check_link};
+use crate::events::{self, Bookkeeping, Head, Stored, check_link};
 
 /// How many broken events are looked for in `log/`. More than that, and the whole of it is another history.
 const REPAIRS_MAX: usize = 1024;
@@ -69,6 +69,12 @@ impl Registry {
             }
             Ok(())
         })?;
+        // What was committed once and is gone from the end leaves its traces beside the events.
+        let kept = Bookkeeping::load(tx)?;
+        let last = kept.views_sequence.max(kept.log.head.sequence);
+        for missing in head.sequence + 1..=last.min(head.sequence.saturating_add(REPAIRS_MAX as u64)) {
+            chain.report(missing, "it is missing");
+        }
         Ok(chain)
     }
 }

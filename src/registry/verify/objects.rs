@@ -194,7 +194,7 @@ impl Again<'_> {
         }
         for fault in faults {
             let mut reported = fault_of(*address, &fault);
-            let (harms, more) = self.registry.harms_of_object(&self.tx, &object)?;
+            let (harms, more) = self.registry.harms_of_object(&self.tx, &self.tx, &object)?;
             reported.harms = harms;
             if more {
                 reported.detail.push_str("; more paths than are named here");
@@ -300,11 +300,12 @@ impl Iterator for AllObjects<'_> {
     type Item = Result<ObjectRecord, DbError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.page.as_slice().is_empty() && !self.ended {
-            if let Err(error) = self.turn() {
-                self.ended = true;
-                return Some(Err(error));
-            }
+        if self.page.as_slice().is_empty()
+            && !self.ended
+            && let Err(error) = self.turn()
+        {
+            self.ended = true;
+            return Some(Err(error));
         }
         self.page.next().map(Ok)
     }

@@ -76,7 +76,7 @@ impl Registry {
         let keys: Vec<String> = rows.iter().map(|key| spell(key)).collect();
         let mut fault = fault(table.name, format!("rows that differ from replay: {}{more}", keys.join(", ")));
         for key in &rows {
-            for harm in self.harms_of_row(fresh, table.name, key)? {
+            for harm in self.harms_of_row(live, fresh, table.name, key)? {
                 if !fault.harms.contains(&harm) {
                     fault.harms.push(harm);
                 }
@@ -112,7 +112,8 @@ fn each_sound(
             Some(copy) => pass(copy),
             None => pass(&event),
         }
-    })
+    })?;
+    chain.repairs.range(next..).map(|(_, copy)| copy).try_for_each(pass)
 }
 
 fn fault(subject: &str, detail: String) -> Fault {
