@@ -118,22 +118,6 @@ pub(crate) fn by_prefix(
     Ok(tx.all(&sql, (&low[..8], &high[..8], &low[..], &high[..], limit), read)?)
 }
 
-/// Hands every object to `each`, ascending by primary digest.
-pub(crate) fn each_by_key<E: From<DbError>>(
-    tx: &ReadTx<'_>,
-    mut each: impl FnMut(ObjectRecord) -> Result<(), E>,
-) -> Result<(), E> {
-    let sqlite = |error| E::from(DbError::Sqlite(error));
-    let sql =
-        format!("SELECT {COLUMNS} FROM objects ORDER BY substr(digest_primary, 1, 8), digest_primary");
-    let mut statement = tx.prepare(&sql).map_err(sqlite)?;
-    let mut rows = statement.query([]).map_err(sqlite)?;
-    while let Some(row) = rows.next().map_err(sqlite)? {
-        each(read(row).map_err(sqlite)?)?;
-    }
-    Ok(())
-}
-
 /// Returns up to `limit` objects after a primary digest, ascending: for those who hold no transaction meanwhile.
 pub(crate) fn page_by_key(
     tx: &ReadTx<'_>,

@@ -83,7 +83,7 @@ impl Registry {
             Ok(true) => {}
             // A writer may have appended since the transaction began: only what stays is a concern.
             Ok(false) => {
-                let now = Bookkeeping::load(&self.db.read()?)?;
+                let now = Bookkeeping::load(&self.db.again()?.read()?)?;
                 if now.log.head == kept.log.head && !self.files.stands_at(&now.log)? {
                     concerns.push("log/ does not end where the database does".to_owned());
                 }

@@ -10,7 +10,7 @@ use super::super::report::{Fault, VerifyDepth, VerifyReport, VerifyRequest};
 use crate::db::{Database, DbError, ReadTx};
 use crate::error::Error;
 use crate::events::{self, Head};
-use crate::identity::{Blake3, ContentAddress, Digests};
+use crate::identity::{Blake3, ContentAddress};
 use crate::monitor::Monitor;
 use crate::plane::{self, BoxError, Coverage, Depth, Finding, Known, ScanOptions, Scanned, Subject};
 use crate::storage::layout;
