@@ -37,10 +37,8 @@ pub(crate) fn newest(tx: &ReadTx<'_>, name: &str, pick: Pick) -> Result<Option<P
 
 /// Returns the versions of a name that are not removed, newest first, up to `limit`.
 pub(crate) fn present_versions(tx: &ReadTx<'_>, name: &str, limit: u32) -> Result<Vec<PackageRow>, DbError> {
-    let sql = format!(
-        "{} WHERE name = ?1 AND removed_at IS NULL ORDER BY version DESC LIMIT ?2",
-        packages::SELECT
-    );
+    let sql =
+        format!("{} WHERE name = ?1 AND removed_at IS NULL ORDER BY version DESC LIMIT ?2", packages::SELECT);
     Ok(tx.all(&sql, (name, limit), packages::read)?)
 }
 
@@ -205,11 +203,12 @@ impl Iterator for EntryPages<'_, '_> {
     type Item = Result<Entry, DbError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.page.as_slice().is_empty() && !self.ended {
-            if let Err(error) = self.turn() {
-                self.ended = true;
-                return Some(Err(error));
-            }
+        if self.page.as_slice().is_empty()
+            && !self.ended
+            && let Err(error) = self.turn()
+        {
+            self.ended = true;
+            return Some(Err(error));
         }
         self.page.next().map(Ok)
     }

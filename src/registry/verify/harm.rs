@@ -29,7 +29,9 @@ impl Registry {
         for package in browse::with_manifest(tx, &object.digests.blake3)? {
             harms.push(whole(&package));
         }
-        if let Some(event) = object.payload_sequence.map(|sequence| events::event(tx, sequence)).transpose()?.flatten() {
+        if let Some(event) =
+            object.payload_sequence.map(|sequence| events::event(tx, sequence)).transpose()?.flatten()
+        {
             harms.extend(package_of(tx, &event)?.filter(|harm| !harms.contains(harm)));
         }
         let mut uses = objects::uses(tx, object.number, HARMS_MAX + 1)?;
