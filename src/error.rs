@@ -216,7 +216,9 @@ impl Error {
     /// Returns what kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Storage(StorageError::NoStore { .. } | StorageError::UnknownFormat { .. }) => ErrorKind::NoStore,
+            Self::Storage(StorageError::NoStore { .. } | StorageError::UnknownFormat { .. }) => {
+                ErrorKind::NoStore
+            }
             Self::Storage(StorageError::Config { .. } | StorageError::NotAFile { .. }) => ErrorKind::Damage,
             Self::Storage(StorageError::NotEmpty { .. }) | Self::Remains { .. } => ErrorKind::Usage,
             Self::Db(error) if error.is_busy() => ErrorKind::Busy,

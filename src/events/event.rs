@@ -430,7 +430,9 @@ fn decode_fields<'a>(event_type: EventType, fields: &mut Fields<'a>) -> Result<E
             let manifest_bytes = fields.take("manifest")?.bytes()?;
             let origin = fields.take("origin")?.string()?;
             match Manifest::parse(manifest_bytes) {
-                Ok(manifest) => Event::PackageImported { manifest: Box::new(manifest), manifest_bytes, origin },
+                Ok(manifest) => {
+                    Event::PackageImported { manifest: Box::new(manifest), manifest_bytes, origin }
+                }
                 Err(ManifestError::Version { .. }) => Event::Unknown,
                 Err(error) => return Err(error.into()),
             }
@@ -441,7 +443,7 @@ fn decode_fields<'a>(event_type: EventType, fields: &mut Fields<'a>) -> Result<E
             reason: string(fields.maybe("reason"))?,
         },
         EventType::PinRemoved => {
-            drop(fields.maybe("reason"));
+            fields.pass("reason");
             Event::PinRemoved { name: fields.take("name")?.string()? }
         }
         EventType::RetentionChanged => Event::RetentionChanged {
@@ -453,7 +455,7 @@ fn decode_fields<'a>(event_type: EventType, fields: &mut Fields<'a>) -> Result<E
             reason: fields.take("reason")?.string()?,
         },
         EventType::GcStarted => {
-            drop(fields.maybe("clock_accepted"));
+            fields.pass("clock_accepted");
             Event::GcStarted {
                 plan: fields.take("plan")?.string()?,
                 round: fields.take("round")?.uint()?,
@@ -472,7 +474,7 @@ fn decode_fields<'a>(event_type: EventType, fields: &mut Fields<'a>) -> Result<E
             duration_micros: fields.take("duration")?.uint()?,
         },
         EventType::ObjectHealed => {
-            drop(fields.maybe("source"));
+            fields.pass("source");
             Event::ObjectHealed {
                 object: Digests {
                     blake3: fields.take("address")?.blake3()?,
@@ -484,7 +486,7 @@ fn decode_fields<'a>(event_type: EventType, fields: &mut Fields<'a>) -> Result<E
             }
         }
         EventType::VerifyCompleted => {
-            drop(fields.maybe("head_digest"));
+            fields.pass("head_digest");
             Event::VerifyCompleted {
                 head: fields.take("head")?.uint()?,
                 mode: fields.take("mode")?.string()?,

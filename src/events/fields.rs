@@ -43,6 +43,11 @@ impl<'a> Fields<'a> {
         self.maybe(name).ok_or(PayloadError::Missing { field: name })
     }
 
+    /// Passes over a field that no view needs, so that it does not count as unknown.
+    pub(super) fn pass(&mut self, name: &'static str) {
+        self.items.remove(name);
+    }
+
     /// Returns the names of the fields that nobody took.
     pub(super) fn rest(self) -> Vec<String> {
         self.items.into_keys().map(str::to_owned).collect()

@@ -223,7 +223,7 @@ impl LogFiles {
 
     /// Walks the log's items from a position on.
     pub fn walk(&self, position: Position) -> Walk<'_> {
-        Walk { files: self, last: position, position, open: None }
+        Walk { files: self, position, cursor: position, open: None }
     }
 
     /// Cuts off what stands after `position` in its file, or takes away a next file of which nothing counts.
@@ -314,9 +314,9 @@ fn read_full(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<
 pub struct Walk<'f> {
     files: &'f LogFiles,
     /// Behind the last item that was returned.
-    last: Position,
-    /// The same, or the beginning of the next file.
     position: Position,
+    /// The same, or the beginning of the next file.
+    cursor: Position,
     open: Option<OpenFile>,
 }
 
@@ -351,7 +351,7 @@ impl OpenFile {
 impl Walk<'_> {
     /// Returns where the walk stands: behind the last item that it returned.
     pub const fn position(&self) -> Position {
-        self.last
+        self.position
     }
 
     /// Returns what comes next. After anything but an item the walk stays where it is.
@@ -359,12 +359,12 @@ impl Walk<'_> {
     /// # Errors
     /// [`LogError::Io`] where a file cannot be read, [`LogError::Parted`] where a whole item follows that does
     /// not continue the chain.
-    pub fn next(&mut self) -> Result<Step, LogError> {
-        if self.position.file == 0 && !self.enter(1)? {
+    pub fn step(&mut self) -> Result<Step, LogError> {
+        if self.cursor.file == 0 && !self.enter(1)? {
             return Ok(Step::End);
         }
         loop {
-            let position = self.position;
+            let position = self.cursor;
             let path = file_path(position.file);
             let Some(file) = self.opened()? else {
                 return Ok(Step::End);
@@ -396,13 +396,13 @@ impl Walk<'_> {
 
     /// Steps over a whole item, if it continues the chain.
     fn take(&mut self, events: Vec<Stored>, length: u64) -> Result<Step, LogError> {
-        let follows = events.first().is_some_and(|first| self.position.head.is_followed_by(&first.record));
+        let follows = events.first().is_some_and(|first| self.cursor.head.is_followed_by(&first.record));
         if !follows {
-            return Err(LogError::Parted { sequence: self.position.head.sequence + 1 });
+            return Err(LogError::Parted { sequence: self.cursor.head.sequence + 1 });
         }
-        self.position.length += length;
-        self.position.head = events.last().map_or(self.position.head, Head::from);
-        self.last = self.position;
+        self.cursor.length += length;
+        self.cursor.head = events.last().map_or(self.cursor.head, Head::from);
+        self.position = self.cursor;
         Ok(Step::Item(events))
     }
 
@@ -411,13 +411,13 @@ impl Walk<'_> {
         if self.files.is_absent(first)? {
             return Ok(false);
         }
-        self.position.file = first;
-        self.position.length = 0;
+        self.cursor.file = first;
+        self.cursor.length = 0;
         Ok(true)
     }
 
     fn opened(&mut self) -> Result<Option<&mut OpenFile>, LogError> {
-        let first = self.position.file;
+        let first = self.cursor.file;
         if self.open.as_ref().is_none_or(|open| open.first != first) {
             let path = file_path(first);
             let handle = match self.files.disk.open(&path) {
@@ -432,25 +432,25 @@ impl Walk<'_> {
 
     /// Reads all that is left of the file, to tell an append that was cut short from damage.
     fn broken(&mut self) -> Result<Step, LogError> {
-        let path = file_path(self.position.file);
-        let sequence = self.position.head.sequence;
-        let length = self.position.length;
+        let path = file_path(self.cursor.file);
+        let sequence = self.cursor.head.sequence;
+        let length = self.cursor.length;
         if let Some(open) = self.opened()? {
             while open.fill(length).map_err(at(&path))? {}
             if holds_item_after(open.rest(), sequence) {
                 return Ok(Step::Broken { continued: true });
             }
         }
-        let later = self.files.names()?.into_iter().any(|first| first > sequence && first > self.position.file);
+        let later = self.files.names()?.into_iter().any(|first| first > sequence && first > self.cursor.file);
         Ok(Step::Broken { continued: later })
     }
 
     /// Returns the error that says what stands here.
     pub fn damage(&self) -> LogError {
         LogError::Damaged {
-            path: file_path(self.position.file),
-            offset: self.position.length,
-            sequence: self.position.head.sequence + 1,
+            path: file_path(self.cursor.file),
+            offset: self.cursor.length,
+            sequence: self.cursor.head.sequence + 1,
         }
     }
 }

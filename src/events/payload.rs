@@ -128,7 +128,8 @@ pub fn entries_added<'a>(
     entries: impl ExactSizeIterator<Item = &'a Entry>,
     replace: bool,
 ) -> Vec<u8> {
-    let map = Map::default().text("backend_id", backend_id).with_bytes("entries", array(entries, encode_entry));
+    let map =
+        Map::default().text("backend_id", backend_id).with_bytes("entries", array(entries, encode_entry));
     if replace { map.with("replace", |out| done(out.bool(true))) } else { map }.finish()
 }
 
@@ -213,8 +214,7 @@ pub fn gc_started(start: &GcStart<'_>, objects: &[PurgedObject]) -> Vec<u8> {
             .text("why", &object.why)
             .write(out);
     });
-    let packages =
-        array(start.packages.iter(), |out, id| done(Encoder::new(out).text(&id.to_string())));
+    let packages = array(start.packages.iter(), |out, id| done(Encoder::new(out).text(&id.to_string())));
     let map = Map::default()
         .text("plan", start.plan)
         .uint("round", start.round)

@@ -81,7 +81,7 @@ pub fn compare<E: From<LogError> + From<DbError>>(
 ) -> Result<Compared, E> {
     let mut walk = files.walk(Position::START);
     while walk.position().head.sequence < head.sequence {
-        match walk.next()? {
+        match walk.step()? {
             Step::Item(events) => {
                 for event in events {
                     let sequence = event.record.sequence;
@@ -115,7 +115,7 @@ fn catch_up<E: From<LogError> + From<DbError>>(
     let mut segments: Vec<(u64, u64, u64)> = Vec::new();
     let torn = loop {
         let from = walk.position();
-        match walk.next()? {
+        match walk.step()? {
             Step::Item(_) => {
                 let to = walk.position();
                 match segments.last_mut() {
@@ -142,7 +142,7 @@ fn catch_up<E: From<LogError> + From<DbError>>(
 
     let mut walk = files.walk(start);
     while walk.position().head.sequence < end.head.sequence {
-        match walk.next()? {
+        match walk.step()? {
             Step::Item(events) => events.into_iter().try_for_each(&mut *apply)?,
             Step::End | Step::Broken { .. } => return Err(walk.damage().into()),
         }
@@ -217,9 +217,10 @@ mod tests {
 
         fn settle(&self) -> Result<Settled, TestError> {
             let tx = self.db.write()?;
-            let (position, settled) = settle(&tx, &self.files, &mut |event: Stored| -> Result<(), TestError> {
-                Ok(insert(&tx, &event)?)
-            })?;
+            let (position, settled) =
+                settle(&tx, &self.files, &mut |event: Stored| -> Result<(), TestError> {
+                    Ok(insert(&tx, &event)?)
+                })?;
             let kept = Bookkeeping { log: position, ..Bookkeeping::load(&tx)? };
             kept.store(&tx)?;
             tx.commit()?;
@@ -322,7 +323,8 @@ mod tests {
         let backup = pair.root.path().join("backup.db");
         pair.db.write().unwrap().execute_batch("").unwrap();
         std::fs::copy(pair.root.path().join("astore.db"), &backup).unwrap();
-        std::fs::copy(pair.root.path().join("astore.db-wal"), pair.root.path().join("backup.db-wal")).unwrap();
+        std::fs::copy(pair.root.path().join("astore.db-wal"), pair.root.path().join("backup.db-wal"))
+            .unwrap();
         for _ in 0..5 {
             pair.write(1, true);
         }

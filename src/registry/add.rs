@@ -10,13 +10,13 @@ use std::sync::Mutex;
 
 use uuid::Uuid;
 
+use super::Registry;
 use super::change::{Change, Payload};
 use super::init::DEFAULT_CLASS;
 use super::report::{
-    AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable, PackageSummary,
-    SkippedPath,
+    AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable,
+    PackageSummary, SkippedPath,
 };
-use super::Registry;
 use crate::cache::StatCache;
 use crate::db::{Database, OpenMode, ReadTx};
 use crate::env::Timestamp;
@@ -24,8 +24,8 @@ use crate::error::Error;
 use crate::events::{EventType, payload};
 use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::manifest::{
-    Entry, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt, RetentionSummary, content_digest,
-    write_manifest,
+    Entry, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt, RetentionSummary,
+    content_digest, write_manifest,
 };
 use crate::monitor::Monitor;
 use crate::plane::{self, BoxError, IngestContext, IngestOptions, IngestStore, Ingested, Known, Source};
@@ -164,9 +164,8 @@ impl Registry {
         };
         let store = IngestStore { staging, local: &self.local, known: &known };
         let context = IngestContext { cache, monitor, cancelled: &self.cancelled };
-        let mut record = |batch: Vec<Digests>| -> Result<(), BoxError> {
-            Ok(self.record_batch(adding, &batch, monitor)?)
-        };
+        let mut record =
+            |batch: Vec<Digests>| -> Result<(), BoxError> { Ok(self.record_batch(adding, &batch, monitor)?) };
         Ok(plane::ingest(&sources, stdin, &options, store, context, &mut record)?)
     }
 
@@ -296,15 +295,13 @@ impl Registry {
             let info = write_manifest(&mut out, header, entries);
             io::Write::flush(&mut out).and(info)
         };
-        let info = written.map_err(|error| {
-            match error.downcast::<crate::manifest::ManifestError>() {
-                Ok(refused) => Error::Manifest(refused),
-                Err(error) => Error::Storage(crate::storage::StorageError::Io {
-                    action: crate::storage::Action::Write,
-                    path: PathBuf::from(layout::TMP),
-                    source: error,
-                }),
-            }
+        let info = written.map_err(|error| match error.downcast::<crate::manifest::ManifestError>() {
+            Ok(refused) => Error::Manifest(refused),
+            Err(error) => Error::Storage(crate::storage::StorageError::Io {
+                action: crate::storage::Action::Write,
+                path: PathBuf::from(layout::TMP),
+                source: error,
+            }),
         })?;
         staging.keep(staged.staged, info.digests)?;
         Ok(info)
@@ -402,7 +399,9 @@ impl Registry {
 
     fn number_of(&self, change: &Change<'_>, id: &Uuid) -> Result<i64, Error> {
         let package = packages::by_id(change.tx(), id)?;
-        package.map(|package| package.number).ok_or_else(|| Error::NoSuchPackage { reference: id.to_string() })
+        package
+            .map(|package| package.number)
+            .ok_or_else(|| Error::NoSuchPackage { reference: id.to_string() })
     }
 }
 

@@ -98,7 +98,14 @@ impl<'r> Change<'r> {
             match settle_into(registry, &tx)? {
                 (kept, Settled::Even) => {
                     let head = crate::events::head(&tx)?;
-                    return Ok(Self { registry, tx, kept, head, now: registry.env.now(), events: Vec::new() });
+                    return Ok(Self {
+                        registry,
+                        tx,
+                        kept,
+                        head,
+                        now: registry.env.now(),
+                        events: Vec::new(),
+                    });
                 }
                 (_, settled) => {
                     tx.commit()?;

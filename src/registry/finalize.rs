@@ -1,9 +1,9 @@
 //! `finalize`: an open package becomes immutable and gets its manifest.
 
+use super::Registry;
 use super::add::receipt;
 use super::change::Change;
 use super::report::{PackageSummary, Reference};
-use super::Registry;
 use crate::db::ReadTx;
 use crate::error::Error;
 use crate::events::EventType;

@@ -16,16 +16,18 @@ use crate::events::{
     Bookkeeping, EventType, Head, LogFiles, Position, Record, Step, Stored, insert, payload,
 };
 use crate::identity::Blake3;
-use crate::storage::{self, Action, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root};
+use crate::storage::{
+    self, Action, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root,
+};
 use crate::views::{VIEWS_VERSION, ViewWriter};
 
 /// The class that `add` gives a package where none is named.
-pub const DEFAULT_CLASS: &str = "permanent-record";
+pub(super) const DEFAULT_CLASS: &str = "permanent-record";
 
 const DAY: u64 = 24 * 60 * 60;
 
 /// The classes that every store begins with.
-pub const SEEDED_CLASSES: [(&str, Option<u64>); 5] = [
+pub(super) const SEEDED_CLASSES: [(&str, Option<u64>); 5] = [
     ("transient", Some(7 * DAY)),
     ("raw-evidence", Some(90 * DAY)),
     ("summary-evidence", Some(365 * DAY)),
@@ -135,7 +137,10 @@ fn merge_classes(extra: &[RetentionClass]) -> Result<Vec<(String, Option<u64>)>,
         SEEDED_CLASSES.iter().map(|(name, duration)| ((*name).to_owned(), *duration)).collect();
     for class in extra {
         if class.name.parse::<crate::manifest::PackageName>().is_err() {
-            return Err(Error::BadText { what: "class name", problem: "is not of the form of a package name" });
+            return Err(Error::BadText {
+                what: "class name",
+                problem: "is not of the form of a package name",
+            });
         }
         match classes.iter_mut().find(|(name, _)| *name == class.name) {
             Some(known) => known.1 = class.duration_seconds,
@@ -157,7 +162,7 @@ fn clear_unfinished(disk: &dyn Disk, root: &Path, files: &LogFiles) -> Result<()
         return Err(remains());
     }
     let mut walk = files.walk(Position::START);
-    while let Step::Item(events) = walk.next()? {
+    while let Step::Item(events) = walk.step()? {
         if events.len() > 1 || walk.position().head.sequence > 1 {
             return Err(remains());
         }

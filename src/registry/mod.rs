@@ -92,7 +92,10 @@ pub struct Registry {
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registry").field("root", &self.root).field("access", &self.access).finish_non_exhaustive()
+        f.debug_struct("Registry")
+            .field("root", &self.root)
+            .field("access", &self.access)
+            .finish_non_exhaustive()
     }
 }
 
@@ -123,10 +126,15 @@ impl Registry {
 impl Payloads for Local {
     fn load(&self, digest: &Blake3) -> Result<Vec<u8>, PayloadUnavailable> {
         let unavailable = |why: String| PayloadUnavailable { digest: *digest, why };
-        let found = self.get(&ContentAddress::new(*digest), None).map_err(|error| unavailable(error.to_string()))?;
+        let found =
+            self.get(&ContentAddress::new(*digest), None).map_err(|error| unavailable(error.to_string()))?;
         let mut reader = found.ok_or_else(|| unavailable("its object is missing".to_owned()))?;
         let mut bytes = Vec::new();
         reader.read_to_end(&mut bytes).map_err(|error| unavailable(error.to_string()))?;
-        if Blake3::of(&bytes) == *digest { Ok(bytes) } else { Err(unavailable("its object is altered".to_owned())) }
+        if Blake3::of(&bytes) == *digest {
+            Ok(bytes)
+        } else {
+            Err(unavailable("its object is altered".to_owned()))
+        }
     }
 }

@@ -16,7 +16,8 @@ use crate::events::{Bookkeeping, LogError, LogFiles, Step, head};
 use crate::monitor::{Monitor, Problem, Task};
 use crate::plane::IngestOptions;
 use crate::storage::{
-    Action, Local, LockError, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root, staging,
+    Action, Local, LockError, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root,
+    staging,
 };
 
 /// How often a private copy is tried again when the store changes while it is copied.
@@ -48,12 +49,7 @@ impl Registry {
     /// [`StorageError::NoStore`] and [`StorageError::UnknownFormat`] before anything is touched,
     /// [`Error::Lock`] where the lock is not to be had in time, [`Error::DatabaseMissing`], [`Error::Log`] where
     /// the two copies of the log part, and whatever the system refuses.
-    pub fn open(
-        root: &Path,
-        options: OpenOptions,
-        env: Env,
-        monitor: &dyn Monitor,
-    ) -> Result<Self, Error> {
+    pub fn open(root: &Path, options: OpenOptions, env: Env, monitor: &dyn Monitor) -> Result<Self, Error> {
         let (opened, config) = root::open(root)?;
         Self::open_as(opened.disk, config, root, options, env, monitor)
     }
@@ -196,7 +192,8 @@ impl Registry {
             let db = open_database(&path, OpenMode::Immutable)?;
             let registry =
                 Self::assemble(disk.clone(), root, config.clone(), reopen(&options), env, db, None)?;
-            let current = Bookkeeping::load(&registry.db.read()?)?.views_version == crate::views::VIEWS_VERSION;
+            let current =
+                Bookkeeping::load(&registry.db.read()?)?.views_version == crate::views::VIEWS_VERSION;
             if !registry.is_behind()? && (current || options.access == Access::Log) {
                 return Ok(registry);
             }
@@ -216,7 +213,8 @@ impl Registry {
         let source = layout::within(root, layout::DATABASE.as_ref());
         let directory = layout::within(&options.scratch, format!("astore-{}", env.random_id()).as_ref());
         let private = copy_database(&source, directory)?;
-        let db = open_database(&layout::within(&private.directory, layout::DATABASE.as_ref()), OpenMode::Write)?;
+        let db =
+            open_database(&layout::within(&private.directory, layout::DATABASE.as_ref()), OpenMode::Write)?;
         let mut registry = Self::assemble(disk, root, config, options, env, db, None)?;
         registry.private = Some(private);
         registry.apply_tail()?;
@@ -232,7 +230,7 @@ impl Registry {
             return Ok(()); // behind or parted: the database is the better witness, and verify says so
         }
         let mut walk = self.files.walk(kept.log);
-        while let Step::Item(events) = walk.next()? {
+        while let Step::Item(events) = walk.step()? {
             for event in &events {
                 enter_found(self, &tx, &mut kept, event)?;
             }
@@ -298,8 +296,7 @@ impl Registry {
 
 /// Returns the mode of new files: the root's own permissions, without the right to execute.
 pub(super) fn file_mode(disk: &dyn Disk) -> Result<u32, Error> {
-    let failed =
-        |source| StorageError::Io { action: Action::Look, path: PathBuf::new(), source };
+    let failed = |source| StorageError::Io { action: Action::Look, path: PathBuf::new(), source };
     Ok(crate::disk::file_mode(disk).map_err(failed)?)
 }
 
@@ -338,7 +335,7 @@ fn lock_to_write(
 fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
     Database::open(path, mode).map_err(|error| match error {
         DbError::Missing { .. } => Error::DatabaseMissing,
-        error => error.into(),
+        error @ (DbError::Foreign { .. } | DbError::Version { .. } | DbError::Sqlite(_)) => error.into(),
     })
 }
 
@@ -401,7 +398,8 @@ fn copy_database(source: &Path, directory: PathBuf) -> Result<PrivateCopy, Error
         }
         if before == (fingerprint(source), fingerprint(&wal)) {
             use std::os::unix::fs::PermissionsExt as _;
-            std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o600)).map_err(failed(&target))?;
+            std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o600))
+                .map_err(failed(&target))?;
             return Ok(private);
         }
     }

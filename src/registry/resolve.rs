@@ -43,17 +43,29 @@ impl Registry {
     }
 
     /// Finds the removed package that is to be brought back.
-    pub(super) fn resolve_to_restore(&self, tx: &ReadTx<'_>, reference: &Reference) -> Result<PackageRow, Error> {
+    pub(super) fn resolve_to_restore(
+        &self,
+        tx: &ReadTx<'_>,
+        reference: &Reference,
+    ) -> Result<PackageRow, Error> {
         resolve(tx, &reference.0, Purpose::Restore)
     }
 
     /// Finds the package that is to be taken away. A bare name of several versions is ambiguous.
-    pub(super) fn resolve_to_remove(&self, tx: &ReadTx<'_>, reference: &Reference) -> Result<PackageRow, Error> {
+    pub(super) fn resolve_to_remove(
+        &self,
+        tx: &ReadTx<'_>,
+        reference: &Reference,
+    ) -> Result<PackageRow, Error> {
         resolve(tx, &reference.0, Purpose::Remove)
     }
 
     /// Finds the object that an address or the beginning of one names.
-    pub(super) fn resolve_object(&self, tx: &ReadTx<'_>, prefix: &AddressPrefix) -> Result<ObjectRecord, Error> {
+    pub(super) fn resolve_object(
+        &self,
+        tx: &ReadTx<'_>,
+        prefix: &AddressPrefix,
+    ) -> Result<ObjectRecord, Error> {
         let unknown = || Error::NoSuchObject { address: prefix.to_string() };
         if prefix.is_whole() && prefix.algorithm() == Algorithm::Blake3 {
             let address = Blake3::from_bytes(prefix.bounds().0);
@@ -168,7 +180,8 @@ fn version(digits: &str) -> Option<u64> {
 fn id_prefix(text: &str) -> Option<String> {
     let typed = text.to_ascii_lowercase();
     let digits: String = typed.chars().filter(|&character| character != '-').collect();
-    if !(ID_DIGITS_MIN..=32).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+    if !(ID_DIGITS_MIN..=32).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+    {
         return None;
     }
     let mut canonical = String::with_capacity(36);

@@ -19,7 +19,10 @@ impl Registry {
     pub fn superseded(&self, superseded: &Superseded) -> Result<Vec<PackageSummary>, Error> {
         let now = self.env.now();
         let tx = self.db.read()?;
-        select(&tx, superseded, now)?.iter().map(|package| self.summary_by_number(&tx, package.number)).collect()
+        select(&tx, superseded, now)?
+            .iter()
+            .map(|package| self.summary_by_number(&tx, package.number))
+            .collect()
     }
 
     /// Takes the superseded versions of a name away, all or none; their bytes stay. Which these are is decided
@@ -37,7 +40,11 @@ impl Registry {
         for package in &packages {
             report.pinned_by.extend(pins::on_package(change.tx(), package.number)?);
             let payload = Payload::inline(payload::package_removed(reason));
-            report.sequences.push(change.append(EventType::PackageRemoved, &package.id.to_string(), &payload)?);
+            report.sequences.push(change.append(
+                EventType::PackageRemoved,
+                &package.id.to_string(),
+                &payload,
+            )?);
         }
         for package in &packages {
             report.packages.push(self.summary_by_number(change.tx(), package.number)?);

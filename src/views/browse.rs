@@ -37,10 +37,8 @@ pub(crate) fn newest(tx: &ReadTx<'_>, name: &str, pick: Pick) -> Result<Option<P
 
 /// Returns the versions of a name that are not removed, newest first, up to `limit`.
 pub(crate) fn present_versions(tx: &ReadTx<'_>, name: &str, limit: u32) -> Result<Vec<PackageRow>, DbError> {
-    let sql = format!(
-        "{} WHERE name = ?1 AND removed_at IS NULL ORDER BY version DESC LIMIT ?2",
-        packages::SELECT
-    );
+    let sql =
+        format!("{} WHERE name = ?1 AND removed_at IS NULL ORDER BY version DESC LIMIT ?2", packages::SELECT);
     Ok(tx.all(&sql, (name, limit), packages::read)?)
 }
 

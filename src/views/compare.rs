@@ -23,7 +23,8 @@ pub(crate) fn differing_rows(
     if !left.column_names().eq(right.column_names()) {
         return Ok(vec![vec![Value::Text("the columns themselves".to_owned())]]);
     }
-    let key: Vec<usize> = table.key.split(", ").map(|name| right.column_index(name)).collect::<Result<_, _>>()?;
+    let key: Vec<usize> =
+        table.key.split(", ").map(|name| right.column_index(name)).collect::<Result<_, _>>()?;
     let columns = right.column_count();
     let (mut left, mut right) = (left.query([])?, right.query([])?);
     let (mut ours, mut theirs) = (next(&mut left, columns)?, next(&mut right, columns)?);
@@ -58,9 +59,10 @@ fn next(rows: &mut Rows<'_>, columns: usize) -> Result<Option<Vec<Value>>, DbErr
 }
 
 fn compare_keys(left: &[Value], right: &[Value], key: &[usize]) -> Ordering {
-    key.iter().map(|&column| compare(&left[column], &right[column])).find(|order| order.is_ne()).unwrap_or(
-        Ordering::Equal,
-    )
+    key.iter()
+        .map(|&column| compare(&left[column], &right[column]))
+        .find(|order| order.is_ne())
+        .unwrap_or(Ordering::Equal)
 }
 
 /// Orders values as SQLite does under BINARY collation: NULL, numbers, text, blobs.
@@ -119,7 +121,10 @@ mod tests {
         check("", &[]);
         check("UPDATE artifact_files SET mode = 0 WHERE tree = 1 AND path = x'62'", &[(1, b"b")]);
         check("DELETE FROM artifact_files WHERE tree = 1", &[(1, b"a"), (1, b"b")]);
-        check("INSERT INTO artifact_files VALUES (1, x'6161', 'directory', 0, NULL, NULL, NULL, NULL)", &[(1, b"aa")]);
+        check(
+            "INSERT INTO artifact_files VALUES (1, x'6161', 'directory', 0, NULL, NULL, NULL, NULL)",
+            &[(1, b"aa")],
+        );
         check("UPDATE artifact_files SET path = x'63' WHERE tree = 2", &[(2, b"a"), (2, b"c")]);
     }
 }

@@ -223,7 +223,13 @@ fn dispatch(context: &Context<'_, '_>, event: Event<'_>, payload: &[u8]) -> Resu
             packages::recount(context, package.number, backend_id)?;
         }
         Event::PackageFinalized { manifest } => {
-            packages::finalize(context, &manifest, context.record.payload_digest, payload.len() as u64, None)?;
+            packages::finalize(
+                context,
+                &manifest,
+                context.record.payload_digest,
+                payload.len() as u64,
+                None,
+            )?;
         }
         Event::PackageImported { manifest, manifest_bytes, origin } => {
             let digest = crate::identity::Blake3::of(manifest_bytes);
@@ -256,7 +262,8 @@ fn dispatch(context: &Context<'_, '_>, event: Event<'_>, payload: &[u8]) -> Resu
                     objects::find_damaged(context, address, &fault.kind, head)?;
                 }
             }
-            let end = runs::VerifyEnd { head, mode, first, last, objects, bytes, faults: faults.len() as u64 };
+            let end =
+                runs::VerifyEnd { head, mode, first, last, objects, bytes, faults: faults.len() as u64 };
             runs::verify_completed(context, &end)?;
         }
         Event::Unknown => return Ok(Known::No),

@@ -214,16 +214,17 @@ fn insert(
     {
         return Err(context.impossible(format!("{}@{} is there already", package.name, package.version)));
     }
-    let number = context.tx.prepare(include_str!("../db/sql/insert_package.sql"))?.insert(rusqlite::params![
-        id,
-        package.name.as_str(),
-        signed(package.version),
-        created_at.as_micros(),
-        created_by,
-        signed(context.sequence()),
-        labels_cbor(&package.metadata),
-        labels_cbor(&package.provenance),
-    ])?;
+    let number =
+        context.tx.prepare(include_str!("../db/sql/insert_package.sql"))?.insert(rusqlite::params![
+            id,
+            package.name.as_str(),
+            signed(package.version),
+            created_at.as_micros(),
+            created_by,
+            signed(context.sequence()),
+            labels_cbor(&package.metadata),
+            labels_cbor(&package.provenance),
+        ])?;
     context.tx.execute("UPDATE artifact_packages SET tree = package WHERE package = ?1", [number])?;
     Ok(number)
 }

@@ -63,7 +63,9 @@ pub(super) fn insert(
     backend: &str,
 ) -> Result<(), Refusal> {
     let (mode, object, target) = match &entry.body {
-        EntryBody::File { mode, object } => (Some(*mode), Some(objects::store(context, object, backend)?), None),
+        EntryBody::File { mode, object } => {
+            (Some(*mode), Some(objects::store(context, object, backend)?), None)
+        }
         EntryBody::Directory { mode } => (Some(*mode), None, None),
         EntryBody::Symlink { target } => (None, None, Some(target)),
     };

@@ -120,7 +120,8 @@ impl Progress {
 #[test]
 fn an_add_is_there_or_not_at_all() {
     let stage = Stage::new();
-    let source = stage.tree("t", &[("a", b"alpha"), ("d/b", b"beta"), ("d/e/", b""), ("same", b"alpha"), ("z", b"")]);
+    let source =
+        stage.tree("t", &[("a", b"alpha"), ("d/b", b"beta"), ("d/e/", b""), ("same", b"alpha"), ("z", b"")]);
     sweep(
         &stage,
         |registry| drop(add(registry, "x", &source, Completion::Finalize).unwrap()),
@@ -218,11 +219,13 @@ fn an_object_that_was_damaged_is_healed_or_still_reported() {
         let place = fast_dir();
         let root = place.path().join("store");
         state.tree.write_to(&root).unwrap();
-        oracle::check_names(&root).unwrap_or_else(|fault| panic!("{:?} {:?}: {fault}", state.calls, state.kind));
+        oracle::check_names(&root)
+            .unwrap_or_else(|fault| panic!("{:?} {:?}: {fault}", state.calls, state.kind));
         let registry = open(&root, Access::Write).unwrap();
         add(&registry, "z", &source, Completion::Finalize).unwrap();
         drop(registry);
-        oracle::check_log(&root).unwrap_or_else(|fault| panic!("{:?} {:?}: {fault}", state.calls, state.kind));
+        oracle::check_log(&root)
+            .unwrap_or_else(|fault| panic!("{:?} {:?}: {fault}", state.calls, state.kind));
     }
 }
 
@@ -248,7 +251,10 @@ fn settling_can_be_interrupted_at_any_call() {
     let trace = Arc::new(Trace::with_foreign(real_disk(&root), &root, &DATABASE));
     drop(open_on(trace.clone(), &root).unwrap());
     let calls = trace.take();
-    assert!(calls.iter().any(|call| matches!(call, Call::Write { .. })), "settling writes the tail over itself");
+    assert!(
+        calls.iter().any(|call| matches!(call, Call::Write { .. })),
+        "settling writes the tail over itself"
+    );
     let mut states = 0;
     for state in Crashes::of(&before, &calls, seeds()) {
         let place = fast_dir();

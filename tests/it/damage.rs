@@ -134,17 +134,29 @@ fn what_is_done_to_an_object_is_found() {
         ("truncated", |_, path| rewrite(path, Vec::clear), true),
         ("altered", |_, path| rewrite(path, |bytes| bytes[0] ^= 1), false),
         ("altered", |_, path| rewrite(path, |bytes| bytes.push(0)), true),
-        ("wrong-mode", |_, path| {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).expect("a mode");
-        }, true),
-        ("not-a-file", |_, path| {
-            std::fs::remove_file(path).expect("removed");
-            std::os::unix::fs::symlink("/etc/passwd", path).expect("a link");
-        }, true),
-        ("misnamed", |store, path| {
-            std::fs::remove_file(path).expect("removed");
-            std::fs::copy(store.object(ALONE), path).expect("copied");
-        }, true),
+        (
+            "wrong-mode",
+            |_, path| {
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).expect("a mode");
+            },
+            true,
+        ),
+        (
+            "not-a-file",
+            |_, path| {
+                std::fs::remove_file(path).expect("removed");
+                std::os::unix::fs::symlink("/etc/passwd", path).expect("a link");
+            },
+            true,
+        ),
+        (
+            "misnamed",
+            |store, path| {
+                std::fs::remove_file(path).expect("removed");
+                std::fs::copy(store.object(ALONE), path).expect("copied");
+            },
+            true,
+        ),
     ];
     for (kind, act, quick_sees) in acts {
         let store = store();
@@ -274,7 +286,12 @@ fn a_history_rewritten_in_the_database_alone_is_found_by_the_files() {
     let registry = open(&store.root, Access::Read).expect("open");
     let mut last = None;
     let all = astore::registry::report::LogFilter::default();
-    registry.log(&all, &mut |row| { last = Some(row); Ok(()) }).expect("log");
+    registry
+        .log(&all, &mut |row| {
+            last = Some(row);
+            Ok(())
+        })
+        .expect("log");
     let last = last.expect("an event");
     let record = astore::events::Record {
         sequence: last.line.sequence,
@@ -300,14 +317,19 @@ fn a_history_rewritten_in_the_database_alone_is_found_by_the_files() {
 #[test]
 fn what_is_done_to_a_view_is_found_with_its_rows() {
     for (change, expected) in [
-        ("UPDATE artifact_files SET mode = 511 WHERE path = CAST('a/alone' AS BLOB)",
-         "views artifact_files [first@1:a/alone]"),
-        ("DELETE FROM artifact_files WHERE path = CAST('other' AS BLOB) AND tree = 2",
-         "views artifact_files [second@1:other]"),
-        ("UPDATE artifact_packages SET removed_at = 1, removed_sequence = 1 WHERE name = 'first'",
-         "views artifact_packages [first@1]"),
-        ("UPDATE objects SET purged_sequence = 1 WHERE object = 1",
-         "views objects [first@1:a/alone]"),
+        (
+            "UPDATE artifact_files SET mode = 511 WHERE path = CAST('a/alone' AS BLOB)",
+            "views artifact_files [first@1:a/alone]",
+        ),
+        (
+            "DELETE FROM artifact_files WHERE path = CAST('other' AS BLOB) AND tree = 2",
+            "views artifact_files [second@1:other]",
+        ),
+        (
+            "UPDATE artifact_packages SET removed_at = 1, removed_sequence = 1 WHERE name = 'first'",
+            "views artifact_packages [first@1]",
+        ),
+        ("UPDATE objects SET purged_sequence = 1 WHERE object = 1", "views objects [first@1:a/alone]"),
         ("UPDATE retention_state SET hold = 1 WHERE package = 3", "views retention_state [draft@1]"),
         ("DELETE FROM retention_classes WHERE name = 'transient'", "views retention_classes []"),
         ("INSERT INTO metadata_schemas VALUES ('x', zeroblob(32), 1)", "views metadata_schemas []"),
@@ -322,7 +344,10 @@ fn what_is_done_to_a_view_is_found_with_its_rows() {
             Ok(report) => report.faults.iter().map(line).collect(),
             Err(error) => vec![error.to_string()],
         };
-        assert!(found.iter().any(|found| found.starts_with(expected.trim_end_matches(" []"))), "{change}: {found:?}");
+        assert!(
+            found.iter().any(|found| found.starts_with(expected.trim_end_matches(" []"))),
+            "{change}: {found:?}"
+        );
         if !change.contains("objects") {
             assert_eq!(found.len(), 1, "{change}: {found:?}");
         }
@@ -414,7 +439,8 @@ fn a_store_that_cannot_be_written_is_verified_and_that_is_said() {
         return; // nothing is read-only to root
     }
     let store = store();
-    let lock = |mode| std::fs::set_permissions(&store.root, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    let lock =
+        |mode| std::fs::set_permissions(&store.root, std::fs::Permissions::from_mode(mode)).expect("a mode");
     lock(0o500);
     let report = store.verify(&VerifyRequest::default());
     lock(0o700);

@@ -3,9 +3,7 @@
 use std::io;
 
 use super::super::Registry;
-use super::super::report::{
-    ListFilter, ManifestReport, PackageDetail, PackageSummary, Reference,
-};
+use super::super::report::{ListFilter, ManifestReport, PackageDetail, PackageSummary, Reference};
 use super::super::resolve::reference as spelled;
 use super::{event_line, summary};
 use crate::error::Error;

@@ -51,7 +51,8 @@ impl Registry {
         directory: &Path,
         monitor: &dyn Monitor,
     ) -> Result<Vec<Entry>, Error> {
-        let keeps_times = EntryPages::new(tx, package.tree).next().transpose()?.is_some_and(|entry| entry.mtime.is_some());
+        let keeps_times =
+            EntryPages::new(tx, package.tree).next().transpose()?.is_some_and(|entry| entry.mtime.is_some());
         let options = IngestOptions { keep_mtime: keeps_times, ..IngestOptions::default() };
         let context = IngestContext { cache: None, monitor, cancelled: &self.cancelled };
         Ok(plane::survey(&[directory.to_owned()], &options, context)?.entries)

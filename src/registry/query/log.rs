@@ -47,7 +47,7 @@ impl Registry {
             match &mut files {
                 None => told = self.tell(filter, told, each)?,
                 Some(walk) => {
-                    while let Step::Item(events) = walk.next()? {
+                    while let Step::Item(events) = walk.step()? {
                         events.into_iter().try_for_each(|event| pass_on(filter, event, each))?;
                     }
                 }

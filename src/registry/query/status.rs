@@ -104,7 +104,8 @@ impl Registry {
         }
         if kept.skipped > 0 {
             let skipped = kept.skipped;
-            concerns.push(format!("the log holds {skipped} event(s) or field(s) that this build does not know"));
+            concerns
+                .push(format!("the log holds {skipped} event(s) or field(s) that this build does not know"));
         }
         if !reserve::is_present(self.disk.as_ref()).unwrap_or(true) {
             concerns.push("the reserve is used up: the disk was full".to_owned());

@@ -12,7 +12,12 @@ use crate::events::{self, Head, LogError, Position, Step, Stored};
 impl Registry {
     /// Compares the plain-file log with the database. What is broken ends a file; the next one is read all the
     /// same.
-    pub(super) fn check_files(&self, tx: &ReadTx<'_>, chain: &Chain, look: &mut LogLook) -> Result<(), Error> {
+    pub(super) fn check_files(
+        &self,
+        tx: &ReadTx<'_>,
+        chain: &Chain,
+        look: &mut LogLook,
+    ) -> Result<(), Error> {
         let head = events::head(tx)?;
         let names = match self.files.names() {
             Ok(names) => names,
@@ -53,7 +58,7 @@ impl Registry {
             self.check_cancelled()?;
             let here = walk.position();
             let next = here.head.sequence + 1;
-            match walk.next() {
+            match walk.step() {
                 Ok(Step::Item(events)) => {
                     for event in &events {
                         let sequence = event.record.sequence;

@@ -31,7 +31,9 @@ impl Registry {
         for package in browse::with_manifest(tx, &object.digests.blake3)? {
             harms.push(whole(&package));
         }
-        if let Some(event) = object.payload_sequence.map(|sequence| events::event(log, sequence)).transpose()?.flatten() {
+        if let Some(event) =
+            object.payload_sequence.map(|sequence| events::event(log, sequence)).transpose()?.flatten()
+        {
             harms.extend(package_of(tx, &event)?.filter(|harm| !harms.contains(harm)));
         }
         let mut uses = objects::uses(tx, object.number, HARMS_MAX + 1)?;
@@ -81,7 +83,11 @@ impl Registry {
             }
             ("objects" | "storage_locations", [Value::Integer(object), ..]) => {
                 let found = objects::by_number(tx, *object)?;
-                Ok(found.map(|object| self.harms_of_object(log, tx, &object)).transpose()?.unwrap_or_default().0)
+                Ok(found
+                    .map(|object| self.harms_of_object(log, tx, &object))
+                    .transpose()?
+                    .unwrap_or_default()
+                    .0)
             }
             _ => Ok(Vec::new()),
         }

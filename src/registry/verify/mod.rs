@@ -85,7 +85,8 @@ impl Registry {
         monitor: &dyn Monitor,
     ) -> Result<VerifyReport, Error> {
         let suspicious = !log.faults.is_empty() || !scanned.findings.is_empty();
-        let lock = if suspicious || request.record == Recorded::Yes { self.lock_to_conclude()? } else { Ok(None) };
+        let lock =
+            if suspicious || request.record == Recorded::Yes { self.lock_to_conclude()? } else { Ok(None) };
         if self.private.is_some() {
             self.apply_tail()?;
         }

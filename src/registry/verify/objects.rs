@@ -66,7 +66,8 @@ impl Registry {
             let package = self.resolve(&tx, reference)?;
             packages.trees.push(package.tree);
             let events = events::of_package(&tx, &package.id)?;
-            let payloads = events.iter().map(|event| event.record.payload_digest).chain(package.manifest_digest);
+            let payloads =
+                events.iter().map(|event| event.record.payload_digest).chain(package.manifest_digest);
             for payload in payloads {
                 // An inline payload is no object, unless it is a manifest.
                 let object = objects::find(&tx, &payload).map_err(DbError::from)?;
@@ -89,8 +90,9 @@ impl Registry {
         if let Some(threads) = request.threads {
             options.threads = threads;
         }
-        let is_wanted =
-            |object: &ObjectRecord| object.purged_sequence.is_none() && object.first_sequence <= head.sequence;
+        let is_wanted = |object: &ObjectRecord| {
+            object.purged_sequence.is_none() && object.first_sequence <= head.sequence
+        };
         match scope {
             Scope::Everything => {
                 options.bytes_expected = Some(objects::totals(&self.db.read()?)?.1);
@@ -177,7 +179,13 @@ impl Again<'_> {
     ) -> Result<(), Error> {
         let Some(object) = objects::find(&self.tx, &address.digest()).map_err(DbError::from)? else {
             if self.is_there(&layout::object_path(address)) {
-                take(*address, &finding.fault, report, notes, "unrecorded file(s) whose bytes match their name");
+                take(
+                    *address,
+                    &finding.fault,
+                    report,
+                    notes,
+                    "unrecorded file(s) whose bytes match their name",
+                );
             }
             return Ok(());
         };

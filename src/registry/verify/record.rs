@@ -54,8 +54,12 @@ impl Registry {
 
     /// Makes the stat cache forget the files whose objects are damaged: the next add reads them and heals.
     pub(super) fn forget_damaged(&self, report: &VerifyReport) {
-        let damaged: Vec<_> =
-            report.faults.iter().filter(|fault| objects::is_damage(&fault.kind)).filter_map(|fault| fault.address).collect();
+        let damaged: Vec<_> = report
+            .faults
+            .iter()
+            .filter(|fault| objects::is_damage(&fault.kind))
+            .filter_map(|fault| fault.address)
+            .collect();
         if !damaged.is_empty()
             && super::super::open::is_writable(&self.root)
             && let Some(cache) =

@@ -18,7 +18,12 @@ const ROWS_MAX: usize = 20;
 impl Registry {
     /// Compares the views with what the log makes of them. Events that are broken in the database are taken from
     /// `log/`, where it has them.
-    pub(super) fn check_views(&self, tx: &ReadTx<'_>, chain: &Chain, look: &mut LogLook) -> Result<(), Error> {
+    pub(super) fn check_views(
+        &self,
+        tx: &ReadTx<'_>,
+        chain: &Chain,
+        look: &mut LogLook,
+    ) -> Result<(), Error> {
         let aside = Database::temporary()?;
         let fresh = aside.write()?;
         let mut views = ViewWriter::new(&fresh, 0);
@@ -47,7 +52,8 @@ impl Registry {
         }
         if views.skipped() > 0 {
             let skipped = views.skipped();
-            look.notes.push(format!("the log holds {skipped} event(s) or field(s) that this build does not know"));
+            look.notes
+                .push(format!("the log holds {skipped} event(s) or field(s) that this build does not know"));
         }
         self.compare(tx, &fresh, look)
     }

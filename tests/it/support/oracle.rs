@@ -5,21 +5,25 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What a store says, read by hand.
-pub struct Seen {
+pub(crate) struct Seen {
     /// Packages as `name@version`: whether each is finalised and whether it is removed.
-    pub packages: BTreeMap<String, (bool, bool)>,
+    pub(crate) packages: BTreeMap<String, (bool, bool)>,
     /// The last event.
-    pub head: i64,
+    pub(crate) head: i64,
 }
 
-fn query<T>(db: &rusqlite::Connection, sql: &str, read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>) -> Vec<T> {
+fn query<T>(
+    db: &rusqlite::Connection,
+    sql: &str,
+    read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> Vec<T> {
     let mut statement = db.prepare(sql).expect("a statement");
     let rows = statement.query_map([], read).expect("rows");
     rows.collect::<Result<_, _>>().expect("rows")
 }
 
 /// Invariant 1: every file under a final name holds exactly the bytes of that name.
-pub fn check_names(root: &Path) -> Result<(), String> {
+pub(crate) fn check_names(root: &Path) -> Result<(), String> {
     for outer in std::fs::read_dir(root.join("blake3")).expect("blake3/") {
         for inner in std::fs::read_dir(outer.expect("an entry").path()).expect("a shard") {
             for object in std::fs::read_dir(inner.expect("an entry").path()).expect("a shard") {
@@ -37,13 +41,14 @@ pub fn check_names(root: &Path) -> Result<(), String> {
 
 /// Invariants 2 and 3: the log has no gap and binds each event to the one before; every object that it names
 /// is there and whole. Returns what the views say.
-pub fn check_log(root: &Path) -> Result<Seen, String> {
+pub(crate) fn check_log(root: &Path) -> Result<Seen, String> {
     let db = rusqlite::Connection::open(root.join("astore.db")).expect("the database");
     let mut previous = vec![0u8; 32];
     let mut head = 0i64;
-    let events = query(&db, "SELECT sequence, previous_digest, digest FROM events ORDER BY sequence", |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?))
-    });
+    let events =
+        query(&db, "SELECT sequence, previous_digest, digest FROM events ORDER BY sequence", |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?))
+        });
     for (sequence, before, digest) in events {
         if sequence != head + 1 || before != previous {
             return Err(format!("event {sequence} does not follow event {head}"));
@@ -51,9 +56,10 @@ pub fn check_log(root: &Path) -> Result<Seen, String> {
         head = sequence;
         previous = digest;
     }
-    let objects = query(&db, "SELECT content_address, size_bytes FROM objects WHERE purged_sequence IS NULL", |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
-    });
+    let objects =
+        query(&db, "SELECT content_address, size_bytes FROM objects WHERE purged_sequence IS NULL", |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+        });
     for (address, size) in objects {
         let hex = address.trim_start_matches("blake3:");
         let path = root.join("blake3").join(&hex[..2]).join(&hex[2..4]).join(hex);

@@ -16,42 +16,42 @@ use astore::registry::{Access, OpenOptions, Registry};
 
 /// A directory that goes when the test ends: in memory where the machine has that, for a thousand syncs cost
 /// nothing there and nobody pulls the plug.
-pub fn fast_dir() -> tempfile::TempDir {
+pub(crate) fn fast_dir() -> tempfile::TempDir {
     let shm = Path::new("/dev/shm");
     if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() }.expect("a temporary directory")
 }
 
 /// A clock that repeats itself, a second later each time that it is asked for: ids follow from the clock.
-pub fn env() -> Env {
+pub(crate) fn env() -> Env {
     static ASKED: AtomicI64 = AtomicI64::new(0);
     let start = 1_790_000_000_000_000 + ASKED.fetch_add(1, Ordering::Relaxed) * 1_000_000;
     Env::fixed("tester@here", Timestamp::from_micros(start), 10)
 }
 
 /// Makes a store in a directory that does not exist yet.
-pub fn init(root: &Path) {
+pub(crate) fn init(root: &Path) {
     Registry::init(root, &InitRequest::default(), &env()).expect("init");
 }
 
-pub fn options(access: Access) -> OpenOptions {
+pub(crate) fn options(access: Access) -> OpenOptions {
     OpenOptions::new(access, std::env::temp_dir())
 }
 
-pub fn open(root: &Path, access: Access) -> Result<Registry, Error> {
+pub(crate) fn open(root: &Path, access: Access) -> Result<Registry, Error> {
     Registry::open(root, options(access), env(), &Void)
 }
 
 /// Opens a store to be written, on a disk that somebody watches.
-pub fn open_on(disk: Arc<dyn Disk>, root: &Path) -> Result<Registry, Error> {
+pub(crate) fn open_on(disk: Arc<dyn Disk>, root: &Path) -> Result<Registry, Error> {
     Registry::open_on(disk, root, options(Access::Write), env(), &Void)
 }
 
-pub fn real_disk(root: &Path) -> Arc<dyn Disk> {
+pub(crate) fn real_disk(root: &Path) -> Arc<dyn Disk> {
     Arc::new(RealDisk::open(root).expect("a root"))
 }
 
 /// What a script would ask of `add` for one directory.
-pub fn request(name: &str, tree: &Path, completion: Completion) -> AddRequest {
+pub(crate) fn request(name: &str, tree: &Path, completion: Completion) -> AddRequest {
     AddRequest {
         sources: vec![AddSource::Path(tree.to_owned())],
         target: AddTarget::New {
@@ -69,16 +69,21 @@ pub fn request(name: &str, tree: &Path, completion: Completion) -> AddRequest {
     }
 }
 
-pub fn add(registry: &Registry, name: &str, tree: &Path, completion: Completion) -> Result<AddReport, Error> {
+pub(crate) fn add(
+    registry: &Registry,
+    name: &str,
+    tree: &Path,
+    completion: Completion,
+) -> Result<AddReport, Error> {
     registry.add(request(name, tree, completion), &mut std::io::empty(), &Void)
 }
 
-pub fn reference(text: &str) -> Reference {
+pub(crate) fn reference(text: &str) -> Reference {
     Reference(text.to_owned())
 }
 
 /// Makes a tree of these files; a path that ends in a slash is a directory.
-pub fn tree(at: &Path, files: &[(&str, &[u8])]) -> PathBuf {
+pub(crate) fn tree(at: &Path, files: &[(&str, &[u8])]) -> PathBuf {
     for (path, bytes) in files {
         let path = at.join(path);
         if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
