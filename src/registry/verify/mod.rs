@@ -23,6 +23,7 @@ use crate::events::Head;
 use crate::monitor::Monitor;
 use crate::plane::Scanned;
 use crate::storage::{LockError, LockRequest, StoreLock};
+use crate::views::runs;
 
 /// What a look at the log and the views found.
 #[derive(Debug, Default)]
@@ -69,7 +70,10 @@ impl Registry {
             if request.depth != VerifyDepth::Quick {
                 self.check_views(&tx, &chain, &mut look)?;
             }
-            self.note_unfinished(&tx, &mut look)?;
+            match runs::unfinished_gc(&tx) {
+                Ok(rounds) => look.notes.extend(rounds.iter().map(|started| unfinished(*started))),
+                Err(error) => look.find(views::unreadable(&error)),
+            }
         }
         Ok(look)
     }
@@ -149,6 +153,10 @@ fn check_head(tx: &ReadTx<'_>, request: &VerifyRequest) -> Result<Option<Fault>,
         None => format!("expected {expected}, and there is no such event"),
     };
     Ok(Some(fault::fault("head", sequence, detail)))
+}
+
+fn unfinished(started: u64) -> String {
+    format!("the gc that event {started} began is not finished")
 }
 
 /// Puts an error and its causes on one line.

@@ -7,7 +7,7 @@ use super::super::query::SoundPayloads;
 use super::super::report::Fault;
 use super::LogLook;
 use super::chain::Chain;
-use crate::db::{Database, ReadTx};
+use crate::db::{Database, DbError, ReadTx};
 use crate::error::Error;
 use crate::events::{self, ChainFault, Head, Payloads as _, Stored, check_link};
 use crate::views::{TABLES, Table, ViewWriter, differing_rows, table_digests};
@@ -63,7 +63,7 @@ impl Registry {
         let found = match table_digests(live) {
             Ok(found) => found,
             Err(error) => {
-                look.find(fault("the views", format!("they cannot be read: {error}")));
+                look.find(unreadable(&error));
                 return Ok(());
             }
         };
@@ -120,6 +120,11 @@ fn each_sound(
         }
     })?;
     chain.repairs.range(next..).map(|(_, copy)| copy).try_for_each(pass)
+}
+
+/// Makes the fault of views that are not even tables any more.
+pub(super) fn unreadable(error: &DbError) -> Fault {
+    fault("the views", format!("they cannot be read: {error}"))
 }
 
 fn fault(subject: &str, detail: String) -> Fault {
