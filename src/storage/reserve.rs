@@ -93,6 +93,15 @@ mod tests {
         let meta = std::fs::metadata(layout_path(root.path())).expect("a file");
         assert_eq!(meta.len(), RESERVE_BYTES);
         assert!(meta.blocks() * 512 >= RESERVE_BYTES, "the reserve is sparse: {} blocks", meta.blocks());
+        // Nothing that a file system could compress or share: no block looks like another.
+        let bytes = std::fs::read(layout_path(root.path())).expect("bytes");
+        let blocks: std::collections::HashSet<_> = bytes.chunks(512).collect();
+        assert_eq!(blocks.len() as u64, RESERVE_BYTES / 512);
+        assert!(
+            bytes
+                .chunks(4096)
+                .all(|block| block.iter().collect::<std::collections::HashSet<_>>().len() > 250)
+        );
         release(&disk).expect("gone");
         release(&disk).expect("gone twice");
         assert!(!is_present(&disk).expect("a look"));

@@ -163,7 +163,7 @@ fn only_regular_files_are_opened_and_a_fifo_does_not_block() {
 #[test]
 fn modes_are_exact_whatever_the_umask() {
     for believed in [umask(), Some(0), Some(0o077), Some(0o777), None] {
-        for root_mode in [0o700, 0o2770, 0o3775] {
+        for root_mode in [0o700, 0o2770, 0o3775, 0o1755] {
             for with_scratch in [false, true] {
                 let root = tempfile::tempdir().expect("a directory");
                 set_mode(root.path(), root_mode);

@@ -172,6 +172,8 @@ fn an_excluder_forgets_the_dead() {
         holders(root.path()).expect("told"),
         [Holder { pid: std::process::id(), command: "gc".into() }]
     );
+    let text = std::fs::read_to_string(layout::within(root.path(), layout::LOCK.as_ref())).expect("text");
+    assert_eq!(text, format!("{} gc\n", std::process::id()));
     drop(gc);
 }
 

@@ -1,6 +1,6 @@
 //! The order of writes, syncs and renames, judged by what crashes leave.
 
-use std::sync::Barrier;
+use std::sync::mpsc;
 
 use super::*;
 use crate::disk::RealDisk;
@@ -352,12 +352,13 @@ fn after_a_failed_batch_nothing_more_is_taken() {
 #[test]
 fn what_is_kept_while_a_batch_is_published_belongs_to_the_next() {
     let bench = bench();
-    let (reached, go) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
-    let (reached_too, go_too) = (Arc::clone(&reached), Arc::clone(&go));
+    let ((reached, wait_reached), (go, wait_go)) = (mpsc::channel(), mpsc::channel::<()>());
+    let wait_go = Mutex::new(wait_go);
     let disk = Observed::new(bench.disk.clone(), move |_, call| {
         if *call == (Call::Point { name: "bytes durable" }) {
-            reached_too.wait();
-            go_too.wait();
+            reached.send(()).expect("heard");
+            // Where the test fails before it says so, the other end is gone and this goes on as well.
+            let _: Result<(), _> = wait_go.lock().expect("no panic").recv();
         }
         Ok(())
     });
@@ -365,11 +366,12 @@ fn what_is_kept_while_a_batch_is_published_belongs_to_the_next() {
     staging.put_bytes(b"first", Digests::of(b"first")).expect("kept");
     std::thread::scope(|scope| {
         let publishing = scope.spawn(|| staging.publish().expect("published"));
-        reached.wait();
+        let go = go; // dropped, should an assertion fail
+        wait_reached.recv().expect("there");
         assert!(staging.put_bytes(b"second", Digests::of(b"second")).expect("kept"));
         assert!(!staging.put_bytes(b"first", Digests::of(b"first")).expect("in flight"));
         assert_eq!(staging.pending(), Pending { files: 1, bytes: 6 });
-        go.wait();
+        go.send(()).expect("waited for");
         assert_eq!(publishing.join().expect("no panic"), [Digests::of(b"first")]);
     });
     let path = layout::object_path(&Digests::of(b"second").address());

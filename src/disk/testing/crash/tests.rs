@@ -153,6 +153,7 @@ fn what_others_wrote_is_as_it_was_at_the_last_point() {
         trace.point("database committed");
     }
     std::fs::write(root.path().join("db"), "three").expect("written");
+    trace.sync_all().expect("synced");
     let calls = trace.calls();
     let after =
         |n: usize, kind| Crashes::state(&before, &calls[..n], kind).tree.file("db").map(<[u8]>::to_vec);
@@ -161,5 +162,7 @@ fn what_others_wrote_is_as_it_was_at_the_last_point() {
     assert_eq!(after(4, CrashKind::Kill), some(b"two"));
     let cuts: Vec<_> = (4..40).map(|seed| after(4, CrashKind::PowerCut { seed })).collect();
     assert!(cuts.contains(&some(b"one")) && cuts.contains(&some(b"two")), "{cuts:?}");
+    // A sync of everything makes durable what others had written by the last point.
+    assert!((0..40).all(|seed| after(5, CrashKind::PowerCut { seed }) == some(b"two")));
     assert_eq!(before.file("db"), None);
 }
