@@ -52,9 +52,8 @@ pub(super) fn decode_item(bytes: &[u8]) -> Result<(Vec<Stored>, usize), NotAnIte
         let record = input.bytes().map_err(cbor)?;
         let payload = input.null_or(|input| input.bytes()).map_err(cbor)?.map(<[u8]>::to_vec);
         let digest = Blake3::from_slice(input.bytes().map_err(cbor)?).ok_or(NotAnItem::Unsound)?;
-        let record = Record::decode(record).map_err(|_| {
-            if Blake3::of(record) == digest { NotAnItem::Later } else { NotAnItem::Unsound }
-        })?;
+        let record = Record::decode(record)
+            .map_err(|_| if Blake3::of(record) == digest { NotAnItem::Later } else { NotAnItem::Unsound })?;
         let event = Stored { record, payload, digest };
         let follows = events.last().is_none_or(|last| super::Head::from(last).is_followed_by(&event.record));
         if !event.is_sound() || !follows {
@@ -68,12 +67,10 @@ pub(super) fn decode_item(bytes: &[u8]) -> Result<(Vec<Stored>, usize), NotAnIte
 /// Returns whether a whole item with an event after `sequence` begins anywhere in these bytes: what makes the
 /// difference between an append that was cut short and a damaged log.
 pub(super) fn holds_item_after(bytes: &[u8], sequence: u64) -> bool {
-    (0..bytes.len()).filter(|&at| begins_item(&bytes[at..])).any(|at| {
-        match decode_item(&bytes[at..]) {
-            Ok((events, _)) => events.iter().any(|event| event.record.sequence > sequence),
-            Err(NotAnItem::Later) => true,
-            Err(NotAnItem::Incomplete | NotAnItem::Unsound) => false,
-        }
+    (0..bytes.len()).filter(|&at| begins_item(&bytes[at..])).any(|at| match decode_item(&bytes[at..]) {
+        Ok((events, _)) => events.iter().any(|event| event.record.sequence > sequence),
+        Err(NotAnItem::Later) => true,
+        Err(NotAnItem::Incomplete | NotAnItem::Unsound) => false,
     })
 }
 

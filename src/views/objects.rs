@@ -147,7 +147,9 @@ pub(crate) fn totals(tx: &ReadTx<'_>) -> Result<(u64, u64, u64), DbError> {
                       coalesce(sum(size_bytes) FILTER (WHERE purged_sequence IS NULL), 0) AS bytes,
                       count(*) FILTER (WHERE purged_sequence IS NOT NULL) AS purged
                FROM objects";
-    Ok(tx.one(sql, [], |row| Ok((unsigned(row, "present")?, unsigned(row, "bytes")?, unsigned(row, "purged")?)))?)
+    Ok(tx.one(sql, [], |row| {
+        Ok((unsigned(row, "present")?, unsigned(row, "bytes")?, unsigned(row, "purged")?))
+    })?)
 }
 
 /// Enters an object that an event mentions, and returns its number.
@@ -172,10 +174,9 @@ pub(super) fn store_anew(context: &Context<'_, '_>, object: &Digests, backend: &
 fn mention(context: &Context<'_, '_>, object: &Digests, backend: &str) -> Result<(i64, bool), Refusal> {
     let (number, anew) = match find(context.tx, &object.blake3)? {
         Some(known) if known.digests != *object => {
-            return Err(context.impossible(format!(
-                "{} has another size or SHA-256 than before",
-                object.address()
-            )));
+            return Err(
+                context.impossible(format!("{} has another size or SHA-256 than before", object.address()))
+            );
         }
         Some(known) => {
             if known.purged_sequence.is_some() {

@@ -22,10 +22,8 @@ pub(super) fn seed(context: &Context<'_, '_>, classes: &[(String, Option<u64>)])
 }
 
 fn check_class(context: &Context<'_, '_>, class: &str) -> Result<(), Refusal> {
-    let known = context
-        .tx
-        .maybe("SELECT 1 FROM retention_classes WHERE name = ?1", [class], |_| Ok(()))?
-        .is_some();
+    let known =
+        context.tx.maybe("SELECT 1 FROM retention_classes WHERE name = ?1", [class], |_| Ok(()))?.is_some();
     if known { Ok(()) } else { Err(Refusal::Unmade(format!("there is no retention class {class:?}"))) }
 }
 
@@ -45,8 +43,9 @@ pub(super) fn finalized(
     package: i64,
     duration_seconds: Option<u64>,
 ) -> Result<(), Refusal> {
-    let expires_at = duration_seconds
-        .map(|seconds| context.record.created_at.as_micros().saturating_add(signed(seconds).saturating_mul(1_000_000)));
+    let expires_at = duration_seconds.map(|seconds| {
+        context.record.created_at.as_micros().saturating_add(signed(seconds).saturating_mul(1_000_000))
+    });
     context.tx.execute(
         "UPDATE retention_state SET expires_at = ?2, changed_sequence = ?3
          WHERE package = ?1 AND expires_at IS NULL",
