@@ -68,8 +68,11 @@ pub struct Staging {
 struct State {
     batch: Vec<Kept>,
     bytes: u64,
-    /// Everything kept by this writer so far, published or not.
+    /// What is in the batch.
     seen: HashSet<ContentAddress>,
+    /// What was in the batch before it, which the caller may not have recorded yet. Older ones it has: to
+    /// remember them too would cost more for each file than all else that an add keeps in memory.
+    before: HashSet<ContentAddress>,
     failed: bool,
 }
 
@@ -127,7 +130,7 @@ impl Staging {
 
     /// Takes a written file into the batch, as the object that has these digests.
     ///
-    /// Returns `false`, and drops the file, where this writer has kept the same object before.
+    /// Returns `false`, and drops the file, where this writer [holds](Staging::holds) the object already.
     ///
     /// # Errors
     /// [`StorageError::WrongSize`] where the file does not hold as many bytes as were hashed, and
@@ -153,7 +156,7 @@ impl Staging {
         if state.failed {
             return Err(StorageError::EarlierBatchFailed);
         }
-        if !state.seen.insert(digests.address()) {
+        if state.before.contains(&digests.address()) || !state.seen.insert(digests.address()) {
             return Ok(false);
         }
         // Descriptors are scarce: only as many stay open as `publish` would sync one by one.
@@ -167,7 +170,7 @@ impl Staging {
 
     /// Stages bytes that are in memory already, as the object that has these digests.
     ///
-    /// Returns `false`, and writes nothing, where this writer has kept the same object before.
+    /// Returns `false`, and writes nothing, where this writer [holds](Staging::holds) the object already.
     ///
     /// # Errors
     /// Those of [`Staging::stage`] and [`Staging::keep`].
@@ -180,9 +183,11 @@ impl Staging {
         self.keep(staged, digests)
     }
 
-    /// Returns whether this writer has kept the object: in the present batch, or published before.
+    /// Returns whether this writer has kept the object, in the present batch or the one published last. For
+    /// older ones the log is asked, as for any other writer's.
     pub fn holds(&self, address: &ContentAddress) -> bool {
-        self.state().seen.contains(address)
+        let state = self.state();
+        state.seen.contains(address) || state.before.contains(address)
     }
 
     /// Returns what waits to be published.
@@ -206,6 +211,9 @@ impl Staging {
                 return Err(StorageError::EarlierBatchFailed);
             }
             state.bytes = 0;
+            if !state.batch.is_empty() {
+                state.before = std::mem::take(&mut state.seen);
+            }
             std::mem::take(&mut state.batch)
         };
         batch.sort_unstable_by_key(|kept| kept.digests.blake3);

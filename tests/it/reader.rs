@@ -408,6 +408,45 @@ fn the_reader_computes_the_same_views() {
 }
 
 #[test]
+fn the_reader_agrees_with_the_commands() {
+    let store = place("commands");
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let astore = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_astore"))
+            .env_clear()
+            .current_dir(sources)
+            .args(["--root", store.to_str().unwrap(), "--actor", "someone@somewhere"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    astore(&["init", "--class", "week=7d"]);
+    astore(&["add", "--name", "pages", "--class", "week", "--meta", "a=b", "docs"]);
+    astore(&["add", "--package", "pages", "--mtime", "fixtures/manifests/refused"]);
+    astore(&["finalize", "pages"]);
+    astore(&["add", "--finalize", "--name", "again", "docs"]);
+    astore(&["add", "--finalize", "--name", "once-more", "docs"]);
+    astore(&["remove", "again", "--reason", "to see it come back"]);
+    astore(&["restore", "again"]);
+    fs::remove_file(object_file(
+        &store,
+        &fs::read(sources.join("docs/decisions/0001-dual-digest.md")).unwrap(),
+    ))
+    .unwrap();
+    let verify =
+        Command::new(env!("CARGO_BIN_EXE_astore")).arg("--root").arg(&store).arg("verify").output().unwrap();
+    assert_eq!(verify.status.code(), Some(4), "verify finds the missing object");
+    check_fault(&store, "missing", "blake3:");
+    astore(&["add", "--finalize", "--no-cache", "--name", "healing", "docs"]);
+    astore(&["verify"]);
+    let digest = astore(&["replay", "--check"]);
+    let hex = digest.split_once("blake3:").expect("a view digest").1.trim();
+    check_sound(&store, &hex.parse().unwrap());
+}
+
+#[test]
 fn the_reader_tests_itself() {
     if let Some(python) = python() {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reader/astore_reader.py");
