@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use astore::identity::{Blake3, ContentAddress};
-use astore::monitor::Void;
+use astore::monitor::{Counter, Monitor, Problem, Task, Void};
 use astore::registry::report::{
     Completion, Fault, Recorded, Reference, VerifyDepth, VerifyReport, VerifyRequest,
 };
@@ -466,4 +466,51 @@ fn a_registry_that_was_opened_to_write_verifies_too() {
     let report = registry.verify(&VerifyRequest::default(), &Void).expect("verify");
     assert_eq!(report.faults.iter().map(line).collect::<Vec<_>>(), ["missing ALONE [first@1:a/alone]"]);
     assert_eq!(report.recorded, Ok(report.head_sequence + 1));
+}
+
+/// Does something at the moment when the scan is over and what it found has not been looked at again.
+struct AfterTheScan<F: Fn() + Send + Sync>(F);
+
+impl<F: Fn() + Send + Sync> Monitor for AfterTheScan<F> {
+    fn start(&self, _task: Task, _bytes: Option<u64>) {}
+    fn count(&self, _counter: Counter, _n: u64) {}
+    fn problem(&self, _problem: &Problem) {}
+    fn finish(&self, task: Task) {
+        if task == Task::Verifying {
+            (self.0)();
+        }
+    }
+}
+
+#[test]
+fn what_is_mended_while_verify_runs_is_not_damage() {
+    let store = store();
+    let object = store.object(SHARED);
+    std::fs::remove_file(&object).expect("removed");
+    let mend = AfterTheScan(|| {
+        std::fs::write(&object, SHARED).expect("written");
+        std::fs::set_permissions(&object, std::fs::Permissions::from_mode(0o444)).expect("a mode");
+    });
+    let registry = open(&store.root, Access::Read).expect("open");
+    let report = registry.verify(&VerifyRequest::default(), &mend).expect("verify");
+    assert_eq!(report.faults, []);
+}
+
+#[test]
+fn what_an_add_records_while_verify_runs_is_not_damage() {
+    let store = store();
+    let stray = store.object(STRAY);
+    std::fs::create_dir_all(stray.parent().expect("a parent")).expect("a shard");
+    // As another add has it between its renames and its commit.
+    std::fs::write(&stray, STRAY).expect("published, and not recorded");
+    let more = tree(&store.root.with_file_name("more"), &[("stray", STRAY)]);
+    let record = AfterTheScan(|| {
+        let writer = open(&store.root, Access::Write).expect("open");
+        add(&writer, "more", &more, Completion::Finalize).expect("add");
+    });
+    let registry = open(&store.root, Access::Read).expect("open");
+    let report = registry.verify(&VerifyRequest::default(), &record).expect("verify");
+    assert_eq!((report.faults, report.notes), (vec![], vec![]));
+    assert_eq!(report.recorded, Ok(7));
+    assert_eq!(report.head_sequence, 5, "what came after is not covered");
 }

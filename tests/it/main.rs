@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed, and says why"
 )]
 
+mod asking;
 mod crash;
 mod damage;
 mod documents;
