@@ -514,3 +514,42 @@ fn what_an_add_records_while_verify_runs_is_not_damage() {
     assert_eq!(report.recorded, Ok(7));
     assert_eq!(report.head_sequence, 5, "what came after is not covered");
 }
+
+/// Hands every path beneath a directory, and itself, to `each`.
+fn everything(at: &Path, each: &mut dyn FnMut(&Path)) {
+    each(at);
+    if std::fs::symlink_metadata(at).expect("it is there").is_dir() {
+        for entry in std::fs::read_dir(at).expect("a directory") {
+            everything(&entry.expect("an entry").path(), each);
+        }
+    }
+}
+
+#[test]
+fn what_root_leaves_behind_belongs_to_the_stores_owner() {
+    if !rustix::process::geteuid().is_root() {
+        return; // only root can find out
+    }
+    let store = store();
+    let many = store.root.with_file_name("many");
+    std::fs::create_dir(&many).expect("a directory");
+    for number in 0..700 {
+        std::fs::write(many.join(number.to_string()), number.to_string()).expect("a file");
+    }
+    add(&open(&store.root, Access::Write).expect("open"), "many", &many, Completion::Finalize).expect("add");
+    everything(&store.root, &mut |path| {
+        std::os::unix::fs::lchown(path, Some(65534), Some(65534)).expect("given away");
+    });
+    for number in 0..700 {
+        std::fs::remove_file(store.object(number.to_string().as_bytes())).expect("removed");
+    }
+    std::fs::remove_dir_all(store.root.join("log")).expect("removed");
+    // So many faults are an object, most likely in a new directory; and log/ is written again.
+    let report = store.verify(&VerifyRequest::default());
+    assert_eq!(report.recorded, Ok(report.head_sequence + 1));
+    everything(&store.root, &mut |path| {
+        use std::os::unix::fs::MetadataExt as _;
+        let owner = std::fs::symlink_metadata(path).expect("it is there").uid();
+        assert_eq!(owner, 65534, "{}", path.display());
+    });
+}
