@@ -268,6 +268,20 @@ fn what_is_done_to_an_event_is_found() {
 }
 
 #[test]
+fn a_database_that_holds_nonsense_is_damage_and_the_rest_is_looked_at() {
+    for nonsense in ["event_type = CAST(x'ff' AS TEXT)", "sequence = -3"] {
+        let store = store();
+        store.database(&format!(
+            "DROP TRIGGER events_are_never_updated; UPDATE events SET {nonsense} WHERE sequence = 3"
+        ));
+        std::fs::remove_file(store.object(ALONE)).expect("removed");
+        let faults = store.faults();
+        assert!(faults.contains(&"missing ALONE [first@1:a/alone]".to_owned()), "{nonsense}: {faults:?}");
+        assert_eq!(faults.len(), 2, "{nonsense}: {faults:?}");
+    }
+}
+
+#[test]
 fn events_that_are_gone_from_the_end_are_missed() {
     let store = store();
     store.database("DROP TRIGGER events_are_never_deleted; DELETE FROM events WHERE sequence >= 4");

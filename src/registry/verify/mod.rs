@@ -17,12 +17,12 @@ mod views;
 use self::objects::Scope;
 use super::Registry;
 use super::report::{Fault, Recorded, VerifyDepth, VerifyReport, VerifyRequest};
-use crate::db::ReadTx;
+use crate::db::{DbError, ReadTx};
 use crate::error::Error;
 use crate::events::Head;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Task};
 use crate::plane::Scanned;
-use crate::storage::{LockError, LockRequest, StoreLock};
+use crate::storage::{LockError, LockRequest, StoreLock, layout};
 use crate::views::runs;
 
 /// What a look at the log and the views found.
@@ -53,29 +53,53 @@ impl Registry {
     pub fn verify(&self, request: &VerifyRequest, monitor: &dyn Monitor) -> Result<VerifyReport, Error> {
         let scope = self.scope(request)?;
         let head = crate::events::head(&self.db.read()?)?;
-        let log = self.look_at_log(request, &scope)?;
+        let log = self.look_at_log(request, &scope, monitor)?;
         let scanned = self.scan(request, &scope, head, monitor)?;
         self.conclude(request, &scope, head, log, scanned, monitor)
     }
 
     /// Looks at everything but the objects: in one snapshot, so that a running add makes no difference.
-    fn look_at_log(&self, request: &VerifyRequest, scope: &Scope) -> Result<LogLook, Error> {
+    fn look_at_log(
+        &self,
+        request: &VerifyRequest,
+        scope: &Scope,
+        monitor: &dyn Monitor,
+    ) -> Result<LogLook, Error> {
+        let mut look = LogLook::default();
+        match self.look_at_snapshot(request, scope, &mut look, monitor) {
+            // The rest of the store is looked at all the same.
+            Err(Error::Db(error)) if error.is_corrupt() => look.find(corrupt(&error)),
+            looked => looked?,
+        }
+        Ok(look)
+    }
+
+    fn look_at_snapshot(
+        &self,
+        request: &VerifyRequest,
+        scope: &Scope,
+        look: &mut LogLook,
+        monitor: &dyn Monitor,
+    ) -> Result<(), Error> {
         let tx = self.db.read()?;
         let chain = self.check_chain(&tx)?;
-        let mut look = LogLook { events: chain.events, ..LogLook::default() };
+        look.events = chain.events;
         look.faults.extend(check_head(&tx, request)?);
         look.faults.extend(chain.faults.iter().cloned());
         if *scope == Scope::Everything {
-            self.check_files(&tx, &chain, &mut look)?;
+            self.check_files(&tx, &chain, look)?;
             if request.depth != VerifyDepth::Quick {
-                self.check_views(&tx, &chain, &mut look)?;
+                monitor.start(Task::Replaying, None);
+                let checked = self.check_views(&tx, &chain, look, monitor);
+                monitor.finish(Task::Replaying);
+                checked?;
             }
             match runs::unfinished_gc(&tx) {
                 Ok(rounds) => look.notes.extend(rounds.iter().map(|started| unfinished(*started))),
                 Err(error) => look.find(views::unreadable(&error)),
             }
         }
-        Ok(look)
+        Ok(())
     }
 
     /// Looks once more at whatever is wrong, under the lock, and records the result.
@@ -95,7 +119,7 @@ impl Registry {
             self.apply_tail()?;
         }
         if !log.faults.is_empty() {
-            log = self.look_at_log(request, scope)?;
+            log = self.look_at_log(request, scope, monitor)?;
         }
         let mut report = VerifyReport {
             head_sequence: head.sequence,
@@ -153,6 +177,16 @@ fn check_head(tx: &ReadTx<'_>, request: &VerifyRequest) -> Result<Option<Fault>,
         None => format!("expected {expected}, and there is no such event"),
     };
     Ok(Some(fault::fault("head", sequence, detail)))
+}
+
+fn corrupt(error: &DbError) -> Fault {
+    Fault {
+        kind: "database".to_owned(),
+        address: None,
+        subject: layout::DATABASE.to_owned(),
+        detail: error.to_string(),
+        harms: Vec::new(),
+    }
 }
 
 fn unfinished(started: u64) -> String {

@@ -12,7 +12,9 @@ use crate::error::Error;
 use crate::events::{self, Head};
 use crate::identity::{Blake3, ContentAddress};
 use crate::monitor::Monitor;
-use crate::plane::{self, BoxError, Coverage, Depth, Finding, Known, ScanOptions, Scanned, Subject};
+use crate::plane::{
+    self, BoxError, Coverage, Depth, Finding, Known, ScanOptions, Scanned, Subject, VerifyError,
+};
 use crate::storage::layout;
 use crate::views::{ObjectRecord, Standing, browse, objects};
 
@@ -100,7 +102,7 @@ impl Registry {
                     .filter(|found| found.as_ref().map_or(true, is_wanted))
                     .map(|found| found.map(|object| object.digests).map_err(BoxError::from));
                 let disk = self.disk.as_ref();
-                Ok(plane::scan(disk, &mut expected, &options, &known, monitor, &self.cancelled)?)
+                plane::scan(disk, &mut expected, &options, &known, monitor, &self.cancelled).map_err(unwrap)
             }
             Scope::Packages(packages) => {
                 options.coverage = Coverage::Expected;
@@ -112,7 +114,7 @@ impl Registry {
                     let disk = self.disk.as_ref();
                     plane::scan(disk, &mut expected, &options, &known, monitor, &self.cancelled)
                 })?;
-                Ok(scanned?)
+                scanned.map_err(unwrap)
             }
         }
     }
@@ -150,6 +152,17 @@ impl Registry {
         }
         report.notes.extend(notes.lines());
         Ok(())
+    }
+}
+
+/// Takes an error of the database out again that went through the scan.
+fn unwrap(error: VerifyError) -> Error {
+    match error {
+        VerifyError::Expected(source) => match source.downcast::<DbError>() {
+            Ok(error) => Error::Db(*error),
+            Err(source) => VerifyError::Expected(source).into(),
+        },
+        error @ (VerifyError::Known(_) | VerifyError::Cancelled) => error.into(),
     }
 }
 

@@ -10,7 +10,8 @@ use super::chain::Chain;
 use crate::db::{Database, DbError, ReadTx};
 use crate::error::Error;
 use crate::events::{self, ChainFault, Head, Payloads as _, Stored, check_link};
-use crate::views::{TABLES, Table, ViewWriter, differing_rows, table_digests};
+use crate::monitor::{Counter, Monitor};
+use crate::views::{TABLES, Table, ViewError, ViewWriter, differing_rows, table_digests};
 
 /// How many rows of a view a fault names.
 const ROWS_MAX: usize = 20;
@@ -23,6 +24,7 @@ impl Registry {
         tx: &ReadTx<'_>,
         chain: &Chain,
         look: &mut LogLook,
+        monitor: &dyn Monitor,
     ) -> Result<(), Error> {
         let aside = Database::temporary()?;
         let fresh = aside.write()?;
@@ -31,6 +33,7 @@ impl Registry {
         let payloads = SoundPayloads { registry: self, tx };
         let replayed = each_sound(tx, chain, |event| {
             self.check_cancelled()?;
+            monitor.count(Counter::EventsReplayed, 1);
             match &event.payload {
                 Some(payload) => views.apply(event, payload)?,
                 None => views.apply(event, &payloads.load(&event.record.payload_digest)?)?,
@@ -39,7 +42,10 @@ impl Registry {
         });
         match replayed {
             Ok(()) => {}
-            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            // Not what the log says, but what a database could not do: this one, or the temporary one.
+            Err(error @ (Error::Cancelled | Error::Db(_) | Error::View(ViewError::Db(_)))) => {
+                return Err(error);
+            }
             // A broken chain and a damaged payload object are reported as what they are.
             Err(error @ (Error::Chain(_) | Error::PayloadUnavailable(_))) => {
                 look.notes.push(format!("the views were not compared with replay: {error}"));
