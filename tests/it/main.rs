@@ -11,5 +11,6 @@ mod asking;
 mod crash;
 mod damage;
 mod documents;
+mod purged;
 mod reader;
 mod support;
