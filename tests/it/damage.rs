@@ -334,7 +334,7 @@ fn a_history_rewritten_in_the_database_alone_is_found_by_the_files() {
     )
     .expect("rewritten");
     let report = store.verify(&VerifyRequest::default());
-    assert!(report.faults.iter().any(|fault| line(fault) == "log event 5 []"), "{:?}", report.faults);
+    assert!(report.faults.iter().any(|fault| line(fault) == "log event 5 [draft@1]"), "{:?}", report.faults);
     assert!(report.recorded.is_err(), "nothing is written where two histories part");
 }
 
@@ -566,4 +566,68 @@ fn what_root_leaves_behind_belongs_to_the_stores_owner() {
         let owner = std::fs::symlink_metadata(path).expect("it is there").uid();
         assert_eq!(owner, 65534, "{}", path.display());
     });
+}
+
+#[test]
+fn a_view_that_is_made_again_while_verify_runs_is_not_damage() {
+    let store = store();
+    store.database("UPDATE retention_state SET hold = 1 WHERE package = 1");
+    let mend = AfterTheScan(|| store.database("UPDATE retention_state SET hold = 0 WHERE package = 1"));
+    let registry = open(&store.root, Access::Read).expect("open");
+    let report = registry.verify(&VerifyRequest::default(), &mend).expect("verify");
+    assert_eq!(report.faults, []);
+}
+
+/// Splits `log/` behind its first item, as if the limit of a file's length had been reached there.
+fn split_log(store: &Store) -> PathBuf {
+    let registry = open(&store.root, Access::Log).expect("open");
+    let mut boundary = 0;
+    let all = astore::registry::report::LogFilter::default();
+    let bytes = std::fs::read(store.log()).expect("the log");
+    let mut digest_of_first = |row: astore::registry::report::EventRow| {
+        if row.line.sequence == 1 {
+            let digest = row.digest.as_bytes();
+            boundary = bytes.windows(32).position(|window| window == digest).expect("its digest") + 32;
+        }
+        Ok(())
+    };
+    registry.log(&all, &mut digest_of_first).expect("log");
+    drop(registry);
+    let second = store.root.join("log/00000000000000000002.cborseq");
+    std::fs::write(&second, &bytes[boundary..]).expect("written");
+    std::fs::write(store.log(), &bytes[..boundary]).expect("written");
+    let length = bytes.len() - boundary;
+    store.database(&format!(
+        "UPDATE bookkeeping SET value = 2 WHERE name = 'log_file';
+         UPDATE bookkeeping SET value = {length} WHERE name = 'log_length'"
+    ));
+    second
+}
+
+#[test]
+fn every_file_of_the_log_is_read_whatever_the_others_hold() {
+    let whole = store();
+    split_log(&whole);
+    assert_eq!(whole.faults(), Vec::<String>::new());
+
+    let both = store();
+    let second = split_log(&both);
+    rewrite(&both.log(), |bytes| bytes[9] ^= 1);
+    rewrite(&second, |bytes| bytes[9] ^= 1);
+    assert_eq!(both.faults(), ["log event 1 []", "log event 2 [first@1]"]);
+
+    let first_gone = store();
+    let second = split_log(&first_gone);
+    std::fs::remove_file(first_gone.log()).expect("removed");
+    rewrite(&second, |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    });
+    let faults = first_gone.faults();
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert_eq!(faults[0], "log event 1 []");
+
+    let second_gone = store();
+    std::fs::remove_file(split_log(&second_gone)).expect("removed");
+    assert_eq!(second_gone.faults(), ["log event 2 [first@1]"]);
 }

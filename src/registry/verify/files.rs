@@ -38,7 +38,11 @@ impl Registry {
                 return Ok(());
             };
             // What comes before a file is known from the database: its last event's digest.
-            let Some(digest) = events::stored_digest(tx, first - 1)? else { return Ok(()) };
+            let before = match first - 1 {
+                0 => Some(Head::NONE.digest),
+                sequence => events::stored_digest(tx, sequence)?,
+            };
+            let Some(digest) = before else { return Ok(()) };
             start = Position { file: first, length: 0, head: Head { sequence: first - 1, digest } };
         }
     }

@@ -88,6 +88,9 @@ impl Registry {
         look.faults.extend(chain.faults.iter().cloned());
         if *scope == Scope::Everything {
             self.check_files(&tx, &chain, look)?;
+            for fault in look.faults.iter_mut().filter(|fault| fault.kind == "log") {
+                self.find_harm_of_event(&tx, fault, &chain.repairs)?;
+            }
             if request.depth != VerifyDepth::Quick {
                 monitor.start(Task::Replaying, None);
                 let checked = self.check_views(&tx, &chain, look, monitor);
