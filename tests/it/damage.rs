@@ -184,12 +184,23 @@ fn what_has_no_business_among_the_objects_is_found() {
         store.faults(),
         [
             "missing ALONE [first@1:a/alone]".to_owned(),
-            "misnamed STRAY []".to_owned(),
+            format!("misnamed {} []", stray.strip_prefix(&store.root).expect("beneath the root").display()),
             "foreign blake3/README []".to_owned(),
             format!("foreign {shard}/notes.txt []"),
         ]
         .map(|line| line),
     );
+}
+
+#[test]
+fn the_root_and_the_directory_of_the_log_are_looked_at_too() {
+    let store = store();
+    std::fs::write(store.root.join("log/notes.txt"), "mine").expect("a file");
+    let config = std::fs::read_to_string(store.root.join("astore.toml")).expect("the description");
+    let id = config.split('"').nth(1).expect("an id").to_owned();
+    let other = id.replace(|digit: char| digit.is_ascii_digit() && digit != '4' && digit != '8', "7");
+    std::fs::write(store.root.join("astore.toml"), config.replace(&id, &other)).expect("another's");
+    assert_eq!(store.faults(), ["root astore.toml []", "foreign log/notes.txt []"]);
 }
 
 #[test]
@@ -242,6 +253,36 @@ fn a_large_manifest_is_written_again_from_the_views() {
     assert_eq!(report.notes, Vec::<String>::new());
 }
 
+#[test]
+fn a_payload_object_that_no_view_knows_is_missed_all_the_same() {
+    let dir = fast_dir();
+    let root = dir.path().join("store");
+    init(&root);
+    let many = dir.path().join("many");
+    std::fs::create_dir(&many).expect("a directory");
+    for number in 0..700 {
+        std::fs::write(many.join(format!("file-{number}")), b"the same").expect("a file");
+    }
+    let registry = open(&root, Access::Write).expect("open");
+    add(&registry, "many", &many, Completion::LeaveOpen).expect("add");
+    let shown = registry.show(&reference("many")).expect("show");
+    let sequence = shown.events.last().expect("an event").sequence;
+    drop(registry);
+    let db = rusqlite::Connection::open(root.join("astore.db")).expect("the database");
+    let payload: Vec<u8> = db
+        .query_row("SELECT payload_digest FROM events WHERE sequence = ?1", [sequence.cast_signed()], |row| {
+            row.get(0)
+        })
+        .expect("a digest");
+    db.execute("DELETE FROM objects WHERE digest_primary = ?1", [&payload]).expect("deleted");
+    let hex = Blake3::from_slice(&payload).expect("a digest").to_string();
+    std::fs::remove_file(root.join("blake3").join(&hex[..2]).join(&hex[2..4]).join(&hex)).expect("removed");
+    let registry = open(&root, Access::Read).expect("open");
+    let report = registry.verify(&VerifyRequest::default(), &Void).expect("verify");
+    let lines: Vec<String> = report.faults.iter().map(line).collect();
+    assert_eq!(lines, ["payload event 3 [many@1]"]);
+}
+
 /// What is done to the event that made `second@1`, in SQL.
 fn with_event_3(change: &str) -> Vec<String> {
     let store = store();
@@ -253,11 +294,12 @@ fn with_event_3(change: &str) -> Vec<String> {
 
 #[test]
 fn what_is_done_to_an_event_is_found() {
+    let payload = "UPDATE events SET payload = x'a0' WHERE sequence = 3";
+    assert_eq!(with_event_3(payload), ["payload event 3 [second@1]"]);
     let broken = ["chain event 3 [second@1]"];
     for change in [
         "UPDATE events SET actor = 'somebody@else' WHERE sequence = 3",
         "UPDATE events SET created_at = created_at + 1 WHERE sequence = 3",
-        "UPDATE events SET payload = x'a0' WHERE sequence = 3",
         "UPDATE events SET digest = zeroblob(32) WHERE sequence = 3",
         "UPDATE events SET previous_digest = zeroblob(32) WHERE sequence = 3",
         "UPDATE events SET payload_digest = zeroblob(32) WHERE sequence = 3",

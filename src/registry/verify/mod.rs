@@ -14,6 +14,7 @@ mod objects;
 mod record;
 mod views;
 
+use self::chain::Chain;
 use self::objects::Scope;
 use super::Registry;
 use super::report::{Fault, Recorded, VerifyDepth, VerifyReport, VerifyRequest};
@@ -22,7 +23,7 @@ use crate::error::Error;
 use crate::events::Head;
 use crate::monitor::{Monitor, Task};
 use crate::plane::Scanned;
-use crate::storage::{LockError, LockRequest, StoreLock, layout};
+use crate::storage::{LockError, LockRequest, StoreLock, layout, reserve, root};
 use crate::views::runs;
 
 /// What a look at the log and the views found.
@@ -87,6 +88,7 @@ impl Registry {
         look.faults.extend(check_head(&tx, request)?);
         look.faults.extend(chain.faults.iter().cloned());
         if *scope == Scope::Everything {
+            self.check_root(&tx, &chain, look)?;
             self.check_files(&tx, &chain, look)?;
             for fault in look.faults.iter_mut().filter(|fault| fault.kind == "log") {
                 self.find_harm_of_event(&tx, fault, &chain.repairs)?;
@@ -97,11 +99,39 @@ impl Registry {
                 monitor.finish(Task::Replaying);
                 checked?;
             }
+            if !reserve::is_present(self.disk.as_ref()).unwrap_or(true) {
+                look.notes.push("the reserve is missing".to_owned());
+            }
             match runs::unfinished_gc(&tx) {
                 Ok(rounds) => look.notes.extend(rounds.iter().map(|started| unfinished(*started))),
                 Err(error) => look.find(views::unreadable(&error)),
             }
         }
+        Ok(())
+    }
+
+    /// Checks that the root says of itself what the log says of it.
+    fn check_root(&self, tx: &ReadTx<'_>, chain: &Chain, look: &mut LogLook) -> Result<(), Error> {
+        let created = crate::events::event(tx, 1)?;
+        let detail = match root::read_config(self.disk.as_ref()) {
+            Ok(Some(config)) => match created {
+                Some(event)
+                    if !chain.is_broken(1) && event.record.subject_id != config.store_id.to_string() =>
+                {
+                    format!("expected the store {}, found {}", event.record.subject_id, config.store_id)
+                }
+                Some(_) | None => return Ok(()),
+            },
+            Ok(None) => "it is missing".to_owned(),
+            Err(error) => describe(&error.into()),
+        };
+        look.find(Fault {
+            kind: "root".to_owned(),
+            address: None,
+            subject: layout::CONFIG.to_owned(),
+            detail,
+            harms: Vec::new(),
+        });
         Ok(())
     }
 

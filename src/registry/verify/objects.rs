@@ -190,26 +190,29 @@ impl Again<'_> {
         report: &mut VerifyReport,
         notes: &mut Notes,
     ) -> Result<(), Error> {
+        let path = layout::object_path(address);
         let Some(object) = objects::find(&self.tx, &address.digest()).map_err(DbError::from)? else {
-            if self.is_there(&layout::object_path(address)) {
-                take(
-                    *address,
-                    &finding.fault,
-                    report,
-                    notes,
-                    "unrecorded file(s) whose bytes match their name",
-                );
+            if self.is_there(&path) {
+                match &finding.fault {
+                    fault if fault.is_note() => {
+                        notes.add("unrecorded file(s) whose bytes match their name", address.to_string());
+                    }
+                    fault => report.faults.push(stray(&path, fault.name(), fault)),
+                }
             }
             return Ok(());
         };
         let disk = self.registry.disk.as_ref();
         let faults = plane::look(disk, &object.digests, self.depth, &self.known, &self.registry.cancelled)?;
         if object.purged_sequence.is_some() {
-            // Gone is as it should be. Sound bytes wait for the gc that was interrupted; others are a fault.
+            // Gone is as it should be. Sound bytes wait for the gc that was interrupted; others are nobody's.
             match faults.into_iter().find(plane::Fault::harms_bytes) {
                 Some(plane::Fault::Missing) => {}
                 None => notes.add("file(s) of purged objects, still there", address.to_string()),
-                Some(fault) => report.faults.push(fault_of(*address, &fault)),
+                Some(fault @ plane::Fault::Misnamed { .. }) => {
+                    report.faults.push(stray(&path, fault.name(), &fault));
+                }
+                Some(fault) => report.faults.push(stray(&path, "foreign", &fault)),
             }
             return Ok(());
         }
@@ -233,13 +236,7 @@ impl Again<'_> {
             notes.add("leftover(s) of writers, at work or dead", path.display().to_string());
             return;
         }
-        report.faults.push(Fault {
-            kind: finding.fault.name().to_owned(),
-            address: None,
-            subject: path.display().to_string(),
-            detail: finding.fault.to_string(),
-            harms: Vec::new(),
-        });
+        report.faults.push(stray(path, finding.fault.name(), &finding.fault));
     }
 
     /// Returns whether something is there; what cannot be looked at is.
@@ -249,17 +246,14 @@ impl Again<'_> {
     }
 }
 
-fn take(
-    address: ContentAddress,
-    fault: &plane::Fault,
-    report: &mut VerifyReport,
-    notes: &mut Notes,
-    what: &'static str,
-) {
-    if fault.is_note() {
-        notes.add(what, address.to_string());
-    } else {
-        report.faults.push(fault_of(address, fault));
+/// Makes a fault about a file that no object should have.
+fn stray(path: &Path, kind: &str, fault: &plane::Fault) -> Fault {
+    Fault {
+        kind: kind.to_owned(),
+        address: None,
+        subject: path.display().to_string(),
+        detail: fault.to_string(),
+        harms: Vec::new(),
     }
 }
 

@@ -31,8 +31,10 @@ impl Registry {
         let mut views = ViewWriter::new(&fresh, 0);
         views.reset()?;
         let payloads = SoundPayloads { registry: self, tx };
+        let mut at = 0;
         let replayed = each_sound(tx, chain, |event| {
             self.check_cancelled()?;
+            at = event.record.sequence;
             monitor.count(Counter::EventsReplayed, 1);
             match &event.payload {
                 Some(payload) => views.apply(event, payload)?,
@@ -42,19 +44,20 @@ impl Registry {
         });
         match replayed {
             Ok(()) => {}
+            // A broken chain is reported as such. Nothing can be said of the views then.
+            Err(Error::Chain(broken)) => {
+                look.notes.push(format!("the views were not compared with replay: {broken}"));
+                return Ok(());
+            }
+            // The scan finds the object of a payload too, but only as long as the views know it.
+            Err(Error::PayloadUnavailable(error)) => return self.find_payload(tx, chain, at, &error, look),
+            Err(Error::View(
+                error @ (ViewError::Payload { .. }
+                | ViewError::Impossible { .. }
+                | ViewError::PathTaken { .. }),
+            )) => return self.find_payload(tx, chain, at, &error, look),
             // Not what the log says, but what a database could not do: this one, or the temporary one.
-            Err(error @ (Error::Cancelled | Error::Db(_) | Error::View(ViewError::Db(_)))) => {
-                return Err(error);
-            }
-            // A broken chain and a damaged payload object are reported as what they are.
-            Err(error @ (Error::Chain(_) | Error::PayloadUnavailable(_))) => {
-                look.notes.push(format!("the views were not compared with replay: {error}"));
-                return Ok(());
-            }
-            Err(error) => {
-                look.find(fault("the views", format!("the log cannot be replayed: {error}")));
-                return Ok(());
-            }
+            Err(error) => return Err(error),
         }
         if views.skipped() > 0 {
             let skipped = views.skipped();
@@ -62,6 +65,22 @@ impl Registry {
                 .push(format!("the log holds {skipped} event(s) or field(s) that this build does not know"));
         }
         self.compare(tx, &fresh, look)
+    }
+
+    /// Reports an event whose payload cannot be applied, which ends the comparison.
+    fn find_payload(
+        &self,
+        tx: &ReadTx<'_>,
+        chain: &Chain,
+        sequence: u64,
+        error: &dyn std::error::Error,
+        look: &mut LogLook,
+    ) -> Result<(), Error> {
+        let mut fault = super::fault::fault("payload", sequence, error.to_string());
+        self.find_harm_of_event(tx, &mut fault, &chain.repairs)?;
+        look.find(fault);
+        look.notes.push(format!("the views were not compared with replay beyond event {sequence}"));
+        Ok(())
     }
 
     fn compare(&self, live: &ReadTx<'_>, fresh: &ReadTx<'_>, look: &mut LogLook) -> Result<(), Error> {
