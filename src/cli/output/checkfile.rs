@@ -122,7 +122,8 @@ mod tests {
     fn knows_no_carriage_return(program: &str) -> bool {
         let Ok(output) = Command::new(program).arg("--version").output() else { return false };
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let minor = text.split("1.").nth(1).and_then(|rest| rest.split('.').next()).and_then(|n| n.parse().ok());
+        let minor =
+            text.split("1.").nth(1).and_then(|rest| rest.split('.').next()).and_then(|n| n.parse().ok());
         minor.is_some_and(|minor: u32| minor < 6)
     }
 
