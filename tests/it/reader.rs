@@ -501,7 +501,7 @@ fn the_reader_finds_what_was_done_by_hand() {
         ("log", "event 4", &|store| {
             edit(store, "UPDATE events SET created_at = created_at + 1 WHERE sequence = 4")
         }),
-        ("payload", "event 3", &|store| edit(store, "UPDATE events SET payload = x'a0' WHERE sequence = 3")),
+        ("chain", "event 3", &|store| edit(store, "UPDATE events SET payload = x'a0' WHERE sequence = 3")),
         ("views", "pins", &|store| edit(store, "UPDATE pins SET reason = 'another' WHERE name = 'keep'")),
         ("views", "artifact_files", &|store| {
             edit(store, "DELETE FROM artifact_files WHERE path = CAST('dir/a' AS BLOB)")
