@@ -60,7 +60,6 @@ impl Registry {
         let staging = Staging::begin(self.disk.clone(), self.env.random_id())?;
         let payload = Payload::staged(bytes, &staging)?;
         staging.publish()?;
-        staging.finish()?;
         Ok(payload)
     }
 }

@@ -9,5 +9,6 @@
 
 mod crash;
 mod documents;
+mod faults;
 mod reader;
 mod support;
