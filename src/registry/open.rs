@@ -183,8 +183,12 @@ impl Registry {
             let db = open_database(&path, OpenMode::Immutable)?;
             let registry =
                 Self::assemble(disk.clone(), root, config.clone(), reopen(&options), env, db, None)?;
-            let current =
-                Bookkeeping::load(&registry.db.read()?)?.views_version == crate::views::VIEWS_VERSION;
+            let current = {
+                let tx = registry.db.read()?;
+                let kept = Bookkeeping::load(&tx)?;
+                kept.views_version == crate::views::VIEWS_VERSION
+                    && kept.views_sequence >= head(&tx)?.sequence
+            };
             if !registry.is_behind()? && (current || options.access == Access::Log) {
                 return Ok(registry);
             }
