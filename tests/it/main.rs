@@ -12,5 +12,6 @@ mod crash;
 mod damage;
 mod documents;
 mod purged;
+mod faults;
 mod reader;
 mod support;
