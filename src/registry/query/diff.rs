@@ -9,7 +9,7 @@ use crate::db::ReadTx;
 use crate::error::Error;
 use crate::manifest::Entry;
 use crate::monitor::Monitor;
-use crate::plane::{self, IngestContext, IngestOptions};
+use crate::plane::{self, IngestContext, IngestError, IngestOptions, Unreadable};
 use crate::views::{EntryPages, PackageRow};
 
 impl Registry {
@@ -43,7 +43,7 @@ impl Registry {
         }
     }
 
-    /// Walks and hashes a directory as `add` would, and stores nothing.
+    /// Walks and hashes a directory as `add` would, and stores nothing: the store itself is left out here too.
     fn survey(
         &self,
         tx: &ReadTx<'_>,
@@ -51,9 +51,15 @@ impl Registry {
         directory: &Path,
         monitor: &dyn Monitor,
     ) -> Result<Vec<Entry>, Error> {
+        // A file would be taken for a tree of one entry, and everything else in the package for missing.
+        if std::fs::metadata(directory).is_ok_and(|found| !found.is_dir()) {
+            let source = Unreadable::Io(std::io::ErrorKind::NotADirectory.into());
+            return Err(IngestError::Unreadable { path: directory.to_owned(), source }.into());
+        }
         let keeps_times =
             EntryPages::new(tx, package.tree).next().transpose()?.is_some_and(|entry| entry.mtime.is_some());
-        let options = IngestOptions { keep_mtime: keeps_times, ..IngestOptions::default() };
+        let own_root = Some(self.own_root()?);
+        let options = IngestOptions { keep_mtime: keeps_times, own_root, ..IngestOptions::default() };
         let context = IngestContext { cache: None, monitor, cancelled: &self.cancelled };
         Ok(plane::survey(&[directory.to_owned()], &options, context)?.entries)
     }
