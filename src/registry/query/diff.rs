@@ -7,7 +7,7 @@ use super::super::Registry;
 use super::super::report::{DiffTarget, Difference, Reference};
 use crate::db::ReadTx;
 use crate::error::Error;
-use crate::manifest::Entry;
+use crate::manifest::{Entry, EntryList};
 use crate::monitor::Monitor;
 use crate::plane::{self, IngestContext, IngestError, IngestOptions, Unreadable};
 use crate::views::{EntryPages, PackageRow};
@@ -38,7 +38,7 @@ impl Registry {
             }
             DiffTarget::Directory(directory) => {
                 let found = self.survey(&tx, &left, directory, monitor)?;
-                differences(ours, found.into_iter().map(Ok))
+                differences(ours, found.iter().map(Ok))
             }
         }
     }
@@ -50,7 +50,7 @@ impl Registry {
         package: &PackageRow,
         directory: &Path,
         monitor: &dyn Monitor,
-    ) -> Result<Vec<Entry>, Error> {
+    ) -> Result<EntryList, Error> {
         // A file would be taken for a tree of one entry, and everything else in the package for missing.
         if std::fs::metadata(directory).is_ok_and(|found| !found.is_dir()) {
             let source = Unreadable::Io(std::io::ErrorKind::NotADirectory.into());
