@@ -6,6 +6,8 @@ pub mod disk;
 pub mod env;
 pub mod error;
 pub mod events;
+#[cfg(test)]
+mod fixtures;
 pub mod identity;
 pub mod manifest;
 pub mod monitor;
