@@ -9,5 +9,6 @@
 
 mod crash;
 mod documents;
+mod embedding;
 mod reader;
 mod support;
