@@ -10,5 +10,6 @@
 mod crash;
 mod documents;
 mod embedding;
+mod old_stores;
 mod reader;
 mod support;
