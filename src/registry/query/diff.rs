@@ -7,7 +7,7 @@ use super::super::Registry;
 use super::super::report::{DiffTarget, Difference, Reference};
 use crate::db::ReadTx;
 use crate::error::Error;
-use crate::manifest::Entry;
+use crate::manifest::{Entry, EntryList};
 use crate::monitor::Monitor;
 use crate::plane::{self, IngestContext, IngestOptions};
 use crate::views::{EntryPages, PackageRow};
@@ -38,7 +38,7 @@ impl Registry {
             }
             DiffTarget::Directory(directory) => {
                 let found = self.survey(&tx, &left, directory, monitor)?;
-                differences(ours, found.into_iter().map(Ok))
+                differences(ours, found.iter().map(Ok))
             }
         }
     }
@@ -50,7 +50,7 @@ impl Registry {
         package: &PackageRow,
         directory: &Path,
         monitor: &dyn Monitor,
-    ) -> Result<Vec<Entry>, Error> {
+    ) -> Result<EntryList, Error> {
         let keeps_times =
             EntryPages::new(tx, package.tree).next().transpose()?.is_some_and(|entry| entry.mtime.is_some());
         let options = IngestOptions { keep_mtime: keeps_times, ..IngestOptions::default() };
