@@ -1,7 +1,5 @@
 //! The views against replay: computed again on a temporary database from the same snapshot, and compared.
 
-use rusqlite::types::Value;
-
 use super::super::Registry;
 use super::super::query::SoundPayloads;
 use super::super::report::Fault;
@@ -10,7 +8,7 @@ use super::chain::Chain;
 use crate::db::{Database, ReadTx};
 use crate::error::Error;
 use crate::events::{self, ChainFault, Head, Payloads as _, Stored, check_link};
-use crate::views::{TABLES, Table, ViewWriter, differing_rows, table_digests};
+use crate::views::{TABLES, Table, Value, ViewWriter, differing_rows, table_digests};
 
 /// How many rows of a view a fault names.
 const ROWS_MAX: usize = 20;
