@@ -118,6 +118,15 @@ mod tests {
         Some(child.wait().unwrap().success())
     }
 
+    /// b3sum before 1.6 (Debian 12 has 1.2) refuses the escape of a carriage return, as later ones print it.
+    fn knows_no_carriage_return(program: &str) -> bool {
+        let Ok(output) = Command::new(program).arg("--version").output() else { return false };
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let minor =
+            text.split("1.").nth(1).and_then(|rest| rest.split('.').next()).and_then(|n| n.parse().ok());
+        minor.is_some_and(|minor: u32| minor < 6)
+    }
+
     #[test]
     fn sha256sum_accepts_every_name() {
         let mut names = NAMES.to_vec();
@@ -128,7 +137,11 @@ mod tests {
 
     #[test]
     fn b3sum_accepts_every_name_that_it_can_say() {
-        assert_ne!(accepted("b3sum", Tool::B3sum, &NAMES), Some(false));
+        let mut names = NAMES.to_vec();
+        if knows_no_carriage_return("b3sum") {
+            names.retain(|name| !name.contains(&b'\r'));
+        }
+        assert_ne!(accepted("b3sum", Tool::B3sum, &names), Some(false));
         for name in [&b"caf\xe9"[..], "\u{fffd}".as_bytes()] {
             let mut sums = Vec::new();
             assert_eq!(line(Tool::B3sum, &entry(name), &mut sums).unwrap(), Line::Inexpressible);
