@@ -25,8 +25,8 @@ use crate::error::Error;
 use crate::events::{EventType, payload};
 use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::manifest::{
-    Entry, EntryList, EntryPath, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt, RetentionSummary,
-    content_digest, write_manifest,
+    Entry, EntryList, EntryPath, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt,
+    RetentionSummary, content_digest, write_manifest,
 };
 use crate::monitor::Monitor;
 use crate::plane::{
