@@ -9,5 +9,6 @@
 
 mod crash;
 mod documents;
+mod odd_names;
 mod reader;
 mod support;
