@@ -8,6 +8,7 @@
 )]
 
 mod crash;
+mod damage;
 mod documents;
 mod odd_names;
 mod reader;
