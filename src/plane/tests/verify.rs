@@ -221,10 +221,9 @@ fn errors_and_cancelling_end_a_scan() {
 
 /// Returns a disk on which one path can be neither opened nor listed.
 fn failing(bench: &Bench, path: PathBuf) -> Arc<dyn Disk> {
-    Arc::new(Observed::with_reads(Arc::clone(&bench.disk), move |_, call| match call {
-        Call::Open { path: at } | Call::List { path: at } if *at == path => {
-            Err(std::io::Error::from_raw_os_error(5))
-        }
-        _ => Ok(()),
+    Arc::new(Observed::with_reads(Arc::clone(&bench.disk), move |_, call| {
+        let opens = matches!(call, Call::Open { .. } | Call::List { .. });
+        let fails = opens && call.path() == Some(&path);
+        if fails { Err(std::io::Error::from_raw_os_error(5)) } else { Ok(()) }
     }))
 }
