@@ -82,6 +82,31 @@ fn a_small_add_publishes_nothing_by_itself() {
 }
 
 #[test]
+fn readers_do_not_run_away_from_a_slow_disk() {
+    let mut bench = Bench::new();
+    files(&bench, 500);
+    bench.options.batch_files = 10;
+    let staging = Staging::begin(Arc::clone(&bench.disk), Uuid::new_v4()).unwrap();
+    let store = IngestStore { staging: &staging, local: &bench.local, known: &bench.log };
+    let context = IngestContext { cache: None, monitor: &bench.monitor, cancelled: &bench.cancelled };
+    let sources = [Source::Path(bench.source.path().to_owned())];
+    let mut pending_max = 0;
+    ingest(&sources, &mut std::io::empty(), &bench.options, store, context, &mut |_| {
+        // As long as recording takes, whoever reads may go on; but only so far.
+        let mut before = u64::MAX;
+        while pending_max < 100 && staging.pending().files != before {
+            before = staging.pending().files;
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        pending_max = pending_max.max(staging.pending().files);
+        Ok(())
+    })
+    .unwrap();
+    let limit = 2 * bench.options.batch_files + bench.options.threads as u64;
+    assert!(pending_max <= limit, "{pending_max} files waited");
+}
+
+#[test]
 fn a_long_file_does_not_hold_up_its_neighbours() {
     let bench = Bench::new();
     let names = ["one", "two"];
