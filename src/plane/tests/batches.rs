@@ -153,11 +153,15 @@ fn a_log_that_cannot_be_asked_ends_it() {
     struct Broken;
     impl Known for Broken {
         fn standing(&self, _address: &ContentAddress) -> Result<Standing, BoxError> {
+            // Long enough for the walk to fill the queue and wait: it must be sent home too.
+            std::thread::sleep(std::time::Duration::from_millis(300));
             Err("broken".into())
         }
     }
     let bench = Bench::new();
-    files(&bench, 300);
+    for nth in 0..300 {
+        bench.file(format!("{nth}/f"), "1");
+    }
     let staging = Staging::begin(Arc::clone(&bench.disk), Uuid::new_v4()).unwrap();
     let store = IngestStore { staging: &staging, local: &bench.local, known: &Broken };
     let context = IngestContext { cache: None, monitor: &bench.monitor, cancelled: &bench.cancelled };
