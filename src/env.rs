@@ -41,7 +41,12 @@ impl fmt::Display for Timestamp {
 enum Source {
     System,
     #[cfg(any(test, feature = "testing"))]
-    Fixed { start: i64, step: i64, read: AtomicU64, ids: AtomicU64 },
+    Fixed {
+        start: i64,
+        step: i64,
+        read: AtomicU64,
+        ids: AtomicU64,
+    },
 }
 
 /// The clock, the source of ids, and the actor that events name.

@@ -1,6 +1,15 @@
-//! What can go wrong, by kind: one variant a room, and [`Error::kind`] for those who must branch.
+//! What can go wrong, by room: one [`Error`], and [`Error::kind`] for those who must branch.
 
+use std::io;
 use std::path::PathBuf;
+
+use crate::db::DbError;
+use crate::events::{ChainFault, LogError, PayloadError, PayloadUnavailable};
+use crate::identity::ContentAddress;
+use crate::manifest::{EntryPath, ManifestError};
+use crate::plane::{ExportError, IngestError, ServeError, VerifyError};
+use crate::storage::{LockError, StorageError};
+use crate::views::ViewError;
 
 /// What a caller can branch on; the binary makes its exit code of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,22 +37,247 @@ pub enum ErrorKind {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No store at this root.
-    #[error("no store at {}", root.display())]
-    NoStore {
-        /// The root that was asked for.
+    /// The files of the store.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The plain-file log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The views.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The event chain.
+    #[error("the event log is damaged: {0}")]
+    Chain(#[from] ChainFault),
+    /// A payload that is an object.
+    #[error(transparent)]
+    PayloadUnavailable(#[from] PayloadUnavailable),
+    /// A payload.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// A manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// Taking bytes in.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// Handing bytes out.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// Writing a tree out.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// Looking at the objects.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The database is gone where the root says that there is a store.
+    #[error("the database astore.db is missing")]
+    DatabaseMissing,
+    /// The views were written by a later build.
+    #[error("the views have schema version {found}, this build knows {known}")]
+    ViewsVersion {
+        /// The version they have.
+        found: u64,
+        /// The version that this build writes.
+        known: u64,
+    },
+    /// No package answers to a reference.
+    #[error("no package {reference:?}")]
+    NoSuchPackage {
+        /// What was asked for.
+        reference: String,
+    },
+    /// A name has versions, and all of them are removed.
+    #[error("every version of {name} is removed, {newest} the last")]
+    AllRemoved {
+        /// The name that was asked for.
+        name: String,
+        /// Its newest version, as `name@version`.
+        newest: String,
+    },
+    /// A package answers, but not one that the operation can use.
+    #[error("{reference} is {state}")]
+    WrongState {
+        /// The package, as `name@version`.
+        reference: String,
+        /// What it is: `finalized already`, `open`, `removed`, …
+        state: &'static str,
+    },
+    /// Several packages answer to a reference.
+    #[error("{reference:?} means several packages: {}", candidates.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        reference: String,
+        /// What it could mean, as `name@version`.
+        candidates: Vec<String>,
+    },
+    /// No object answers to an address or a prefix.
+    #[error("no object {address}")]
+    NoSuchObject {
+        /// What was asked for.
+        address: String,
+    },
+    /// Several objects answer to a prefix.
+    #[error("{prefix} begins several objects: {}", candidates.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    AmbiguousObject {
+        /// What was asked for.
+        prefix: String,
+        /// Some of what it could mean.
+        candidates: Vec<ContentAddress>,
+    },
+    /// The object was purged.
+    #[error("{address} was purged by event {sequence}")]
+    Purged {
+        /// The object.
+        address: ContentAddress,
+        /// The event that says so.
+        sequence: u64,
+    },
+    /// A package has no such path.
+    #[error("{reference} has no path {path:?}")]
+    NoSuchPath {
+        /// The package, as `name@version`.
+        reference: String,
+        /// The path.
+        path: EntryPath,
+    },
+    /// A path is no file.
+    #[error("{path:?} of {reference} is a {kind}, not a file")]
+    NotAFile {
+        /// The package, as `name@version`.
+        reference: String,
+        /// The path.
+        path: EntryPath,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A path of an open package is taken.
+    #[error("{reference} has {path:?} already")]
+    PathTaken {
+        /// The package, as `name@version`.
+        reference: String,
+        /// The path.
+        path: EntryPath,
+    },
+    /// There is no such retention class.
+    #[error("no retention class {class:?}")]
+    NoSuchClass {
+        /// What was asked for.
+        class: String,
+        /// The classes there are.
+        known: Vec<String>,
+    },
+    /// A range begins behind the end of the bytes.
+    #[error("the range begins at byte {first}, and there are {size_bytes} bytes")]
+    Range {
+        /// The first byte asked for.
+        first: u64,
+        /// The size.
+        size_bytes: u64,
+    },
+    /// A text that a person gave is too long or holds what it must not.
+    #[error("the {what} {problem}")]
+    BadText {
+        /// What it is: `reason`, `actor`, `class name`, …
+        what: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The package was changed by another process meanwhile.
+    #[error("{reference} was changed by another process meanwhile")]
+    Changed {
+        /// The package, as `name@version`.
+        reference: String,
+    },
+    /// The events are durable in `log/`, and the database did not confirm them.
+    #[error("the operation may stand: its events are in log/, but the database did not confirm them")]
+    MayStand(#[source] DbError),
+    /// A directory that holds something else was to become a store.
+    #[error("{} holds the remains of a store", root.display())]
+    Remains {
+        /// The directory.
         root: PathBuf,
     },
+    /// The caller's flag said to stop.
+    #[error("stopped on request")]
+    Cancelled,
+    /// Writing the answer failed.
+    #[error("cannot write the output")]
+    Output(#[source] io::Error),
 }
 
 impl Error {
     /// Returns what kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
-        ErrorKind::NoStore
-    }
-
-    /// Returns what to do about it, where there is something: a hint for people, without the root.
-    pub fn hint(&self) -> Option<String> {
-        None
+        match self {
+            Self::Storage(StorageError::NoStore { .. } | StorageError::UnknownFormat { .. }) => {
+                ErrorKind::NoStore
+            }
+            Self::Storage(StorageError::Config { .. } | StorageError::NotAFile { .. }) => ErrorKind::Damage,
+            Self::Storage(StorageError::NotEmpty { .. }) | Self::Remains { .. } => ErrorKind::Usage,
+            Self::Db(error) if error.is_busy() => ErrorKind::Busy,
+            Self::Db(error) if error.is_corrupt() => ErrorKind::Damage,
+            Self::Log(LogError::Parted { .. } | LogError::Damaged { .. })
+            | Self::Chain(_)
+            | Self::PayloadUnavailable(_)
+            | Self::Payload(_)
+            | Self::Manifest(_)
+            | Self::DatabaseMissing => ErrorKind::Damage,
+            Self::View(ViewError::Payload { .. } | ViewError::Impossible { .. }) => ErrorKind::Damage,
+            Self::View(ViewError::PathTaken { .. }) => ErrorKind::Usage,
+            Self::Ingest(IngestError::Cancelled) => ErrorKind::Cancelled,
+            Self::Ingest(
+                IngestError::StdinTwice
+                | IngestError::Alike { .. }
+                | IngestError::NoName { .. }
+                | IngestError::StoreItself { .. }
+                | IngestError::Exclude { .. },
+            ) => ErrorKind::Usage,
+            Self::Serve(ServeError::Missing { .. } | ServeError::Damaged { .. }) => ErrorKind::Damage,
+            Self::Serve(ServeError::OutOfRange { .. })
+            | Self::Export(ExportError::NotEmpty { .. } | ExportError::NoReflink { .. }) => ErrorKind::Usage,
+            Self::Serve(ServeError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                ErrorKind::ClosedPipe
+            }
+            Self::Serve(ServeError::Cancelled)
+            | Self::Export(ExportError::Cancelled)
+            | Self::Verify(VerifyError::Cancelled)
+            | Self::Lock(LockError::Cancelled) => ErrorKind::Cancelled,
+            Self::Lock(LockError::Busy { .. }) => ErrorKind::Busy,
+            Self::NoSuchPackage { .. }
+            | Self::AllRemoved { .. }
+            | Self::NoSuchObject { .. }
+            | Self::NoSuchPath { .. } => ErrorKind::NotFound,
+            Self::Purged { .. } => ErrorKind::NotFound,
+            Self::WrongState { .. }
+            | Self::Ambiguous { .. }
+            | Self::AmbiguousObject { .. }
+            | Self::NotAFile { .. }
+            | Self::PathTaken { .. }
+            | Self::NoSuchClass { .. }
+            | Self::Range { .. }
+            | Self::BadText { .. } => ErrorKind::Usage,
+            Self::Cancelled => ErrorKind::Cancelled,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ErrorKind::ClosedPipe,
+            Self::Storage(_)
+            | Self::Db(_)
+            | Self::Log(_)
+            | Self::View(_)
+            | Self::Ingest(_)
+            | Self::Serve(_)
+            | Self::Export(_)
+            | Self::Verify(_)
+            | Self::Lock(_)
+            | Self::ViewsVersion { .. }
+            | Self::Changed { .. }
+            | Self::MayStand(_)
+            | Self::Output(_) => ErrorKind::Failed,
+        }
     }
 }

@@ -1,2 +1,17 @@
-//! astore
-fn main() {}
+//! The `astore` binary: parse, run, and tell the shell how it went.
+//!
+//! Everything it does is a call of the library; what is here and in `cli/` knows terminals, the environment
+//! and exit codes, and nothing about files under a store's root or about SQLite.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let Ok(streams) = cli::Streams::of_process() else {
+        return ExitCode::from(cli::Exit::Failed.code());
+    };
+    let exit =
+        cli::run(std::env::args_os(), &cli::Environment::of_process(), cli::Interrupt::install(), streams);
+    ExitCode::from(exit.code())
+}

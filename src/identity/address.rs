@@ -120,7 +120,14 @@ mod tests {
         let address = ContentAddress::new(Blake3::of(b"x"));
         let text = address.to_string();
         assert_eq!(text.parse(), Ok(address));
-        for bad in ["", "blake3:", &text[7..], &text.replace("blake3", "BLAKE3"), &format!("{text} "), &format!("{text}0")] {
+        for bad in [
+            "",
+            "blake3:",
+            &text[7..],
+            &text.replace("blake3", "BLAKE3"),
+            &format!("{text} "),
+            &format!("{text}0"),
+        ] {
             assert!(bad.parse::<ContentAddress>().is_err(), "{bad:?} was taken for an address");
         }
     }

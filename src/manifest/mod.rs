@@ -4,12 +4,24 @@
 
 pub mod cbor;
 mod codec;
+#[cfg(test)]
+mod golden;
 mod jcs;
+mod list;
 mod model;
 mod path;
+#[cfg(test)]
+pub(crate) mod testing;
 
+pub use cbor::{CborError, CborFault, Decoder, Encoder, Major};
+pub use codec::{
+    Entries, LABELS_MAX, MANIFEST_VERSION, Manifest, ManifestError, ManifestInfo, RECEIPTS_MAX,
+    TEXT_BYTES_MAX, check_entry, content_digest, decode_entry, encode_entry, write_manifest,
+};
+pub use jcs::{BYTE_KEYS, JcsError, from_jcs, to_jcs, write_jcs};
+pub use list::EntryList;
 pub use model::{
-    ENTRIES_MAX, Entry, EntryBody, LABEL_BYTES_MAX, Labels, ManifestHeader, Mtime, PackageName, ParseNameError,
-    Receipt, RetentionSummary, TARGET_BYTES_MAX,
+    ENTRIES_MAX, Entry, EntryBody, LABEL_BYTES_MAX, Labels, ManifestHeader, Mtime, PackageName,
+    ParseNameError, Receipt, RetentionSummary, TARGET_BYTES_MAX,
 };
 pub use path::{EntryPath, PATH_BYTES_MAX, PathError};

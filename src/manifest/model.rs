@@ -84,7 +84,11 @@ impl Entry {
 
     /// Makes the entry of a file out of its parts.
     pub const fn file(path: EntryPath, mode: u32, blake3: Blake3, sha256: Sha256, size_bytes: u64) -> Self {
-        Self { path, body: EntryBody::File { mode, object: Digests { blake3, sha256, size_bytes } }, mtime: None }
+        Self {
+            path,
+            body: EntryBody::File { mode, object: Digests { blake3, sha256, size_bytes } },
+            mtime: None,
+        }
     }
 }
 

@@ -1,17 +1,35 @@
 //! The front desk: every operation of the store, one file each. The only room that commits.
+//!
+//! A [`Registry`] is one open store. Reading operations work on a read-only store and take no lock. Writing
+//! ones hold the shared lock from before the database is opened until the registry is dropped.
 
+mod add;
+mod change;
+mod finalize;
+mod init;
+mod open;
+mod query;
+mod remove;
+mod replay;
 pub mod report;
+mod resolve;
+mod supersede;
+mod verify;
 
-use std::path::Path;
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use report::*;
-
+use crate::db::Database;
+use crate::disk::Disk;
 use crate::env::Env;
 use crate::error::Error;
-use crate::monitor::Monitor;
+use crate::events::{LogFiles, PayloadUnavailable, Payloads};
+use crate::identity::{Blake3, ContentAddress};
+use crate::storage::{Backend as _, Local, StoreConfig, StoreLock};
 
 /// Whether a store is opened to be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +38,8 @@ pub enum Access {
     Read,
     /// Writing: takes the shared lock before the database is opened and keeps it.
     Write,
+    /// Reading the log alone: works with views that a later build wrote.
+    Log,
 }
 
 /// How a store is opened.
@@ -31,57 +51,93 @@ pub struct OpenOptions {
     pub wait: Duration,
     /// The command, as others see it beside the lock.
     pub command: String,
-    /// Set by a signal handler: the operation ends cleanly with `Error::kind() == ErrorKind::Cancelled`.
+    /// Set by a signal handler: the operation ends cleanly with [`crate::error::ErrorKind::Cancelled`].
     pub cancelled: Arc<AtomicBool>,
     /// Where a private copy of the database goes when a store that may not be written has to be caught up.
-    pub scratch: std::path::PathBuf,
+    pub scratch: PathBuf,
+}
+
+impl OpenOptions {
+    /// Opens for this kind of access, with the defaults: a wait of ten minutes, never cancelled.
+    pub fn new(access: Access, scratch: impl Into<PathBuf>) -> Self {
+        Self {
+            access,
+            wait: report::DEFAULT_WAIT,
+            command: "library".to_owned(),
+            cancelled: Arc::default(),
+            scratch: scratch.into(),
+        }
+    }
 }
 
 /// An open store.
-pub struct Registry {}
+pub struct Registry {
+    /// Dropped in this order: the database before the lock, and both before the private copy.
+    db: Database,
+    lock: Option<StoreLock>,
+    private: Option<open::PrivateCopy>,
+    root: PathBuf,
+    config: StoreConfig,
+    disk: Arc<dyn Disk>,
+    local: Local,
+    files: LogFiles,
+    file_mode: u32,
+    env: Env,
+    access: Access,
+    wait: Duration,
+    cancelled: Arc<AtomicBool>,
+    /// After how many new objects an add publishes and records a batch.
+    batch_files: u64,
+}
 
-#[expect(unused_variables, clippy::todo, reason="skeleton")]
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("root", &self.root)
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Registry {
-    /// Makes a store, or says that it is there.
-    pub fn init(root: &Path, request: &InitRequest, env: &Env) -> Result<InitReport, Error> { todo!() }
-    /// Opens a store.
-    pub fn open(root: &Path, options: OpenOptions, env: Env, monitor: &dyn Monitor) -> Result<Self, Error> { todo!() }
-    /// Adds.
-    pub fn add(&self, request: AddRequest, stdin: &mut (dyn std::io::Read + Send), monitor: &dyn Monitor) -> Result<AddReport, Error> { todo!() }
-    /// Freezes an open package.
-    pub fn finalize(&self, reference: &Reference, monitor: &dyn Monitor) -> Result<PackageSummary, Error> { todo!() }
-    /// Returns the manifest.
-    pub fn manifest(&self, reference: &Reference) -> Result<ManifestReport, Error> { todo!() }
-    /// Lists packages, newest last, each handed to `each`.
-    pub fn list(&self, filter: ListFilter, limit: Option<u64>) -> Result<Vec<PackageSummary>, Error> { todo!() }
-    /// Shows one.
-    pub fn show(&self, reference: &Reference) -> Result<PackageDetail, Error> { todo!() }
-    /// Hands out the entries in path order; `each` returning an error of writing ends it.
-    pub fn files(&self, reference: &Reference, each: &mut dyn FnMut(&crate::manifest::Entry) -> std::io::Result<()>) -> Result<PackageSummary, Error> { todo!() }
-    /// Compares.
-    pub fn diff(&self, left: &Reference, right: &DiffTarget, monitor: &dyn Monitor) -> Result<Vec<Difference>, Error> { todo!() }
-    /// Prints bytes, checked.
-    pub fn cat(&self, target: &CatTarget, range: Option<ByteRange>, out: &mut dyn std::io::Write) -> Result<u64, Error> { todo!() }
-    /// Writes a package's tree out again.
-    pub fn export(&self, request: &ExportRequest, monitor: &dyn Monitor) -> Result<ExportReport, Error> { todo!() }
-    /// Takes packages away; their bytes stay.
-    pub fn remove(&self, references: &[Reference], reason: &str) -> Result<RemoveReport, Error> { todo!() }
-    /// Brings a removed package back.
-    pub fn restore(&self, reference: &Reference) -> Result<PackageSummary, Error> { todo!() }
-    /// Re-reads and compares.
-    pub fn verify(&self, request: &VerifyRequest, monitor: &dyn Monitor) -> Result<VerifyReport, Error> { todo!() }
-    /// Tells events in order.
-    pub fn log(&self, filter: &LogFilter, each: &mut dyn FnMut(EventRow) -> std::io::Result<()>) -> Result<(), Error> { todo!() }
-    /// The same, and then waits for more until cancelled.
-    pub fn follow(&self, filter: &LogFilter, each: &mut dyn FnMut(EventRow) -> std::io::Result<()>) -> Result<(), Error> { todo!() }
-    /// Computes the views again.
-    pub fn replay(&self, monitor: &dyn Monitor) -> Result<ReplayReport, Error> { todo!() }
-    /// Computes the views beside the present ones and compares.
-    pub fn replay_check(&self, monitor: &dyn Monitor) -> Result<ReplayReport, Error> { todo!() }
-    /// What it holds.
-    pub fn stats(&self) -> Result<StatsReport, Error> { todo!() }
-    /// How it is.
-    pub fn health(&self) -> Result<HealthReport, Error> { todo!() }
-    /// Loads an event's payload that is an object, for `log --json`.
-    pub fn payload(&self, row: &EventRow) -> Result<Vec<u8>, Error> { todo!() }
+    /// Returns the store's root.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns what the store says of itself.
+    pub const fn config(&self) -> &StoreConfig {
+        &self.config
+    }
+
+    /// Makes batches of so few files that a test sees several.
+    #[cfg(any(test, feature = "testing"))]
+    pub const fn set_batch_files(&mut self, batch_files: u64) {
+        self.batch_files = batch_files;
+    }
+
+    /// Fails where the caller asked to stop.
+    fn check_cancelled(&self) -> Result<(), Error> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// Payload objects are objects of the local backend, checked on the way out.
+impl Payloads for Local {
+    fn load(&self, digest: &Blake3) -> Result<Vec<u8>, PayloadUnavailable> {
+        let unavailable = |why: String| PayloadUnavailable { digest: *digest, why };
+        let found =
+            self.get(&ContentAddress::new(*digest), None).map_err(|error| unavailable(error.to_string()))?;
+        let mut reader = found.ok_or_else(|| unavailable("its object is missing".to_owned()))?;
+        let address = ContentAddress::new(*digest);
+        let size = self.head(&address).ok().flatten().map_or(0, |found| found.size_bytes);
+        // Room for all of it at once: doubling would touch twice as much memory as a large manifest needs.
+        let mut bytes = Vec::with_capacity(usize::try_from(size + 1).unwrap_or(0));
+        reader.read_to_end(&mut bytes).map_err(|error| unavailable(error.to_string()))?;
+        if Blake3::of(&bytes) == *digest {
+            Ok(bytes)
+        } else {
+            Err(unavailable("its object is altered".to_owned()))
+        }
+    }
 }

@@ -500,8 +500,8 @@ pub struct ReplayReport {
     pub skipped: Vec<(String, u64)>,
     /// The digest of the views as replay computes them.
     pub view_digest: Blake3,
-    /// The digest of the views as they were before.
-    pub view_digest_before: Blake3,
+    /// The digest of the views as they were before, where this build can read them.
+    pub view_digest_before: Option<Blake3>,
     /// The tables that differ, where `--check` compared them.
     pub differing: Vec<String>,
 }
@@ -515,6 +515,17 @@ pub struct RemoveReport {
     pub sequences: Vec<u64>,
     /// Names of pins that keep the bytes of some of them.
     pub pinned_by: Vec<String>,
+}
+
+/// Versions of a name that newer ones have taken the place of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Superseded {
+    /// The name.
+    pub name: PackageName,
+    /// How many of its newest finalised versions that are not removed stay.
+    pub keep: u64,
+    /// Where it is given, only those that were finalised longer ago than this.
+    pub older_than: Option<Duration>,
 }
 
 /// What the store holds.

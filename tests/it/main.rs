@@ -1,1 +1,13 @@
-//! t
+//! Every story in one binary: what operators, scripts and developers want of a store, and what must never
+//! happen to it. A file that is not named here is found by `tidy`.
+#![allow(clippy::disallowed_methods, reason = "tests make and break files by hand")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed, and says why"
+)]
+
+mod crash;
+mod documents;
+mod reader;
+mod support;

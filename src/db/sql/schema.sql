@@ -12,6 +12,9 @@ CREATE TABLE events (
     digest          BLOB NOT NULL CHECK (length(digest) = 32)
 ) STRICT;
 
+-- What happened to one package, without reading the whole log.
+CREATE INDEX events_of_packages ON events (subject_id) WHERE subject_kind = 'package';
+
 CREATE TRIGGER events_are_never_updated BEFORE UPDATE ON events
 BEGIN SELECT raise(ABORT, 'events are never updated'); END;
 CREATE TRIGGER events_are_never_deleted BEFORE DELETE ON events

@@ -320,10 +320,11 @@ impl Model {
                 let mut bytes = Arc::clone(durable);
                 if !pending.is_empty() {
                     let edited = Arc::make_mut(&mut bytes);
-                    pending
-                        .iter()
-                        .filter_map(|edit| choice.edit(edit))
-                        .for_each(|edit| change(edited, &edit));
+                    for edit in pending {
+                        if let Some(edit) = choice.edit(edit, edited) {
+                            change(edited, &edit);
+                        }
+                    }
                 }
                 Node::File { bytes, mode: *mode }
             }
@@ -397,15 +398,15 @@ impl Choice {
         }
     }
 
-    fn edit(&mut self, edit: &Edit) -> Option<Edit> {
+    fn edit(&mut self, edit: &Edit, there: &[u8]) -> Option<Edit> {
         match self.kind {
             CrashKind::Kill | CrashKind::KillInWrite | CrashKind::PowerCut { seed: 3 } => Some(edit.clone()),
             CrashKind::PowerCut { seed: 0 | 1 } => None,
-            CrashKind::PowerCut { seed: 2 } => Some(zeros(edit)),
+            CrashKind::PowerCut { seed: 2 } => Some(zeros(edit, there)),
             CrashKind::PowerCut { .. } => match self.number(4) {
                 0 => Some(edit.clone()),
                 1 => None,
-                2 => Some(zeros(edit)),
+                2 => Some(zeros(edit, there)),
                 _ => Some(self.torn(edit)),
             },
         }
@@ -422,9 +423,18 @@ impl Choice {
     }
 }
 
-fn zeros(edit: &Edit) -> Edit {
+/// A file that grew without its new bytes: zeros there. What was overwritten in place is as it was, for no file
+/// system puts zeros where bytes were.
+fn zeros(edit: &Edit, there: &[u8]) -> Edit {
     match edit {
-        Edit::Write { offset, bytes } => Edit::Write { offset: *offset, bytes: vec![0; bytes.len()] },
+        Edit::Write { offset, bytes } => {
+            let mut left = vec![0; bytes.len()];
+            if let Some(old) = there.get(*offset..) {
+                let kept = old.len().min(left.len());
+                left[..kept].copy_from_slice(&old[..kept]);
+            }
+            Edit::Write { offset: *offset, bytes: left }
+        }
         Edit::SetLen(length) => Edit::SetLen(*length),
     }
 }

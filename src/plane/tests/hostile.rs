@@ -9,7 +9,7 @@ use super::*;
 use crate::monitor::Problem;
 
 /// Adds with something done at each moment of each file, until it says that it is done.
-fn add_with(bench: &Bench, act: impl Fn(Moment, &[u8]) + Sync) -> Result<Ingested, IngestError> {
+fn add_with(bench: &Bench, act: impl Fn(Moment, &[u8]) + Sync) -> Result<Found, IngestError> {
     let sources = [Source::Path(bench.source.path().to_owned())];
     bench.add_hooked(&sources, &mut std::io::empty(), &Hook(Some(&act)))
 }
@@ -324,7 +324,8 @@ fn what_is_mounted_beneath_is_left_out_where_asked_for() {
         let context = IngestContext { cache: None, monitor: &bench.monitor, cancelled: &bench.cancelled };
         let mut options = bench.options.clone();
         options.exclude = vec!["/fd".into(), "/pts".into()];
-        paths(&survey(&["/dev".into()], &options, context).unwrap().entries)
+        let surveyed = survey(&["/dev".into()], &options, context).unwrap();
+        paths(&surveyed.entries.iter().collect::<Vec<_>>())
     };
     let crossed = survey(&bench);
     assert!(crossed.contains(&"shm".to_owned()));

@@ -172,8 +172,6 @@ fn an_excluder_forgets_the_dead() {
         holders(root.path()).expect("told"),
         [Holder { pid: std::process::id(), command: "gc".into() }]
     );
-    let text = std::fs::read_to_string(layout::within(root.path(), layout::LOCK.as_ref())).expect("text");
-    assert_eq!(text, format!("{} gc\n", std::process::id()));
     drop(gc);
 }
 
@@ -198,7 +196,7 @@ fn the_kernels_table_tells_who_holds() {
                  4: FLOCK  ADVISORY  READ 1235 00:2f:56789 0 EOF\n\
                  rubbish\n";
     assert_eq!(parse_locks(table, 56789), [1234, 1235]);
-    assert_eq!(parse_locks("", 1), []);
+    assert_eq!(parse_locks("", 1), Vec::<u32>::new());
 }
 
 #[test]

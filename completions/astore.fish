@@ -1,0 +1,293 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_astore_global_optspecs
+    string join \n root= json q/quiet actor= wait= color= h/help V/version
+end
+
+function __fish_astore_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_astore_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_astore_using_subcommand
+    set -l cmd (__fish_astore_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c astore -n "__fish_astore_needs_command" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_needs_command" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_needs_command" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_needs_command" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_needs_command" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_needs_command" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_needs_command" -s V -l version -d 'Print version'
+complete -c astore -n "__fish_astore_needs_command" -f -a "init" -d 'Make a store'
+complete -c astore -n "__fish_astore_needs_command" -f -a "add" -d 'Add files and trees to a package'
+complete -c astore -n "__fish_astore_needs_command" -f -a "finalize" -d 'Freeze an open package and write its manifest'
+complete -c astore -n "__fish_astore_needs_command" -f -a "manifest" -d 'Print the manifest of a finalised package'
+complete -c astore -n "__fish_astore_needs_command" -f -a "list" -d 'List packages'
+complete -c astore -n "__fish_astore_needs_command" -f -a "show" -d 'Show a package: digests, sizes, labels, and the events about it'
+complete -c astore -n "__fish_astore_needs_command" -f -a "files" -d 'List the entries of a package: files, directories, symlinks'
+complete -c astore -n "__fish_astore_needs_command" -f -a "diff" -d 'Compare a package with another or with a directory'
+complete -c astore -n "__fish_astore_needs_command" -f -a "cat" -d 'Print the bytes of a file or an object'
+complete -c astore -n "__fish_astore_needs_command" -f -a "export" -d 'Write the tree of a package out again, checked as it is written'
+complete -c astore -n "__fish_astore_needs_command" -f -a "remove" -d 'Take packages away; their bytes stay'
+complete -c astore -n "__fish_astore_needs_command" -f -a "restore" -d 'Bring a removed package back'
+complete -c astore -n "__fish_astore_needs_command" -f -a "verify" -d 'Re-read stored objects and compare them with what the log says'
+complete -c astore -n "__fish_astore_needs_command" -f -a "log" -d 'Print the event log, oldest first'
+complete -c astore -n "__fish_astore_needs_command" -f -a "replay" -d 'Compute the views again from the event log'
+complete -c astore -n "__fish_astore_needs_command" -f -a "stats" -d 'Say what the store holds: packages, objects, sizes'
+complete -c astore -n "__fish_astore_needs_command" -f -a "health" -d 'Say how the store is: its head, free space, last verify, and concerns'
+complete -c astore -n "__fish_astore_needs_command" -f -a "completions" -d 'Print a shell\'s completion script'
+complete -c astore -n "__fish_astore_needs_command" -f -a "man" -d 'Print the manual, or write all of its pages'
+complete -c astore -n "__fish_astore_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c astore -n "__fish_astore_using_subcommand init" -l class -d 'A retention class of this store\'s own; DURATION is an integer with s, m, h, d or w, or "never"' -r
+complete -c astore -n "__fish_astore_using_subcommand init" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand init" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand init" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand init" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand init" -l shared -d 'Let the directory\'s group write too'
+complete -c astore -n "__fish_astore_using_subcommand init" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand init" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand add" -l name -d 'The package\'s name [default: the last component of PATH]' -r
+complete -c astore -n "__fish_astore_using_subcommand add" -l package -d 'Add to this open package instead of making a new one' -r
+complete -c astore -n "__fish_astore_using_subcommand add" -l class -d 'The retention class: how long the package is wanted [default: permanent-record]' -r
+complete -c astore -n "__fish_astore_using_subcommand add" -l meta -d 'A label to keep with the package; may be repeated' -r
+complete -c astore -n "__fish_astore_using_subcommand add" -l exclude -d 'Leave out what matches, by its path in the package or its last component; may be repeated' -r
+complete -c astore -n "__fish_astore_using_subcommand add" -l stdin-name -d 'The path in the package of what standard input says [default: stdin]' -r
+complete -c astore -n "__fish_astore_using_subcommand add" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand add" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand add" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand add" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand add" -l finalize -d 'Freeze the package and write its manifest in the same step'
+complete -c astore -n "__fish_astore_using_subcommand add" -l if-changed -d 'Print the newest version and make none where its content is the same'
+complete -c astore -n "__fish_astore_using_subcommand add" -l replace -d 'Let what is added displace what stands under the same path'
+complete -c astore -n "__fish_astore_using_subcommand add" -l mtime -d 'Keep modification times'
+complete -c astore -n "__fish_astore_using_subcommand add" -l one-file-system -d 'Do not enter directories where other file systems are mounted'
+complete -c astore -n "__fish_astore_using_subcommand add" -l no-cache -d 'Read every file, even where its size and times are as they were'
+complete -c astore -n "__fish_astore_using_subcommand add" -l keep-going -d 'Leave out what cannot be read, list it, and exit with 3'
+complete -c astore -n "__fish_astore_using_subcommand add" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand add" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand add" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand finalize" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand finalize" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand finalize" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand finalize" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand finalize" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand finalize" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand finalize" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand manifest" -l format -d 'How to print it [default: text]' -r -f -a "text\t'For people'
+json\t'The exact JSON projection'
+cbor\t'The canonical bytes'
+sha256sums\t'A check file for sha256sum -c'
+b3sums\t'A check file for b3sum -c'"
+complete -c astore -n "__fish_astore_using_subcommand manifest" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand manifest" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand manifest" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand manifest" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand manifest" -l digest -d 'Print only the manifest\'s digest'
+complete -c astore -n "__fish_astore_using_subcommand manifest" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand manifest" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand manifest" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand list" -l limit -d 'At most this many, the newest' -r
+complete -c astore -n "__fish_astore_using_subcommand list" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand list" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand list" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand list" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand list" -l all -d 'Removed ones too'
+complete -c astore -n "__fish_astore_using_subcommand list" -l open -d 'Only open ones'
+complete -c astore -n "__fish_astore_using_subcommand list" -l removed -d 'Only removed ones'
+complete -c astore -n "__fish_astore_using_subcommand list" -l expired -d 'Only finalised ones whose expiry is past: the next gc may take their bytes'
+complete -c astore -n "__fish_astore_using_subcommand list" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand list" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand show" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand show" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand show" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand show" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand show" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand show" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand files" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand files" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand files" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand files" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand files" -s 0 -l null -d 'Print raw paths only, each ended by a NUL byte'
+complete -c astore -n "__fish_astore_using_subcommand files" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand files" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand files" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand diff" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand diff" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand diff" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand diff" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand diff" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand diff" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand cat" -l range -d 'Only these bytes, counted from 0, both ends included; A- goes on to the end' -r
+complete -c astore -n "__fish_astore_using_subcommand cat" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand cat" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand cat" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand cat" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand cat" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand cat" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand cat" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand export" -l link -d 'How files come to be' -r -f -a "auto\t'By reflink where that is possible, else by copying'
+reflink\t'By reflink or not at all'
+copy\t'By copying'"
+complete -c astore -n "__fish_astore_using_subcommand export" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand export" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand export" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand export" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand export" -l special-modes -d 'Set the setuid, setgid and sticky bits too'
+complete -c astore -n "__fish_astore_using_subcommand export" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand export" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand remove" -l reason -d 'Why; the log keeps it' -r
+complete -c astore -n "__fish_astore_using_subcommand remove" -l keep -d 'Remove all but the newest N finalised versions of a name' -r
+complete -c astore -n "__fish_astore_using_subcommand remove" -l older-than -d 'Of these, only those that were finalised longer ago than this' -r
+complete -c astore -n "__fish_astore_using_subcommand remove" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand remove" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand remove" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand remove" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand remove" -l dry-run -d 'Say what would be removed and change nothing'
+complete -c astore -n "__fish_astore_using_subcommand remove" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand remove" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand restore" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand restore" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand restore" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand restore" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand restore" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand restore" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand verify" -l head -d 'Fail unless the log contains this event, as \'astore health\' prints it' -r
+complete -c astore -n "__fish_astore_using_subcommand verify" -l threads -d 'How many threads read [default: one a processor]' -r
+complete -c astore -n "__fish_astore_using_subcommand verify" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand verify" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand verify" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand verify" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand verify" -l quick -d 'Compare names, sizes and the chain without reading bytes'
+complete -c astore -n "__fish_astore_using_subcommand verify" -l both -d 'Check SHA-256 as well as BLAKE3'
+complete -c astore -n "__fish_astore_using_subcommand verify" -l no-record -d 'Do not record the result in the log'
+complete -c astore -n "__fish_astore_using_subcommand verify" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand verify" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand log" -l since -d 'Only events after event N' -r
+complete -c astore -n "__fish_astore_using_subcommand log" -l type -d 'Only events of this type, such as v1.package.finalized' -r
+complete -c astore -n "__fish_astore_using_subcommand log" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand log" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand log" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand log" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand log" -l follow -d 'Go on printing events as they happen, until interrupted'
+complete -c astore -n "__fish_astore_using_subcommand log" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand log" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand replay" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand replay" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand replay" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand replay" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand replay" -l check -d 'Compare only'
+complete -c astore -n "__fish_astore_using_subcommand replay" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand replay" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand stats" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand stats" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand stats" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand stats" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand stats" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand stats" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand health" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand health" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand health" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand health" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand health" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand health" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand completions" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand completions" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand completions" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand completions" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand completions" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand completions" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand man" -l out -d 'Write every page into this directory, which is made if it is missing' -r -F
+complete -c astore -n "__fish_astore_using_subcommand man" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand man" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand man" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand man" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand man" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand man" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "init" -d 'Make a store'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "add" -d 'Add files and trees to a package'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "finalize" -d 'Freeze an open package and write its manifest'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "manifest" -d 'Print the manifest of a finalised package'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "list" -d 'List packages'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "show" -d 'Show a package: digests, sizes, labels, and the events about it'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "files" -d 'List the entries of a package: files, directories, symlinks'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "diff" -d 'Compare a package with another or with a directory'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "cat" -d 'Print the bytes of a file or an object'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "export" -d 'Write the tree of a package out again, checked as it is written'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "remove" -d 'Take packages away; their bytes stay'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "restore" -d 'Bring a removed package back'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "verify" -d 'Re-read stored objects and compare them with what the log says'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "log" -d 'Print the event log, oldest first'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "replay" -d 'Compute the views again from the event log'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "stats" -d 'Say what the store holds: packages, objects, sizes'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "health" -d 'Say how the store is: its head, free space, last verify, and concerns'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "completions" -d 'Print a shell\'s completion script'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "man" -d 'Print the manual, or write all of its pages'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

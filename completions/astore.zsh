@@ -1,0 +1,742 @@
+#compdef astore
+
+autoload -U is-at-least
+
+_astore() {
+    typeset -A opt_args
+    typeset -a _arguments_options
+    local ret=1
+
+    if is-at-least 5.2; then
+        _arguments_options=(-s -S -C)
+    else
+        _arguments_options=(-s -C)
+    fi
+
+    local context curcontext="$curcontext" state line
+    _arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_astore_commands" \
+"*::: :->astore" \
+&& ret=0
+    case $state in
+    (astore)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:astore-command-$line[1]:"
+        case $line[1] in
+            (init)
+_arguments "${_arguments_options[@]}" : \
+'*--class=[A retention class of this store'\''s own; DURATION is an integer with s, m, h, d or w, or "never"]:NAME=DURATION:_default' \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--shared[Let the directory'\''s group write too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(add)
+_arguments "${_arguments_options[@]}" : \
+'--name=[The package'\''s name \[default\: the last component of PATH\]]:NAME:_default' \
+'(--name --class --meta)--package=[Add to this open package instead of making a new one]:REF:_default' \
+'--class=[The retention class\: how long the package is wanted \[default\: permanent-record\]]:CLASS:_default' \
+'*--meta=[A label to keep with the package; may be repeated]:KEY=VALUE:_default' \
+'*--exclude=[Leave out what matches, by its path in the package or its last component; may be repeated]:GLOB:_default' \
+'--stdin-name=[The path in the package of what standard input says \[default\: stdin\]]:PATH:_default' \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--finalize[Freeze the package and write its manifest in the same step]' \
+'(--package)--if-changed[Print the newest version and make none where its content is the same]' \
+'--replace[Let what is added displace what stands under the same path]' \
+'--mtime[Keep modification times]' \
+'--one-file-system[Do not enter directories where other file systems are mounted]' \
+'--no-cache[Read every file, even where its size and times are as they were]' \
+'--keep-going[Leave out what cannot be read, list it, and exit with 3]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::paths -- A file, a directory, or - for standard input:_files' \
+&& ret=0
+;;
+(finalize)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':reference -- The package\: name, name@version, id or the beginning of an id:_default' \
+&& ret=0
+;;
+(manifest)
+_arguments "${_arguments_options[@]}" : \
+'(--digest)--format=[How to print it \[default\: text\]]:FORMAT:((text\:"For people"
+json\:"The exact JSON projection"
+cbor\:"The canonical bytes"
+sha256sums\:"A check file for sha256sum -c"
+b3sums\:"A check file for b3sum -c"))' \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--digest[Print only the manifest'\''s digest]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':reference -- The package\: name, name@version, id or the beginning of an id:_default' \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+'--limit=[At most this many, the newest]:N:_default' \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--all[Removed ones too]' \
+'--open[Only open ones]' \
+'--removed[Only removed ones]' \
+'--expired[Only finalised ones whose expiry is past\: the next gc may take their bytes]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':reference -- The package\: name, name@version, id or the beginning of an id:_default' \
+&& ret=0
+;;
+(files)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'-0[Print raw paths only, each ended by a NUL byte]' \
+'--null[Print raw paths only, each ended by a NUL byte]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':reference -- The package\: name, name@version, id or the beginning of an id:_default' \
+&& ret=0
+;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':left -- The package on the left:_default' \
+':right -- The package or directory on the right:_default' \
+&& ret=0
+;;
+(cat)
+_arguments "${_arguments_options[@]}" : \
+'--range=[Only these bytes, counted from 0, both ends included; A- goes on to the end]:A-B:_default' \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':target -- A file of a package, or an address:_default' \
+&& ret=0
+;;
+(export)
+_arguments "${_arguments_options[@]}" : \
+'--link=[How files come to be]:HOW:((auto\:"By reflink where that is possible, else by copying"
+reflink\:"By reflink or not at all"
+copy\:"By copying"))' \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--special-modes[Set the setuid, setgid and sticky bits too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':reference -- The package\: name, name@version, id or the beginning of an id:_default' \
+':destination -- A directory that is missing or empty:_files' \
+&& ret=0
+;;
+(remove)
+_arguments "${_arguments_options[@]}" : \
+'--reason=[Why; the log keeps it]:TEXT:_default' \
+'--keep=[Remove all but the newest N finalised versions of a name]:N:_default' \
+'--older-than=[Of these, only those that were finalised longer ago than this]:DURATION:_default' \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--dry-run[Say what would be removed and change nothing]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::references -- The packages\: name, name@version, id or the beginning of an id:_default' \
+&& ret=0
+;;
+(restore)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':reference -- The package\: name, name@version, id or the beginning of an id:_default' \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+'--head=[Fail unless the log contains this event, as '\''astore health'\'' prints it]:N:DIGEST:_default' \
+'--threads=[How many threads read \[default\: one a processor\]]:N:_default' \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'(--both)--quick[Compare names, sizes and the chain without reading bytes]' \
+'--both[Check SHA-256 as well as BLAKE3]' \
+'--no-record[Do not record the result in the log]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::references -- Only what these packages hold:_default' \
+&& ret=0
+;;
+(log)
+_arguments "${_arguments_options[@]}" : \
+'--since=[Only events after event N]:N:_default' \
+'--type=[Only events of this type, such as v1.package.finalized]:TYPE:_default' \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--follow[Go on printing events as they happen, until interrupted]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(replay)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--check[Compare only]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(stats)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(health)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':shell -- The shell:((bash\:"GNU Bash"
+zsh\:"Z shell"
+fish\:"fish"))' \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+'--out=[Write every page into this directory, which is made if it is missing]:DIR:_files' \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::command -- The command whose page is printed \[default\: the overview\]:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_astore__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:astore-help-command-$line[1]:"
+        case $line[1] in
+            (init)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(add)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(finalize)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(manifest)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(files)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(diff)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(cat)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(export)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(remove)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(restore)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(log)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(replay)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(stats)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(health)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+}
+
+(( $+functions[_astore_commands] )) ||
+_astore_commands() {
+    local commands; commands=(
+'init:Make a store' \
+'add:Add files and trees to a package' \
+'finalize:Freeze an open package and write its manifest' \
+'manifest:Print the manifest of a finalised package' \
+'list:List packages' \
+'show:Show a package\: digests, sizes, labels, and the events about it' \
+'files:List the entries of a package\: files, directories, symlinks' \
+'diff:Compare a package with another or with a directory' \
+'cat:Print the bytes of a file or an object' \
+'export:Write the tree of a package out again, checked as it is written' \
+'remove:Take packages away; their bytes stay' \
+'restore:Bring a removed package back' \
+'verify:Re-read stored objects and compare them with what the log says' \
+'log:Print the event log, oldest first' \
+'replay:Compute the views again from the event log' \
+'stats:Say what the store holds\: packages, objects, sizes' \
+'health:Say how the store is\: its head, free space, last verify, and concerns' \
+'completions:Print a shell'\''s completion script' \
+'man:Print the manual, or write all of its pages' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'astore commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__add_commands] )) ||
+_astore__subcmd__add_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore add commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__cat_commands] )) ||
+_astore__subcmd__cat_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore cat commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__completions_commands] )) ||
+_astore__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore completions commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__diff_commands] )) ||
+_astore__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore diff commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__export_commands] )) ||
+_astore__subcmd__export_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore export commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__files_commands] )) ||
+_astore__subcmd__files_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore files commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__finalize_commands] )) ||
+_astore__subcmd__finalize_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore finalize commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__health_commands] )) ||
+_astore__subcmd__health_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore health commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help_commands] )) ||
+_astore__subcmd__help_commands() {
+    local commands; commands=(
+'init:Make a store' \
+'add:Add files and trees to a package' \
+'finalize:Freeze an open package and write its manifest' \
+'manifest:Print the manifest of a finalised package' \
+'list:List packages' \
+'show:Show a package\: digests, sizes, labels, and the events about it' \
+'files:List the entries of a package\: files, directories, symlinks' \
+'diff:Compare a package with another or with a directory' \
+'cat:Print the bytes of a file or an object' \
+'export:Write the tree of a package out again, checked as it is written' \
+'remove:Take packages away; their bytes stay' \
+'restore:Bring a removed package back' \
+'verify:Re-read stored objects and compare them with what the log says' \
+'log:Print the event log, oldest first' \
+'replay:Compute the views again from the event log' \
+'stats:Say what the store holds\: packages, objects, sizes' \
+'health:Say how the store is\: its head, free space, last verify, and concerns' \
+'completions:Print a shell'\''s completion script' \
+'man:Print the manual, or write all of its pages' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'astore help commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__add_commands] )) ||
+_astore__subcmd__help__subcmd__add_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help add commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__cat_commands] )) ||
+_astore__subcmd__help__subcmd__cat_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help cat commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__completions_commands] )) ||
+_astore__subcmd__help__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help completions commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__diff_commands] )) ||
+_astore__subcmd__help__subcmd__diff_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help diff commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__export_commands] )) ||
+_astore__subcmd__help__subcmd__export_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help export commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__files_commands] )) ||
+_astore__subcmd__help__subcmd__files_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help files commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__finalize_commands] )) ||
+_astore__subcmd__help__subcmd__finalize_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help finalize commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__health_commands] )) ||
+_astore__subcmd__help__subcmd__health_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help health commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__help_commands] )) ||
+_astore__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help help commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__init_commands] )) ||
+_astore__subcmd__help__subcmd__init_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help init commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__list_commands] )) ||
+_astore__subcmd__help__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help list commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__log_commands] )) ||
+_astore__subcmd__help__subcmd__log_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help log commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__man_commands] )) ||
+_astore__subcmd__help__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help man commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__manifest_commands] )) ||
+_astore__subcmd__help__subcmd__manifest_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help manifest commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__remove_commands] )) ||
+_astore__subcmd__help__subcmd__remove_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help remove commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__replay_commands] )) ||
+_astore__subcmd__help__subcmd__replay_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help replay commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__restore_commands] )) ||
+_astore__subcmd__help__subcmd__restore_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help restore commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__show_commands] )) ||
+_astore__subcmd__help__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help show commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__stats_commands] )) ||
+_astore__subcmd__help__subcmd__stats_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help stats commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__verify_commands] )) ||
+_astore__subcmd__help__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help verify commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__init_commands] )) ||
+_astore__subcmd__init_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore init commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__list_commands] )) ||
+_astore__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore list commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__log_commands] )) ||
+_astore__subcmd__log_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore log commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__man_commands] )) ||
+_astore__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore man commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__manifest_commands] )) ||
+_astore__subcmd__manifest_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore manifest commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__remove_commands] )) ||
+_astore__subcmd__remove_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore remove commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__replay_commands] )) ||
+_astore__subcmd__replay_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore replay commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__restore_commands] )) ||
+_astore__subcmd__restore_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore restore commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__show_commands] )) ||
+_astore__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore show commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__stats_commands] )) ||
+_astore__subcmd__stats_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore stats commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__verify_commands] )) ||
+_astore__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore verify commands' commands "$@"
+}
+
+if [ "$funcstack[1]" = "_astore" ]; then
+    _astore "$@"
+else
+    compdef _astore astore
+fi

@@ -1,0 +1,63 @@
+# `just` lists what there is. `just ci` is exactly what CI runs; `just` itself is optional: see .ci/run.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+_list:
+    @just --list --unsorted
+
+# Formats the code.
+fmt:
+    cargo fmt
+
+# Checks formatting and lints, warnings as errors.
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+
+# Runs every test.
+test:
+    cargo test
+
+# Runs one story of tests/it, by its name: just story crash
+story NAME:
+    cargo test --test it -- {{ NAME }}
+
+# Runs the tests and lets snapshots be reviewed.
+snap:
+    INSTA_UPDATE=new cargo test
+    cargo insta review
+
+# Runs everything, the slow tests too.
+slow:
+    cargo test -- --include-ignored
+
+# Runs the crash tests at depth.
+crash:
+    cargo test --release --test it -- crash --include-ignored
+
+# Compares with plain tools: ratios of one run on one machine.
+bench:
+    @test -x benches/run || { echo "no benchmarks yet"; exit 1; }
+    benches/run
+
+# Builds the documentation, warnings as errors.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+# Checks licences, sources and bans of the dependencies.
+deny:
+    cargo deny check bans licenses sources
+
+# Writes man/, completions/ and the schema in store-layout.md anew.
+generate:
+    UPDATE_DOCUMENTS=1 cargo test --quiet --test it -- documents::the_layout_quotes_the_schema
+    cargo run --quiet -- man --out man
+    for shell in bash zsh fish; do cargo run --quiet -- completions $shell > completions/astore.$shell; done
+
+# Runs the independent reader on a store: just reader DIR
+reader ROOT:
+    python3 tests/reader/astore_reader.py {{ ROOT }}
+
+# What CI runs.
+ci:
+    .ci/run

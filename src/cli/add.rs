@@ -1,0 +1,282 @@
+//! `astore add`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use astore::error::{Error, ErrorKind};
+use astore::manifest::{EntryPath, Labels, PackageName};
+use astore::registry::report::{
+    AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, InitRequest, OnConflict, OnUnreadable,
+    PackageStatus, Reference,
+};
+use astore::registry::{Access, Registry};
+
+use super::context::{Context, Form};
+use super::environment::PlaceChoice;
+use super::exit::Exit;
+use super::failure::usage;
+use super::naming;
+use super::output::json::{self, schema};
+use super::output::units::{count, size};
+use super::output::{escape, human};
+use super::progress::Volume;
+use super::values;
+
+const EXAMPLES: &str = "\
+Examples:
+  Archive a directory under its own name and freeze it:
+      astore add --finalize target/doc
+  Archive a release with what should be known of it:
+      astore add --finalize --class release-evidence --meta commit=1a2b3c target/release/tool
+  Add to a package in several steps, then freeze it:
+      astore add --name run logs/
+      astore add --package run results/
+      astore finalize run
+  Keep what a program prints:
+      dmesg | astore add --finalize --name boot --stdin-name dmesg.txt -
+  In a nightly job, make no new version where nothing changed:
+      astore add --finalize --if-changed target/doc";
+
+/// Add files and trees to a package
+///
+/// Reads every file once, stores what the store does not have, and records it. A single directory contributes
+/// what is in it; any other PATH stands in the package under its last component; `-` is standard input.
+/// Prints the package's reference and, with --finalize, the digest of its manifest.
+///
+/// It is all or nothing: where a file cannot be read, no package is left, unless --keep-going says to leave it
+/// out. What was stored by then is found again by the next add of the same tree. Symlinks are recorded and not
+/// followed (a PATH given here is); sockets, fifos and devices are left out. Owners, extended attributes and,
+/// without --mtime, times are not kept.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "flags as they are typed; run turns them into enums")]
+pub(crate) struct Args {
+    /// A file, a directory, or - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// The package's name [default: the last component of PATH]
+    #[arg(long, value_name = "NAME")]
+    name: Option<PackageName>,
+
+    /// Freeze the package and write its manifest in the same step
+    #[arg(long)]
+    finalize: bool,
+
+    /// Print the newest version and make none where its content is the same
+    #[arg(long, requires = "finalize", conflicts_with = "package")]
+    if_changed: bool,
+
+    /// Add to this open package instead of making a new one
+    #[arg(long, value_name = "REF", conflicts_with_all = ["name", "class", "meta"])]
+    package: Option<String>,
+
+    /// Let what is added displace what stands under the same path
+    #[arg(long, requires = "package")]
+    replace: bool,
+
+    /// The retention class: how long the package is wanted [default: permanent-record]
+    #[arg(long, value_name = "CLASS")]
+    class: Option<String>,
+
+    /// A label to keep with the package; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = values::label)]
+    meta: Vec<(String, String)>,
+
+    /// Keep modification times
+    #[arg(long)]
+    mtime: bool,
+
+    /// Leave out what matches, by its path in the package or its last component; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+
+    /// Do not enter directories where other file systems are mounted
+    #[arg(long)]
+    one_file_system: bool,
+
+    /// Read every file, even where its size and times are as they were
+    #[arg(long)]
+    no_cache: bool,
+
+    /// Leave out what cannot be read, list it, and exit with 3
+    #[arg(long)]
+    keep_going: bool,
+
+    /// The path in the package of what standard input says [default: stdin]
+    #[arg(long, value_name = "PATH")]
+    stdin_name: Option<OsString>,
+}
+
+pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    let request = request(args)?;
+    let registry = open_or_make(&request.sources, ctx)?;
+    let mut input = ctx.input();
+    let report = registry.add(request, &mut *input, &ctx.terminal)?;
+    let exit = if report.skipped.is_empty() { Exit::Done } else { Exit::Skipped };
+    let (form, volume) = (ctx.form, ctx.volume);
+    let exit = ctx.result(exit, |out| match (form, volume) {
+        (Form::Json, _) => json::write(schema::ADD, json::Add::of(&report), out),
+        (Form::Text, Volume::Quiet) => writeln!(out, "{}", report.package.reference()),
+        (Form::Text, Volume::Normal) => human::reference(&report.package, out),
+    })?;
+    if form == Form::Text {
+        remarks(&report).iter().for_each(|remark| ctx.terminal.note(remark));
+    }
+    Ok(exit)
+}
+
+fn request(args: Args) -> anyhow::Result<AddRequest> {
+    let stdin_name = match args.stdin_name {
+        Some(name) if args.paths.iter().any(|path| is_stdin(path)) => {
+            let shown = escape::argument(&name);
+            EntryPath::new(name.into_vec())
+                .map_err(|error| usage(format!("--stdin-name {shown}: {error}")))?
+        }
+        Some(_) => return Err(usage("--stdin-name is for standard input; give - as a PATH")),
+        None => EntryPath::new(&b"stdin"[..]).map_err(|error| usage(error.to_string()))?,
+    };
+    let target = match args.package {
+        Some(reference) => {
+            let on_conflict = if args.replace { OnConflict::Replace } else { OnConflict::Refuse };
+            AddTarget::Open { reference: Reference(reference), on_conflict }
+        }
+        None => AddTarget::New {
+            name: name(args.name, &args.paths)?,
+            class: args.class,
+            metadata: labels(args.meta)?,
+            provenance: Labels::new(),
+        },
+    };
+    let source = |path: PathBuf| match is_stdin(&path) {
+        true => AddSource::Stdin(stdin_name.clone()),
+        false => AddSource::Path(path),
+    };
+    Ok(AddRequest {
+        sources: args.paths.into_iter().map(source).collect(),
+        target,
+        completion: match (args.finalize, args.if_changed) {
+            (_, true) => Completion::FinalizeIfChanged,
+            (true, false) => Completion::Finalize,
+            (false, false) => Completion::LeaveOpen,
+        },
+        exclude: args.exclude,
+        one_file_system: args.one_file_system,
+        keep_mtime: args.mtime,
+        on_unreadable: if args.keep_going { OnUnreadable::Skip } else { OnUnreadable::Fail },
+        cache: if args.no_cache { CacheUse::Ignore } else { CacheUse::Use },
+    })
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn name(given: Option<PackageName>, paths: &[PathBuf]) -> anyhow::Result<PackageName> {
+    match (given, paths) {
+        (Some(name), _) => Ok(name),
+        (None, [path]) if is_stdin(path) => {
+            Err(usage("standard input gives the package no name; give it one with --name NAME"))
+        }
+        (None, [path]) => naming::default_name(path),
+        (None, _) => Err(usage("several paths give the package no name; give it one with --name NAME")),
+    }
+}
+
+fn labels(given: Vec<(String, String)>) -> anyhow::Result<Labels> {
+    let mut labels = Labels::new();
+    for (key, value) in given {
+        if labels.insert(key.clone(), value).is_some() {
+            return Err(usage(format!("--meta {} is given twice", escape::line(&key))));
+        }
+    }
+    Ok(labels)
+}
+
+/// Opens the store; makes it where nobody named a place and there is none. A mistyped PATH makes no store.
+fn open_or_make(sources: &[AddSource], ctx: &mut Context) -> anyhow::Result<Registry> {
+    let error = match ctx.open("add", Access::Write) {
+        Ok(registry) => return Ok(registry),
+        Err(error) => error,
+    };
+    let place = ctx.place()?.clone();
+    // What is there and is no store of this build's is refused by init as well.
+    let missing = error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::NoStore);
+    if place.choice == PlaceChoice::Named || !missing {
+        return Err(error);
+    }
+    for source in sources {
+        if let AddSource::Path(path) = source {
+            std::fs::symlink_metadata(path).with_context(|| format!("cannot read {}", escape::path(path)))?;
+        }
+    }
+    let made = Registry::init(&place.root, &InitRequest::default(), &ctx.env()?)?;
+    if !made.existed {
+        ctx.terminal.note(&format!("astore: made a store at {}", escape::path(&place.root)));
+    }
+    ctx.open("add", Access::Write)
+}
+
+/// Says what happened beside the result.
+fn remarks(report: &AddReport) -> Vec<String> {
+    let package = &report.package;
+    let reference = package.reference();
+    let mut remarks = Vec::new();
+    if report.unchanged {
+        remarks.push(format!("astore: {reference} has the same content; no new version"));
+        return remarks;
+    }
+    let stored = match report.objects_new {
+        0 => "nothing new to store".to_owned(),
+        new => format!("{} stored ({})", count(new, "new object"), size(report.bytes_new)),
+    };
+    let cached = match report.cache_hits {
+        0 => String::new(),
+        hits => format!(", {} not read again", count(hits, "unchanged file")),
+    };
+    let files = format!("{}, {}", count(package.files, "file"), size(package.bytes));
+    remarks.push(format!(
+        "astore: {reference} has {} ({files}); {stored}{cached}",
+        count(package.entries, "entry")
+    ));
+    if !report.healed.is_empty() {
+        let healed = count(report.healed.len() as u64, "object");
+        remarks.push(format!("astore: healed {healed} that had been missing or damaged"));
+    }
+    if !report.skipped.is_empty() {
+        remarks.push(format!("astore: left out {}", count(report.skipped.len() as u64, "path")));
+    }
+    if package.status == PackageStatus::Open {
+        remarks.push(format!("astore: {reference} is open; freeze it with: astore finalize {reference}"));
+    }
+    remarks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::output::samples;
+    use super::*;
+
+    #[test]
+    fn an_open_package_is_called_so() {
+        let mut report = samples::added();
+        insta::assert_snapshot!(remarks(&report).join("\n"), @"
+        astore: doc@2 has 5 entries (3 files, 1.2 MiB); 2 new objects stored (2.0 KiB), 1 unchanged file not read again
+        astore: healed 1 object that had been missing or damaged
+        astore: left out 1 path
+        ");
+        report.package = samples::open();
+        report.skipped.clear();
+        report.healed.clear();
+        report.cache_hits = 0;
+        report.objects_new = 0;
+        insta::assert_snapshot!(remarks(&report).join("\n"), @"
+        astore: run@11 has 0 entries (0 files, 0 B); nothing new to store
+        astore: run@11 is open; freeze it with: astore finalize run@11
+        ");
+        report.unchanged = true;
+        insta::assert_snapshot!(remarks(&report).join("\n"), @"astore: run@11 has the same content; no new version");
+    }
+}

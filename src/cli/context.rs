@@ -1,0 +1,232 @@
+//! What a command runs in: where results and remarks go, and which store is meant.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal as _, Read, Write};
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use astore::env::Env;
+use astore::registry::{Access, OpenOptions, Registry};
+
+use super::environment::{Environment, Place};
+use super::exit::Exit;
+use super::failure::usage;
+use super::global::Global;
+use super::interrupt::{Interrupt, Interruptible};
+use super::output::style::Style;
+use super::progress::{Bars, Terminal, Volume};
+
+/// The three streams of a process, or of a test.
+pub(crate) struct Streams {
+    /// Standard input.
+    pub(crate) input: Box<dyn InputSource>,
+    /// Standard output, buffered.
+    pub(crate) out: Box<dyn Write>,
+    /// Standard error.
+    pub(crate) err: Box<dyn Write + Send>,
+    /// Whether standard output is a terminal.
+    pub(crate) out_is_terminal: bool,
+    /// Whether standard error is a terminal.
+    pub(crate) err_is_terminal: bool,
+}
+
+/// Something that becomes a reader which ends when a signal asks.
+pub(crate) trait InputSource {
+    /// Makes the reader.
+    fn reader(self: Box<Self>, interrupt: &Interrupt) -> Box<dyn Read + Send>;
+}
+
+impl InputSource for File {
+    fn reader(self: Box<Self>, interrupt: &Interrupt) -> Box<dyn Read + Send> {
+        Box::new(Interruptible::new(*self, interrupt))
+    }
+}
+
+impl InputSource for io::Empty {
+    fn reader(self: Box<Self>, _interrupt: &Interrupt) -> Box<dyn Read + Send> {
+        self
+    }
+}
+
+impl Streams {
+    /// Takes the streams of this process. Standard output is written without the standard library's line
+    /// buffer, which would look for newlines in gigabytes of `cat`.
+    ///
+    /// # Errors
+    /// Where a descriptor cannot be duplicated.
+    pub(crate) fn of_process() -> io::Result<Self> {
+        let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        Ok(Self {
+            input: Box::new(input),
+            out_is_terminal: out.is_terminal(),
+            out: Box::new(BufWriter::with_capacity(64 * 1024, out)),
+            err: Box::new(io::stderr()),
+            err_is_terminal: io::stderr().is_terminal(),
+        })
+    }
+}
+
+/// In which form results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Text for people.
+    Text,
+    /// A JSON document, or JSON Lines.
+    Json,
+}
+
+/// What a command runs in.
+pub(crate) struct Context {
+    /// In which form results are written.
+    pub(crate) form: Form,
+    /// Whether results are all that is written.
+    pub(crate) volume: Volume,
+    /// Whether results are coloured.
+    pub(crate) style: Style,
+    /// Where the library tells what it does, and where remarks go.
+    pub(crate) terminal: Terminal,
+    /// Whether standard output is a terminal.
+    pub(crate) out_is_terminal: bool,
+    out: Box<dyn Write>,
+    input: Option<Box<dyn InputSource>>,
+    interrupt: Interrupt,
+    environment: Environment,
+    root_option: Option<PathBuf>,
+    actor_option: Option<String>,
+    wait: Duration,
+    place: Option<Place>,
+}
+
+impl Context {
+    /// Puts together what was typed, what the environment says and where output goes.
+    pub(crate) fn new(
+        global: &Global,
+        environment: &Environment,
+        interrupt: Interrupt,
+        streams: Streams,
+    ) -> Self {
+        let volume = if global.quiet { Volume::Quiet } else { Volume::Normal };
+        let form = if global.json { Form::Json } else { Form::Text };
+        let bars = if streams.err_is_terminal && volume == Volume::Normal && form == Form::Text {
+            Bars::Drawn
+        } else {
+            Bars::Hidden
+        };
+        Self {
+            form,
+            volume,
+            style: global.color.style(streams.out_is_terminal, environment.no_color),
+            terminal: Terminal::new(streams.err, bars, volume),
+            out_is_terminal: streams.out_is_terminal,
+            out: streams.out,
+            input: Some(streams.input),
+            interrupt,
+            environment: environment.clone(),
+            root_option: global.root.clone(),
+            actor_option: global.actor.clone(),
+            wait: global.wait,
+            place: None,
+        }
+    }
+
+    /// Returns where the store is.
+    ///
+    /// # Errors
+    /// A usage error where nothing says so.
+    pub(crate) fn place(&mut self) -> anyhow::Result<&Place> {
+        let place = match self.place.take() {
+            Some(place) => place,
+            None => self.environment.place(self.root_option.as_deref())?,
+        };
+        Ok(self.place.insert(place))
+    }
+
+    /// Returns the root, if it has been decided.
+    pub(crate) fn root(&self) -> Option<&Path> {
+        self.place.as_ref().map(|place| place.root.as_path())
+    }
+
+    /// Returns the clock, the source of ids and the actor.
+    ///
+    /// # Errors
+    /// A usage error where the actor is empty or no text.
+    pub(crate) fn env(&self) -> anyhow::Result<Env> {
+        Ok(Env::system(self.environment.actor(self.actor_option.as_deref())?))
+    }
+
+    /// Opens the store for a command.
+    ///
+    /// # Errors
+    /// Whatever the library answers.
+    pub(crate) fn open(&mut self, command: &str, access: Access) -> anyhow::Result<Registry> {
+        let env = self.env()?;
+        let root = self.place()?.root.clone();
+        let options = OpenOptions {
+            access,
+            wait: self.wait,
+            command: format!("astore {command}"),
+            cancelled: self.interrupt.flag(),
+            scratch: self.environment.scratch.clone(),
+        };
+        Ok(Registry::open(&root, options, env, &self.terminal)?)
+    }
+
+    /// Returns standard input, the first time that it is asked for.
+    pub(crate) fn input(&mut self) -> Box<dyn Read + Send> {
+        match self.input.take() {
+            Some(input) => input.reader(&self.interrupt),
+            None => Box::new(io::empty()),
+        }
+    }
+
+    /// Returns where results go; whoever writes there ends with [`Self::done`].
+    pub(crate) fn out(&mut self) -> &mut dyn Write {
+        &mut *self.out
+    }
+
+    /// Writes a result, and returns `exit` unless that failed. A reader that went away does not change how
+    /// the command ended: `verify | head` still tells of damage.
+    ///
+    /// # Errors
+    /// Where standard output cannot be written.
+    pub(crate) fn result(
+        &mut self,
+        exit: Exit,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> anyhow::Result<Exit> {
+        let written = write(&mut *self.out);
+        self.done(exit, written)
+    }
+
+    /// Ends a result of which the last part was written with this outcome; see [`Self::result`].
+    ///
+    /// # Errors
+    /// Where standard output cannot be written.
+    pub(crate) fn done(&mut self, exit: Exit, written: io::Result<()>) -> anyhow::Result<Exit> {
+        match written.and_then(|()| self.out.flush()) {
+            Ok(()) => Ok(exit),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
+            Err(error) => Err(error).context("cannot write to standard output"),
+        }
+    }
+
+    /// Refuses `--json` for a command whose output is not astore's to shape.
+    ///
+    /// # Errors
+    /// A usage error where `--json` was given.
+    pub(crate) fn refuse_json(&self, what: &str) -> anyhow::Result<()> {
+        match self.form {
+            Form::Text => Ok(()),
+            Form::Json => Err(usage(format!("--json does not apply: {what}"))),
+        }
+    }
+
+    /// Returns how the command ends if a signal asked for it.
+    pub(crate) fn interrupted(&self) -> Option<Exit> {
+        let asked = self.interrupt.flag().load(std::sync::atomic::Ordering::Relaxed);
+        asked.then(|| self.interrupt.exit())
+    }
+}

@@ -1,0 +1,206 @@
+//! The process's environment, read once and handed in: nothing else in the program looks at it.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use super::failure::usage;
+
+/// The variables that `astore` knows, and what the system says of the user and the machine.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Environment {
+    /// `ASTORE_ROOT`: where the store is.
+    pub(crate) root: Option<OsString>,
+    /// `ASTORE_ACTOR`: who the log says did it.
+    pub(crate) actor: Option<OsString>,
+    /// `XDG_DATA_HOME`.
+    pub(crate) data_home: Option<OsString>,
+    /// `HOME`.
+    pub(crate) home: Option<OsString>,
+    /// Whether `NO_COLOR` is set to anything but nothing (no-color.org).
+    pub(crate) no_color: bool,
+    /// `user@host`, numbers where there is no name.
+    pub(crate) user_at_host: String,
+    /// Where scratch files go: `TMPDIR` or the system's choice.
+    pub(crate) scratch: PathBuf,
+}
+
+impl Environment {
+    /// Reads the environment of this process.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub(crate) fn of_process() -> Self {
+        Self {
+            root: std::env::var_os("ASTORE_ROOT"),
+            actor: std::env::var_os("ASTORE_ACTOR"),
+            data_home: std::env::var_os("XDG_DATA_HOME"),
+            home: std::env::var_os("HOME"),
+            no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+            user_at_host: user_at_host(std::env::var_os("USER").as_deref()),
+            scratch: std::env::temp_dir(),
+        }
+    }
+
+    /// Decides where the store is: the option, else `ASTORE_ROOT`, else `$XDG_DATA_HOME/astore`, else
+    /// `~/.local/share/astore`.
+    ///
+    /// # Errors
+    /// A usage error where the option or the variable is empty (an unset variable in a script must not lead
+    /// to another store than meant), or where there is no home.
+    pub(crate) fn place(&self, option: Option<&Path>) -> anyhow::Result<Place> {
+        let named = match (option, &self.root) {
+            (Some(option), _) => Some((option.as_os_str(), "--root")),
+            (None, Some(variable)) => Some((variable.as_os_str(), "ASTORE_ROOT")),
+            (None, None) => None,
+        };
+        if let Some((root, source)) = named {
+            if root.is_empty() {
+                return Err(usage(format!("{source} is empty; name a directory")));
+            }
+            return Ok(Place { root: absolute(Path::new(root)), choice: PlaceChoice::Named });
+        }
+        // The XDG Base Directory Specification: a relative path in the variable is to be ignored.
+        let data_home = self.data_home.as_deref().map(Path::new).filter(|path| path.is_absolute());
+        let home = self.home.as_deref().filter(|home| !home.is_empty()).map(Path::new);
+        let root: PathBuf = match (data_home, home) {
+            (Some(data_home), _) => data_home.iter().chain(["astore".as_ref()]).collect(),
+            (None, Some(home)) => home.iter().chain([".local", "share", "astore"].map(OsStr::new)).collect(),
+            (None, None) => {
+                return Err(usage(
+                    "no place for a store: HOME is not set; name one with --root DIR or ASTORE_ROOT",
+                ));
+            }
+        };
+        Ok(Place { root: absolute(&root), choice: PlaceChoice::Default })
+    }
+
+    /// Decides who the log says did it: the option, else `ASTORE_ACTOR`, else user and host.
+    ///
+    /// # Errors
+    /// A usage error where the option is empty or the variable is not text.
+    pub(crate) fn actor(&self, option: Option<&str>) -> anyhow::Result<String> {
+        if let Some(option) = option {
+            return match option {
+                "" => Err(usage("--actor is empty; say who does it")),
+                actor => Ok(actor.to_owned()),
+            };
+        }
+        match &self.actor {
+            Some(actor) if !actor.is_empty() => {
+                actor.to_str().map(str::to_owned).ok_or_else(|| usage("ASTORE_ACTOR is not UTF-8"))
+            }
+            _ => Ok(self.user_at_host.clone()),
+        }
+    }
+}
+
+/// Where the store is, and who chose it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The root, absolute.
+    pub(crate) root: PathBuf,
+    /// How it was chosen.
+    pub(crate) choice: PlaceChoice,
+}
+
+/// Whether a person named the root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlaceChoice {
+    /// By option or variable: such a store has to exist, since an unmounted disk must never become a new,
+    /// empty store.
+    Named,
+    /// The default place, where `add` makes a store if there is none.
+    Default,
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Returns `user@host` for the effective user: the name in `/etc/passwd`; else `$USER`, unless that is the
+/// name of another user there (network directories are not in the file); else the number.
+fn user_at_host(variable: Option<&OsStr>) -> String {
+    let uid = rustix::process::geteuid().as_raw();
+    let passwd = std::fs::read("/etc/passwd").unwrap_or_default();
+    let user = user_name(&passwd, uid, variable.and_then(OsStr::to_str));
+    let uname = rustix::system::uname();
+    let host = match uname.nodename().to_str() {
+        Ok(name) if !name.is_empty() && name != "(none)" => name.to_owned(),
+        _ => "0".to_owned(),
+    };
+    format!("{user}@{host}")
+}
+
+fn user_name(passwd: &[u8], uid: u32, variable: Option<&str>) -> String {
+    let records = || {
+        passwd.split(|&byte| byte == b'\n').filter_map(|line| {
+            let mut fields = std::str::from_utf8(line).ok()?.split(':');
+            let name = fields.next()?;
+            let number: u32 = fields.nth(1)?.parse().ok()?;
+            Some((name, number))
+        })
+    };
+    if let Some((name, _)) = records().find(|&(name, number)| number == uid && !name.is_empty()) {
+        return name.to_owned();
+    }
+    match variable {
+        Some(name) if !name.is_empty() && records().all(|(known, _)| known != name) => name.to_owned(),
+        _ => uid.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(option: Option<&str>, environment: &Environment) -> Result<(String, PlaceChoice), String> {
+        let place = environment.place(option.map(Path::new)).map_err(|error| error.to_string())?;
+        Ok((place.root.display().to_string(), place.choice))
+    }
+
+    #[test]
+    fn the_first_of_four_places_that_is_given_wins() {
+        let mut environment = Environment {
+            root: Some("/var/s".into()),
+            data_home: Some("/xdg".into()),
+            home: Some("/home/a".into()),
+            ..Environment::default()
+        };
+        assert_eq!(place(Some("/opt/s"), &environment), Ok(("/opt/s".into(), PlaceChoice::Named)));
+        assert_eq!(place(None, &environment), Ok(("/var/s".into(), PlaceChoice::Named)));
+        environment.root = None;
+        assert_eq!(place(None, &environment), Ok(("/xdg/astore".into(), PlaceChoice::Default)));
+        environment.data_home = Some("relative".into());
+        assert_eq!(
+            place(None, &environment),
+            Ok(("/home/a/.local/share/astore".into(), PlaceChoice::Default))
+        );
+        environment.home = None;
+        assert!(place(None, &environment).is_err());
+    }
+
+    #[test]
+    fn an_empty_root_is_a_mistake_and_not_the_default() {
+        let environment =
+            Environment { root: Some("".into()), home: Some("/home/a".into()), ..Environment::default() };
+        assert_eq!(place(None, &environment), Err("ASTORE_ROOT is empty; name a directory".into()));
+        assert_eq!(place(Some(""), &environment), Err("--root is empty; name a directory".into()));
+    }
+
+    #[test]
+    fn the_actor_is_who_was_named_else_the_user() {
+        let mut environment = Environment { user_at_host: "a@b".into(), ..Environment::default() };
+        assert_eq!(environment.actor(None).unwrap(), "a@b");
+        environment.actor = Some("ci".into());
+        assert_eq!(environment.actor(None).unwrap(), "ci");
+        assert_eq!(environment.actor(Some("me")).unwrap(), "me");
+        assert!(environment.actor(Some("")).is_err());
+    }
+
+    #[test]
+    fn a_user_without_a_name_is_a_number() {
+        let passwd = b"root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nbroken\n";
+        assert_eq!(user_name(passwd, 1000, Some("root")), "alice");
+        assert_eq!(user_name(passwd, 4711, None), "4711");
+        assert_eq!(user_name(passwd, 4711, Some("carol")), "carol");
+        assert_eq!(user_name(passwd, 4711, Some("root")), "4711");
+    }
+}

@@ -1,0 +1,101 @@
+//! `astore export`.
+
+use std::path::PathBuf;
+
+use astore::registry::Access;
+use astore::registry::report::{ExportRequest, Fault, LinkMode, Reference};
+
+use super::context::{Context, Form};
+use super::exit::Exit;
+use super::output::escape;
+use super::output::json::{self, schema};
+use super::output::units::{count, size};
+
+const EXAMPLES: &str = "\
+Examples:
+  The tree again, and a proof that it is the same:
+      astore export doc@1 /tmp/doc
+      diff -r --no-dereference /tmp/doc target/doc
+  Sharing the bytes with the store on a file system that can (btrfs, xfs):
+      astore export doc@1 /tmp/doc --link reflink";
+
+/// Write the tree of a package out again, checked as it is written
+///
+/// DEST is a directory that is missing or empty; the contents go into it, with exact modes. Every byte is
+/// checked against its digest. Where an object is damaged, nothing is left under its name, the rest is
+/// written, every damaged path is listed, and the exit code is 4.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The package: name, name@version, id or the beginning of an id
+    #[arg(value_name = "REF")]
+    reference: String,
+
+    /// A directory that is missing or empty
+    #[arg(value_name = "DEST")]
+    destination: PathBuf,
+
+    /// How files come to be
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    link: Link,
+
+    /// Set the setuid, setgid and sticky bits too
+    #[arg(long)]
+    special_modes: bool,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum Link {
+    /// By reflink where that is possible, else by copying
+    Auto,
+    /// By reflink or not at all
+    Reflink,
+    /// By copying
+    Copy,
+}
+
+pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    let request = ExportRequest {
+        reference: Reference(args.reference),
+        destination: args.destination,
+        link: match args.link {
+            Link::Auto => LinkMode::Auto,
+            Link::Reflink => LinkMode::Reflink,
+            Link::Copy => LinkMode::Copy,
+        },
+        special_modes: args.special_modes,
+    };
+    let registry = ctx.open("export", Access::Read)?;
+    let report = registry.export(&request, &ctx.terminal)?;
+    for fault in &report.damaged {
+        damage(fault).iter().for_each(|line| ctx.terminal.warn(line));
+    }
+    let exit = if report.damaged.is_empty() { Exit::Done } else { Exit::Damage };
+    if ctx.form == Form::Json {
+        return ctx.result(exit, |out| {
+            json::write(schema::EXPORT, json::Export::of(&report, &request.destination), out)
+        });
+    }
+    ctx.terminal.note(&format!(
+        "astore: exported {} to {}: {}, {}",
+        report.package.reference(),
+        escape::path(&request.destination),
+        count(report.entries, "entry"),
+        size(report.bytes),
+    ));
+    Ok(exit)
+}
+
+/// Says what is damaged and which paths are therefore not there.
+fn damage(fault: &Fault) -> Vec<String> {
+    let detail =
+        if fault.detail.is_empty() { String::new() } else { format!(": {}", escape::line(&fault.detail)) };
+    let what = format!("{} {}{detail}", escape::line(&fault.kind), escape::line(&fault.subject));
+    if fault.harms.is_empty() {
+        return vec![format!("astore: not exported: {what}")];
+    }
+    let path = |path: &Option<astore::manifest::EntryPath>| {
+        path.as_ref().map_or_else(|| "everything".to_owned(), |path| escape::bytes(path.as_bytes()))
+    };
+    fault.harms.iter().map(|harm| format!("astore: not exported: {}: {what}", path(&harm.path))).collect()
+}

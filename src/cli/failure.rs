@@ -1,0 +1,161 @@
+//! What a failure says: one line on standard error, with what failed, on what, why, and what to do.
+//!
+//! The library's errors carry facts; this is where they become a sentence and an exit code.
+
+use std::io;
+use std::path::Path;
+
+use astore::error::{Error, ErrorKind};
+
+use super::exit::Exit;
+use super::hint::hint;
+use super::output::escape;
+
+/// A request that makes no sense as given; the text says so to the person who typed it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
+/// Makes a usage error of a text.
+pub(crate) fn usage(text: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Usage(text.into()))
+}
+
+/// Chooses the exit code for an error.
+pub(crate) fn exit_of(error: &anyhow::Error) -> Exit {
+    if is_closed_pipe(error) {
+        return Exit::Done;
+    }
+    if error.chain().any(|cause| cause.is::<Usage>()) {
+        return Exit::Usage;
+    }
+    library(error).map_or(Exit::Failed, |error| Exit::of(error.kind()))
+}
+
+/// Returns whether the reader of the output went away: no failure, and nothing to say.
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let broken = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    library(error).is_some_and(|error| error.kind() == ErrorKind::ClosedPipe)
+        || error.downcast_ref::<io::Error>().is_some_and(broken)
+}
+
+/// Returns whether a signal ended it.
+pub(crate) fn is_cancelled(error: &anyhow::Error) -> bool {
+    library(error).is_some_and(|error| error.kind() == ErrorKind::Cancelled)
+}
+
+/// Says that a signal ended the command, as one line without a newline.
+pub(crate) fn interrupted(root: Option<&Path>) -> String {
+    let root = root.map(|root| format!(" (root {})", root.display())).unwrap_or_default();
+    escape::line(&format!("astore: interrupted{root}"))
+}
+
+/// Writes the error as one line without a newline: causes joined by colons, then the hint, then the root
+/// unless it was named already.
+pub(crate) fn line(error: &anyhow::Error, root: Option<&Path>) -> String {
+    let mut text = String::from("astore: ");
+    let mut last = String::new();
+    for cause in error.chain() {
+        let said = cause.to_string();
+        if said.is_empty() || last.ends_with(&said) {
+            continue; // a transparent wrapper repeats its source
+        }
+        if !last.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&said);
+        last = said;
+    }
+    if let Some(hint) = library(error).and_then(hint) {
+        text.push_str("; ");
+        text.push_str(&hint);
+    }
+    if let Some(root) = root {
+        let root = root.display().to_string();
+        if !text.contains(&root) {
+            text.push_str(&format!(" (root {root})"));
+        }
+    }
+    escape::line(&text)
+}
+
+/// Turns what clap has to say about a command line into one line without a newline.
+pub(crate) fn usage_line(error: &clap::Error, command: Option<&str>) -> String {
+    let help =
+        command.map_or_else(|| "astore --help".to_owned(), |command| format!("astore {command} --help"));
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return format!("astore: a command is missing, such as add, list or verify; see '{help}'");
+    }
+    let rendered = error.render().to_string();
+    let mut paragraphs = rendered.split("\n\n");
+    let first = paragraphs.next().unwrap_or_default();
+    let mut text = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    if let Some(rest) = text.strip_prefix("error: ") {
+        text = rest.to_owned();
+    }
+    let mut usage = None;
+    for sentence in paragraphs.flat_map(str::lines).map(str::trim) {
+        if let Some(tip) = sentence.strip_prefix("tip: ") {
+            text.push_str("; ");
+            text.push_str(tip);
+        } else if let Some(form) = sentence.strip_prefix("Usage: ") {
+            usage = Some(form);
+        }
+    }
+    match (usage, error.kind()) {
+        (Some(usage), clap::error::ErrorKind::MissingRequiredArgument) => {
+            escape::line(&format!("astore: {text}; usage: {usage}"))
+        }
+        _ => escape::line(&format!("astore: {text}; see '{help}'")),
+    }
+}
+
+fn library(error: &anyhow::Error) -> Option<&Error> {
+    error.chain().find_map(|cause| cause.downcast_ref::<Error>())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use anyhow::Context as _;
+    use astore::storage::StorageError;
+
+    use super::*;
+
+    fn no_store() -> anyhow::Error {
+        anyhow::Error::new(Error::Storage(StorageError::NoStore { root: PathBuf::from("/srv/store") }))
+    }
+
+    #[test]
+    fn a_failure_is_one_line_that_names_the_root_once() {
+        let error = no_store();
+        let text = line(&error, Some(Path::new("/srv/store")));
+        assert_eq!(text, "astore: no store at /srv/store; make one with 'astore init'");
+        assert_eq!(exit_of(&error), Exit::NoStore);
+
+        let disk = io::Error::from(io::ErrorKind::StorageFull);
+        let error = anyhow::Error::new(disk).context("cannot write a\nb");
+        assert_eq!(
+            line(&error, Some(Path::new("/srv/store"))),
+            "astore: cannot write a\\nb: no storage space (root /srv/store)"
+        );
+        assert_eq!(exit_of(&error), Exit::Failed);
+    }
+
+    #[test]
+    fn context_does_not_hide_the_kind() {
+        let error = no_store().context("cannot list");
+        assert_eq!(exit_of(&error), Exit::NoStore);
+        assert_eq!(exit_of(&usage("no")), Exit::Usage);
+        let wrapped: anyhow::Result<()> = Err(usage("no"));
+        assert_eq!(exit_of(&wrapped.context("while parsing").unwrap_err()), Exit::Usage);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_silence() {
+        let error = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("standard output");
+        assert!(is_closed_pipe(&error));
+        assert_eq!(exit_of(&error), Exit::Done);
+    }
+}

@@ -1,0 +1,75 @@
+//! Options that every command takes, before or after its name.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::output::style::Style;
+use super::values;
+
+// No doc comment: clap would take it for the help text of whatever this is part of.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The store's directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+
+    /// Print JSON: one document, or JSON Lines for log, list and files
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Print exactly the result: no remarks, no progress
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Who the log says did it [default: $ASTORE_ACTOR, else user@host]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) actor: Option<String>,
+
+    /// How long to wait for others who hold the store's lock
+    #[arg(long, global = true, value_name = "DURATION", default_value = "10m", value_parser = values::duration)]
+    pub(crate) wait: Duration,
+
+    /// Whether to colour text; NO_COLOR means never
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorChoice,
+}
+
+/// When text is coloured.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Even into a pipe
+    Always,
+    /// Not at all
+    Never,
+}
+
+impl ColorChoice {
+    /// Decides for an output.
+    pub(crate) const fn style(self, is_terminal: bool, no_color: bool) -> Style {
+        match (self, is_terminal, no_color) {
+            (Self::Always, _, _) | (Self::Auto, true, false) => Style::Colour,
+            (Self::Never, _, _) | (Self::Auto, _, _) => Style::Plain,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_for_terminals() {
+        for (choice, terminal, no_color, style) in [
+            (ColorChoice::Auto, true, false, Style::Colour),
+            (ColorChoice::Auto, true, true, Style::Plain),
+            (ColorChoice::Auto, false, false, Style::Plain),
+            (ColorChoice::Always, false, true, Style::Colour),
+            (ColorChoice::Never, true, false, Style::Plain),
+        ] {
+            assert_eq!(choice.style(terminal, no_color), style, "{choice:?} {terminal} {no_color}");
+        }
+    }
+}

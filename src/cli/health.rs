@@ -1,0 +1,34 @@
+//! `astore health`.
+
+use astore::registry::Access;
+
+use super::context::{Context, Form};
+use super::exit::Exit;
+use super::output::human;
+use super::output::json::{self, schema};
+use super::progress::Volume;
+
+const EXAMPLES: &str = "\
+Examples:
+  How the store is:
+      astore health
+  Send the head somewhere else; 'astore verify --head' can later tell whether the log still contains it:
+      astore health --quiet | mail -s 'astore head' someone@example.org";
+
+/// Say how the store is: its head, free space, last verify, and concerns
+///
+/// The head is the last event, as SEQUENCE:DIGEST; it commits to all events before it. --quiet prints the
+/// head alone.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {}
+
+pub(crate) fn run(_args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    let report = ctx.open("health", Access::Read)?.health()?;
+    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    ctx.result(Exit::Done, |out| match (form, volume) {
+        (Form::Json, _) => json::write(schema::HEALTH, json::Health::of(&report), out),
+        (Form::Text, Volume::Quiet) => writeln!(out, "{}:{}", report.head_sequence, report.head_digest),
+        (Form::Text, Volume::Normal) => human::health(&report, style, out),
+    })
+}

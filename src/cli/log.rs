@@ -1,0 +1,63 @@
+//! `astore log`.
+
+use std::io;
+
+use astore::registry::Access;
+use astore::registry::report::{EventRow, LogFilter};
+
+use super::context::{Context, Form};
+use super::exit::Exit;
+use super::output::human;
+use super::output::json::{self, schema};
+use super::values;
+
+const EXAMPLES: &str = "\
+Examples:
+  Everything that ever happened, oldest first:
+      astore log
+  Who removed what, and why:
+      astore log --type v1.package.removed --json | jq -r '[.actor, .subject_id, .payload.reason] | @tsv'
+  What happens from now on after event 1042:
+      astore log --since 1042 --follow";
+
+/// Print the event log, oldest first
+///
+/// The log is the truth: everything else is computed from it. With --json, one document a line, with the
+/// event's payload; a payload of over 64 KiB is an object of its own and stands there as null, to be had by
+/// 'astore cat blake3:PAYLOAD_DIGEST'.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Only events after event N
+    #[arg(long, value_name = "N", default_value = "0", value_parser = values::number)]
+    since: u64,
+
+    /// Go on printing events as they happen, until interrupted
+    #[arg(long)]
+    follow: bool,
+
+    /// Only events of this type, such as v1.package.finalized
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+}
+
+pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    let filter = LogFilter { since: args.since, event_type: args.event_type };
+    let registry = ctx.open("log", Access::Log)?;
+    let (form, style) = (ctx.form, ctx.style);
+    let out = ctx.out();
+    let mut print = |row: EventRow| -> io::Result<()> {
+        match form {
+            Form::Json => json::write(schema::EVENT, json::Event::of(&row), out)?,
+            Form::Text => human::event(&row.line, style, out)?,
+        }
+        // Whoever follows wants each event when it happens.
+        if args.follow { out.flush() } else { Ok(()) }
+    };
+    if args.follow {
+        registry.follow(&filter, &mut print)?;
+    } else {
+        registry.log(&filter, &mut print)?;
+    }
+    ctx.done(Exit::Done, Ok(()))
+}

@@ -1,0 +1,281 @@
+//! `astore man`: the manual, made from the same definitions as the help texts.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, italic, roman};
+
+use super::context::Context;
+use super::exit::Exit;
+use super::failure::usage;
+use super::output::escape;
+
+const EXAMPLES: &str = "\
+Examples:
+  Read about a command:
+      astore man add | man -l -
+  Install the whole manual:
+      astore man --out /usr/local/share/man/man1";
+
+/// Print the manual, or write all of its pages
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The command whose page is printed [default: the overview]
+    #[arg(value_name = "COMMAND", conflicts_with = "out")]
+    command: Option<String>,
+
+    /// Write every page into this directory, which is made if it is missing
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    ctx.refuse_json("a manual page is no document")?;
+    let pages = pages().context("cannot make the manual")?;
+    if let Some(directory) = &args.out {
+        write_all(&pages, directory)?;
+        return Ok(Exit::Done);
+    }
+    let wanted = match &args.command {
+        Some(command) => format!("astore-{command}.1"),
+        None => "astore.1".to_owned(),
+    };
+    let Some((_, text)) = pages.iter().find(|(name, _)| *name == wanted) else {
+        let command = args.command.as_deref().unwrap_or_default();
+        return Err(usage(format!("no command is called '{}'", escape::line(command))));
+    };
+    ctx.result(Exit::Done, |out| out.write_all(text))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the manual goes where the user says, never under a store's root"
+)]
+fn write_all(pages: &[(String, Vec<u8>)], directory: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", escape::path(directory)))?;
+    for (name, text) in pages {
+        let page = directory.join(name);
+        fs::write(&page, text).with_context(|| format!("cannot write {}", escape::path(&page)))?;
+    }
+    Ok(())
+}
+
+/// Makes every page: its file name and its text.
+fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut definition = super::definition().disable_help_subcommand(true);
+    definition.build();
+    let mut pages = vec![("astore.1".to_owned(), page(&definition, &definition)?)];
+    for command in definition.get_subcommands() {
+        pages.push((format!("astore-{}.1", command.get_name()), page(command, &definition)?));
+    }
+    Ok(pages)
+}
+
+fn page(command: &clap::Command, overview: &clap::Command) -> io::Result<Vec<u8>> {
+    let is_overview = command.get_name() == overview.get_name();
+    let title = if is_overview { "astore".to_owned() } else { format!("astore-{}", command.get_name()) };
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
+    let man = Man::new(command.clone().display_name(&title).override_usage(usage));
+    // By hand, since the library drops the empty date: pages must not change with the day they are made.
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text =
+        format!(".TH {} 1 \"\" \"astore {version}\" \"astore manual\"\n", title.to_uppercase()).into_bytes();
+    man.render_name_section(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    let mut roff = Roff::new();
+    description(command, &mut roff);
+    roff.to_writer(&mut text)?;
+    man.render_options_section(&mut text)?;
+    let mut roff = Roff::new();
+    if is_overview {
+        commands(command, &mut roff);
+        references(command, &mut roff);
+    }
+    examples(command, &mut roff);
+    exit_status(&mut roff);
+    if is_overview {
+        environment(&mut roff);
+        files(&mut roff);
+    }
+    see_also(command, overview, is_overview, &mut roff);
+    roff.to_writer(&mut text)?;
+    Ok(text)
+}
+
+/// Writes the paragraphs of the help text; the first stands under NAME already, unless it is the only one.
+fn description(command: &clap::Command, roff: &mut Roff) {
+    let about = command.get_long_about().or_else(|| command.get_about()).map(ToString::to_string);
+    let about = about.unwrap_or_default();
+    let text = about.split_once("\n\n").map_or(about.as_str(), |(_, rest)| rest);
+    roff.control("SH", ["DESCRIPTION"]);
+    for (index, paragraph) in text.split("\n\n").enumerate() {
+        if index > 0 {
+            roff.control("PP", []);
+        }
+        roff.text([roman(paragraph)]);
+    }
+}
+
+fn commands(command: &clap::Command, roff: &mut Roff) {
+    roff.control("SH", ["COMMANDS"]);
+    for command in command.get_subcommands() {
+        roff.control("TP", []);
+        roff.text([bold(format!("astore-{}", command.get_name())), roman("(1)")]);
+        roff.text([roman(command.get_about().map(ToString::to_string).unwrap_or_default())]);
+    }
+}
+
+/// Splits what stands below a command's help: the examples, and the paragraph after them if there is one.
+fn after_help(command: &clap::Command) -> (Vec<String>, Option<String>) {
+    let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let (examples, rest) = match text.split_once("\n\n") {
+        Some((examples, rest)) => (examples, Some(rest.to_owned())),
+        None => (text.as_str(), None),
+    };
+    (examples.lines().skip(1).map(str::to_owned).collect(), rest)
+}
+
+fn references(command: &clap::Command, roff: &mut Roff) {
+    if let (_, Some(paragraph)) = after_help(command) {
+        roff.control("SH", ["REFERENCES"]);
+        roff.text([roman(paragraph)]);
+    }
+}
+
+fn examples(command: &clap::Command, roff: &mut Roff) {
+    let (lines, _) = after_help(command);
+    if lines.is_empty() {
+        return;
+    }
+    roff.control("SH", ["EXAMPLES"]);
+    let mut in_code = false;
+    for line in lines {
+        let is_code = line.starts_with("      ");
+        match (in_code, is_code) {
+            (false, true) => {
+                roff.control("RS", ["4"]);
+                roff.control("nf", []);
+            }
+            (true, false) => {
+                roff.control("fi", []);
+                roff.control("RE", []);
+            }
+            (false, false) | (true, true) => {}
+        }
+        if !is_code {
+            roff.control("PP", []);
+        }
+        roff.text([roman(line.trim_start())]);
+        in_code = is_code;
+    }
+    if in_code {
+        roff.control("fi", []);
+        roff.control("RE", []);
+    }
+}
+
+fn exit_status(roff: &mut Roff) {
+    roff.control("SH", ["EXIT STATUS"]);
+    for (exit, meaning) in Exit::ALL {
+        roff.control("TP", []);
+        roff.text([bold(exit.code().to_string())]);
+        roff.text([roman(meaning)]);
+    }
+}
+
+fn environment(roff: &mut Roff) {
+    roff.control("SH", ["ENVIRONMENT"]);
+    for (name, meaning) in [
+        (
+            "ASTORE_ROOT",
+            "The store's directory, where --root does not say. Such a store has to be made with astore init.",
+        ),
+        ("ASTORE_ACTOR", "Who the log says did it, where --actor does not say. A claim, not a proof."),
+        (
+            "XDG_DATA_HOME, HOME",
+            "Where the default store is: $XDG_DATA_HOME/astore, else ~/.local/share/astore.",
+        ),
+        (
+            "NO_COLOR",
+            "Where it is set and not empty, text is not coloured unless --color always asks for it.",
+        ),
+        (
+            "TMPDIR",
+            "Where a reading command puts a private copy of the database of a store that it may not write.",
+        ),
+    ] {
+        roff.control("TP", []);
+        roff.text([bold(name)]);
+        roff.text([roman(meaning)]);
+    }
+}
+
+fn files(roff: &mut Roff) {
+    roff.control("SH", ["FILES"]);
+    for (name, meaning) in [
+        ("astore.toml", "What makes a directory a store: its format and its id."),
+        ("astore.db", "The event log and the views computed from it, in SQLite."),
+        ("log/", "The same log as plain files."),
+        ("blake3/", "The objects."),
+        ("cache.db", "Digests of files seen before; may be deleted at any time."),
+    ] {
+        roff.control("TP", []);
+        roff.text([italic(name)]);
+        roff.text([roman(meaning)]);
+    }
+    roff.control("PP", []);
+    roff.text([roman("store-layout.md in the source of astore specifies all of this.")]);
+}
+
+fn see_also(command: &clap::Command, overview: &clap::Command, is_overview: bool, roff: &mut Roff) {
+    roff.control("SH", ["SEE ALSO"]);
+    let mut pages: Vec<String> = Vec::new();
+    if !is_overview {
+        pages.push("astore".to_owned());
+    }
+    let others =
+        overview.get_subcommands().map(clap::Command::get_name).filter(|name| *name != command.get_name());
+    pages.extend(others.map(|name| format!("astore-{name}")));
+    let mut line = Vec::new();
+    for (index, page) in pages.iter().enumerate() {
+        line.push(bold(page.as_str()));
+        line.push(roman(if index + 1 < pages.len() { "(1), " } else { "(1)" }));
+    }
+    roff.text(line);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_in_the_repository_is_current() {
+        let directory = format!("{}/man", env!("CARGO_MANIFEST_DIR"));
+        let pages = pages().unwrap();
+        for (name, text) in &pages {
+            let current = fs::read(format!("{directory}/{name}")).is_ok_and(|committed| committed == *text);
+            assert!(current, "man/{name} is not what 'astore man' prints; run 'just generate'");
+        }
+        let known = |name: &str| pages.iter().any(|(page, _)| page == name);
+        for file in fs::read_dir(directory).unwrap() {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            assert!(known(&name), "man/{name} belongs to no command");
+        }
+    }
+
+    #[test]
+    fn every_page_lists_every_exit_code() {
+        for (name, text) in pages().unwrap() {
+            let text = String::from_utf8(text).unwrap();
+            for (exit, meaning) in Exit::ALL {
+                let item = format!(".TP\n\\fB{}\\fR\n{}\n", exit.code(), meaning.replace('-', "\\-"));
+                assert!(text.contains(&item), "{name} does not list {}", exit.code());
+            }
+        }
+    }
+}

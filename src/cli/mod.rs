@@ -1,0 +1,200 @@
+//! The command line: what was typed becomes values of the library, and its reports become text or JSON.
+//!
+//! One file per command, all of one shape: help text, arguments, `run`. Knows nothing of files under a root,
+//! of SQL or of objects; asks [`astore::registry::Registry`].
+
+mod add;
+mod cat;
+mod completions;
+mod context;
+mod diff;
+mod environment;
+mod exit;
+mod export;
+mod failure;
+mod files;
+mod finalize;
+mod global;
+mod health;
+mod hint;
+mod init;
+mod interrupt;
+mod list;
+mod log;
+mod man;
+mod manifest;
+mod naming;
+mod output;
+mod progress;
+mod remove;
+mod replay;
+mod restore;
+mod show;
+mod stats;
+mod values;
+mod verify;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use context::Context;
+pub(crate) use context::Streams;
+pub(crate) use environment::Environment;
+pub(crate) use exit::Exit;
+use global::Global;
+pub(crate) use interrupt::Interrupt;
+
+const EXAMPLES: &str = "\
+Examples:
+  Archive a directory, freeze it, and print its reference and manifest digest:
+      astore add --finalize target/doc
+  See what the store holds, and what is in one package:
+      astore list
+      astore files doc@1
+  Take one file out, or everything:
+      astore cat doc@1:index.html
+      astore export doc@1 /tmp/doc
+  Read every stored byte again and compare it with the log:
+      astore verify
+
+A REF is a package's name, name@version, its id, or the first 8 or more digits of its id. A bare name means \
+its newest finalised version that is not removed, else its newest open one.";
+
+/// Keep build outputs for years: an append-only, content-addressed store
+///
+/// Bytes go into a store where each object is named by its BLAKE3 digest; what happened goes into an
+/// append-only event log. A package is a named, versioned set of files, open until it is finalised and
+/// immutable from then on. Nothing is deleted by surprise: removing a package leaves its bytes where they are.
+///
+/// Results go to standard output, everything else to standard error.
+#[derive(clap::Parser, Debug)]
+#[command(name = "astore", version, after_help = EXAMPLES, subcommand_required = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Command {
+    Init(init::Args),
+    Add(add::Args),
+    Finalize(finalize::Args),
+    Manifest(manifest::Args),
+    List(list::Args),
+    Show(show::Args),
+    Files(files::Args),
+    Diff(diff::Args),
+    Cat(cat::Args),
+    Export(export::Args),
+    Remove(remove::Args),
+    Restore(restore::Args),
+    Verify(verify::Args),
+    Log(log::Args),
+    Replay(replay::Args),
+    Stats(stats::Args),
+    Health(health::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// Runs the command line `arguments`, whose first is the program's name, and returns how it ended. Whatever
+/// there is to say has been said.
+pub(crate) fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: &Environment,
+    interrupt: Interrupt,
+    mut streams: Streams,
+) -> Exit {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return answer(&error, &arguments, environment, &mut streams),
+    };
+    let mut ctx = Context::new(&cli.global, environment, interrupt, streams);
+    match dispatch(cli.command, &mut ctx) {
+        Ok(exit) => exit,
+        Err(error) => fail(&error, &ctx),
+    }
+}
+
+fn dispatch(command: Command, ctx: &mut Context) -> anyhow::Result<Exit> {
+    match command {
+        Command::Init(args) => init::run(args, ctx),
+        Command::Add(args) => add::run(args, ctx),
+        Command::Finalize(args) => finalize::run(&args, ctx),
+        Command::Manifest(args) => manifest::run(&args, ctx),
+        Command::List(args) => list::run(&args, ctx),
+        Command::Show(args) => show::run(&args, ctx),
+        Command::Files(args) => files::run(&args, ctx),
+        Command::Diff(args) => diff::run(args, ctx),
+        Command::Cat(args) => cat::run(&args, ctx),
+        Command::Export(args) => export::run(args, ctx),
+        Command::Remove(args) => remove::run(&args, ctx),
+        Command::Restore(args) => restore::run(&args, ctx),
+        Command::Verify(args) => verify::run(args, ctx),
+        Command::Log(args) => log::run(args, ctx),
+        Command::Replay(args) => replay::run(&args, ctx),
+        Command::Stats(args) => stats::run(&args, ctx),
+        Command::Health(args) => health::run(&args, ctx),
+        Command::Completions(args) => completions::run(&args, ctx),
+        Command::Man(args) => man::run(&args, ctx),
+    }
+}
+
+/// Says in one line why a command failed, and returns how it ended.
+fn fail(error: &anyhow::Error, ctx: &Context) -> Exit {
+    if failure::is_closed_pipe(error) {
+        return Exit::Done;
+    }
+    if let Some(exit) = ctx.interrupted() {
+        let text = if failure::is_cancelled(error) {
+            failure::interrupted(ctx.root())
+        } else {
+            failure::line(error, ctx.root())
+        };
+        ctx.terminal.warn(&text);
+        return exit;
+    }
+    ctx.terminal.warn(&failure::line(error, ctx.root()));
+    failure::exit_of(error)
+}
+
+/// Answers a command line that asks for help or makes no sense.
+fn answer(
+    error: &clap::Error,
+    arguments: &[OsString],
+    environment: &Environment,
+    streams: &mut Streams,
+) -> Exit {
+    if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let definition = definition();
+        let named = |argument: &OsString| definition.find_subcommand(argument).map(clap::Command::get_name);
+        let command = arguments.iter().skip(1).find_map(named);
+        drop(writeln!(streams.err, "{}", failure::usage_line(error, command)));
+        return Exit::Usage;
+    }
+    let help = error.render();
+    let colour = streams.out_is_terminal && !environment.no_color;
+    let text = if colour { help.ansi().to_string() } else { help.to_string() };
+    let written = streams.out.write_all(text.as_bytes()).and_then(|()| streams.out.flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            drop(writeln!(streams.err, "astore: cannot write to standard output: {error}"));
+            Exit::Failed
+        }
+        Ok(()) | Err(_) => Exit::Done,
+    }
+}
+
+/// Returns the definition of the whole command line, from which manual and completions are made.
+fn definition() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
+#[cfg(test)]
+mod tests;

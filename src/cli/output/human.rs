@@ -1,0 +1,435 @@
+//! Results for people: short lines, sizes in binary units, names escaped.
+
+use std::io::{self, Write};
+
+use astore::identity::{Blake3, ContentAddress};
+use astore::manifest::{Entry, EntryBody, Labels};
+use astore::registry::report as r;
+
+use super::change::Change;
+use super::escape;
+use super::style::Style;
+use super::units::{count, instant, mode, size};
+
+/// Writes the primary digest with its algorithm.
+pub(crate) fn primary(digest: Blake3) -> String {
+    ContentAddress::new(digest).to_string()
+}
+
+/// Writes the line that names a package and, once it is finalised, its manifest: `docs@3 blake3:…`.
+pub(crate) fn reference(package: &r::PackageSummary, out: &mut dyn Write) -> io::Result<()> {
+    match package.manifest_digest {
+        Some(digest) => writeln!(out, "{} {}", package.reference(), primary(digest)),
+        None => writeln!(out, "{}", package.reference()),
+    }
+}
+
+/// Returns the word for the state of a package, removed included.
+fn state(package: &r::PackageSummary, style: Style) -> (usize, String) {
+    let word = if package.removed_at.is_some() { "removed" } else { package.status.name() };
+    let shown = match (package.removed_at, package.status) {
+        (Some(_), _) => style.bad(word),
+        (None, r::PackageStatus::Open) => style.odd(word),
+        (None, r::PackageStatus::Finalized) => word.to_owned(),
+    };
+    (word.len(), shown)
+}
+
+/// Writes packages as a table.
+pub(crate) fn packages(packages: &[r::PackageSummary], style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let widest =
+        packages.iter().map(|package| package.reference().len()).max().unwrap_or(0).max("REFERENCE".len());
+    let head = format!(
+        "{:widest$}  {:9}  {:>9}  {:>10}  {:20}  {}",
+        "REFERENCE", "STATE", "FILES", "SIZE", "CREATED", "CLASS"
+    );
+    writeln!(out, "{}", style.strong(&head))?;
+    for package in packages {
+        let (width, state) = state(package, style);
+        writeln!(
+            out,
+            "{:widest$}  {state}{:pad$}  {:>9}  {:>10}  {:20}  {}{}",
+            package.reference(),
+            "",
+            package.files,
+            size(package.bytes),
+            instant(package.created_at),
+            escape::line(&package.class),
+            if package.hold { " (held)" } else { "" },
+            pad = 9_usize.saturating_sub(width),
+        )?;
+    }
+    Ok(())
+}
+
+/// Writes a package in full.
+pub(crate) fn detail(detail: &r::PackageDetail, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let package = &detail.summary;
+    writeln!(out, "{}  {}", style.strong(&package.reference()), state(package, style).1)?;
+    let mut fact = |name: &str, value: String| writeln!(out, "  {name:<12}{value}");
+    fact("id", package.id.to_string())?;
+    let by = escape::line(&package.created_by);
+    fact("created", format!("{} by {by}", instant(package.created_at)))?;
+    if let Some(at) = package.finalized_at {
+        fact("finalized", instant(at))?;
+    }
+    if let Some(at) = package.removed_at {
+        let reason = detail.removed_reason.as_deref().map(|reason| format!(": {}", escape::line(reason)));
+        fact("removed", format!("{}{}", instant(at), reason.unwrap_or_default()))?;
+    }
+    if let Some(digest) = package.manifest_digest {
+        let length = detail.manifest_size.map(|bytes| format!(" ({})", size(bytes)));
+        fact("manifest", format!("{}{}", primary(digest), length.unwrap_or_default()))?;
+    }
+    if let Some(digest) = package.content_digest {
+        fact("content", primary(digest))?;
+    }
+    let files = format!("{}, {}", count(package.files, "file"), size(package.bytes));
+    fact("entries", format!("{} ({files})", package.entries))?;
+    fact("objects", format!("{} ({})", detail.objects, size(detail.object_bytes)))?;
+    let expiry = match (package.expires_at, package.status) {
+        (Some(at), _) => format!(", may go from {}", instant(at)),
+        (None, r::PackageStatus::Finalized) => ", never expires".to_owned(),
+        (None, r::PackageStatus::Open) => String::new(),
+    };
+    let hold = if package.hold { ", held" } else { "" };
+    fact("class", format!("{}{expiry}{hold}", escape::line(&package.class)))?;
+    labels("metadata", &detail.metadata, out)?;
+    labels("provenance", &detail.provenance, out)?;
+    writeln!(out, "  events")?;
+    for event in &detail.events {
+        let actor = escape::line(&event.actor);
+        writeln!(
+            out,
+            "    {:>6}  {}  {}  {actor}",
+            event.sequence,
+            instant(event.created_at),
+            escape::line(&event.event_type)
+        )?;
+    }
+    Ok(())
+}
+
+/// Writes labels under a heading, or nothing where there are none.
+pub(crate) fn labels(heading: &str, labels: &Labels, out: &mut dyn Write) -> io::Result<()> {
+    if labels.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "  {heading}")?;
+    labels
+        .iter()
+        .try_for_each(|(key, value)| writeln!(out, "    {} = {}", escape::line(key), escape::line(value)))
+}
+
+/// Writes an entry: mode, size, path, and where a symlink points.
+pub(crate) fn entry(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
+    let length = entry.object().map_or_else(|| "-".to_owned(), |object| size(object.size_bytes));
+    write!(out, "{}  {length:>10}  {}", mode(entry), escape::bytes(entry.path.as_bytes()))?;
+    if let EntryBody::Symlink { target } = &entry.body {
+        write!(out, " -> {}", escape::bytes(target))?;
+    }
+    writeln!(out)
+}
+
+/// Writes a difference in a line: `+` on the right only, `-` on the left only, `~` on both.
+pub(crate) fn difference(difference: &r::Difference, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let path = escape::bytes(difference.path.as_bytes());
+    let change = Change::of(difference);
+    match change {
+        Change::Added => writeln!(out, "{} {path}", style.good("+")),
+        Change::Removed => writeln!(out, "{} {path}", style.bad("-")),
+        Change::Changed(..) => writeln!(out, "{} {path} ({})", style.odd("~"), change.aspects().join(", ")),
+    }
+}
+
+/// Writes a fault and, below it, whom it harms.
+pub(crate) fn fault(fault: &r::Fault, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "{} {}", style.bad(&escape::line(&fault.kind)), escape::line(&fault.subject))?;
+    if let Some(address) = fault.address.map(|address| address.to_string())
+        && !fault.subject.contains(&address)
+    {
+        write!(out, " {address}")?;
+    }
+    match fault.detail.as_str() {
+        "" => writeln!(out)?,
+        detail => writeln!(out, ": {}", escape::line(detail))?,
+    }
+    for harm in &fault.harms {
+        let package = escape::line(&harm.package);
+        match &harm.path {
+            Some(path) => writeln!(out, "  harms {package}:{}", escape::bytes(path.as_bytes()))?,
+            None => writeln!(out, "  harms {package} as a whole")?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes what verify found below its faults: notes, and a line that sums up.
+pub(crate) fn verified(report: &r::VerifyReport, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    for note in &report.notes {
+        writeln!(out, "note: {}", escape::line(note))?;
+    }
+    let verdict = match report.faults.len() as u64 {
+        0 => style.good("sound"),
+        faults => style.bad(&count(faults, "fault")),
+    };
+    let objects = count(report.objects, "object");
+    let events = count(report.events, "event");
+    let recorded = match &report.recorded {
+        Ok(sequence) => format!("recorded as event {sequence}"),
+        Err(why) => format!("not recorded: {}", escape::line(why)),
+    };
+    writeln!(out, "{verdict}: {objects} ({} read), {events}; {recorded}", size(report.bytes))?;
+    writeln!(out, "head {}:{}", report.head_sequence, report.head_digest)
+}
+
+/// Writes an event in a line.
+pub(crate) fn event(event: &r::EventLine, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{:>8}  {}  {}  {} {}  {}",
+        event.sequence,
+        event.created_at,
+        style.strong(&format!("{:<24}", escape::line(&event.event_type))),
+        escape::line(&event.subject_kind),
+        escape::line(&event.subject_id),
+        escape::line(&event.actor),
+    )
+}
+
+/// Writes what replay did, or found.
+pub(crate) fn replayed(
+    report: &r::ReplayReport,
+    checked_only: bool,
+    style: Style,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let equal = report.view_digest_before == Some(report.view_digest);
+    let events = count(report.events, "event");
+    match (checked_only, equal) {
+        (true, true) => writeln!(out, "{}: the views are what {events} say", style.good("equal"))?,
+        (true, false) => writeln!(out, "{}: the views are not what {events} say", style.bad("different"))?,
+        (false, true) => writeln!(out, "replayed {events}; the views are as they were")?,
+        (false, false) => writeln!(out, "replayed {events}; the views have changed")?,
+    }
+    for table in &report.differing {
+        writeln!(out, "  differs: {}", escape::line(table))?;
+    }
+    for (event_type, number) in &report.skipped {
+        writeln!(
+            out,
+            "  skipped: {} of type {}, which this build does not know",
+            count(*number, "event"),
+            escape::line(event_type)
+        )?;
+    }
+    writeln!(out, "view digest {}", primary(report.view_digest))?;
+    match report.view_digest_before {
+        Some(before) if !equal => writeln!(out, "     before {}", primary(before)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Writes what the store holds.
+pub(crate) fn stats(report: &r::StatsReport, out: &mut dyn Write) -> io::Result<()> {
+    let mut fact = |name: &str, value: String| writeln!(out, "{name:<16}{value}");
+    fact("root", escape::path(&report.root))?;
+    fact("store", report.store_id.to_string())?;
+    fact("events", report.events.to_string())?;
+    let (open, finalized, removed) =
+        (report.packages_open, report.packages_finalized, report.packages_removed);
+    fact("packages", format!("{finalized} finalized, {open} open, {removed} removed"))?;
+    fact("objects", format!("{} ({})", report.objects, size(report.object_bytes)))?;
+    fact("without sharing", size(report.logical_bytes))?;
+    fact("purged objects", report.purged_objects.to_string())?;
+    fact("log and views", size(report.overhead_bytes))?;
+    if !report.classes.is_empty() {
+        writeln!(out, "classes")?;
+    }
+    for (class, packages, bytes) in &report.classes {
+        writeln!(out, "  {:<18}{} ({})", escape::line(class), count(*packages, "package"), size(*bytes))?;
+    }
+    Ok(())
+}
+
+/// Writes how the store is.
+pub(crate) fn health(report: &r::HealthReport, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut fact = |name: &str, value: String| writeln!(out, "{name:<10}{value}");
+    fact("root", escape::path(&report.root))?;
+    fact("store", report.store_id.to_string())?;
+    fact("head", format!("{}:{}", report.head_sequence, report.head_digest))?;
+    fact("free", size(report.free_bytes))?;
+    fact("writable", if report.writable { "yes" } else { "no" }.to_owned())?;
+    fact(
+        "verified",
+        match report.last_verify {
+            Some((at, 0)) => format!("{}, sound", instant(at)),
+            Some((at, faults)) => format!("{}, {}", instant(at), style.bad(&count(faults, "fault"))),
+            None => "never in full".to_owned(),
+        },
+    )?;
+    for concern in &report.concerns {
+        writeln!(out, "{} {}", style.odd("concern:"), escape::line(concern))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::super::samples;
+    use super::*;
+
+    fn rendered(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
+        let mut out = Vec::new();
+        write(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn references_name_the_manifest_once_there_is_one() {
+        assert_snapshot!(rendered(|out| reference(&samples::finalized(), out)), @"doc@2 blake3:0d197521d9a48760576da1c87dfd828a60d397ea1e16f92a5b7c44b4f4060ce1");
+        assert_snapshot!(rendered(|out| reference(&samples::open(), out)), @"run@11");
+    }
+
+    #[test]
+    fn packages_are_a_table() {
+        let list = [samples::removed(), samples::finalized(), samples::open()];
+        assert_snapshot!(rendered(|out| packages(&list, Style::Plain, out)), @"
+        REFERENCE  STATE          FILES        SIZE  CREATED               CLASS
+        doc@1      removed            3     1.2 MiB  2027-01-15T08:00:00Z  transient
+        doc@2      finalized          3     1.2 MiB  2027-01-15T08:00:00Z  transient (held)
+        run@11     open               0         0 B  2027-01-15T08:00:00Z  permanent-record
+        ");
+        let colourless = |text: String| {
+            text.split('\u{1b}')
+                .map(|part| part.split_once('m').map_or(part, |(_, rest)| rest))
+                .collect::<String>()
+        };
+        let coloured = rendered(|out| packages(&list, Style::Colour, out));
+        assert_eq!(coloured.split_once('\u{1b}').map(|(before, _)| before), Some(""));
+        assert_eq!(
+            colourless(format!("\u{1b}m{coloured}")),
+            rendered(|out| packages(&list, Style::Plain, out))
+        );
+    }
+
+    #[test]
+    fn a_package_in_full() {
+        assert_snapshot!(rendered(|out| detail(&samples::detail(), Style::Plain, out)), @r#"
+        doc@1  removed
+          id          0193c2a4-7e1f-7000-8000-000000000001
+          created     2027-01-15T08:00:00Z by ann@box
+          finalized   2027-01-15T08:00:01Z
+          removed     2027-01-15T08:00:09Z: wrong branch
+          manifest    blake3:0d197521d9a48760576da1c87dfd828a60d397ea1e16f92a5b7c44b4f4060ce1 (812 B)
+          content     blake3:3fba5250be9ac259c56e7250c526bc83bacb4be825f2799d3d59e5b4878dd74e
+          entries     5 (3 files, 1.2 MiB)
+          objects     2 (1.2 MiB)
+          class       transient, may go from 2027-01-22T08:00:01Z
+          metadata
+            commit = 1a2b3c
+            note = two\nlines
+          events
+                 7  2027-01-15T08:00:09Z  v1.package.removed  ann@box\n
+        "#);
+    }
+
+    #[test]
+    fn entries_are_lines_whatever_their_names() {
+        let text = rendered(|out| samples::entries().iter().try_for_each(|one| entry(one, out)));
+        assert_snapshot!(text, @r#"
+        drwxr-xr-x           -  bin
+        -rwsr-xr-x         8 B  bin/tool
+        -rw-r--r--         5 B  caf\xe9\n
+        lrwxrwxrwx           -  link -> ../\xff
+        "#);
+    }
+
+    #[test]
+    fn differences_say_what_differs() {
+        let text = rendered(|out| {
+            samples::differences().iter().try_for_each(|one| difference(one, Style::Plain, out))
+        });
+        assert_snapshot!(text, @r#"
+        ~ bin (kind)
+        ~ bin/tool (content, mode)
+        + caf\xe9\n
+        - link
+        "#);
+    }
+
+    #[test]
+    fn faults_name_whom_they_harm() {
+        assert_snapshot!(rendered(|out| fault(&samples::fault(), Style::Plain, out)), @r#"
+        truncated blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede: expected 10 bytes, found 4
+          harms doc@2:caf\xe9\n
+          harms run@11 as a whole
+        "#);
+    }
+
+    #[test]
+    fn a_verify_sums_up() {
+        assert_snapshot!(rendered(|out| verified(&samples::verified(vec![]), Style::Plain, out)), @"
+        note: tmp/ holds leftovers of 1 writer
+        sound: 3 objects (4.0 KiB read), 7 events; recorded as event 8
+        head 7:5ad6fa89f3736df96a6bc34efd3397d36452c8c03e51843feb4f2d6f7d9b045a
+        ");
+        assert_snapshot!(rendered(|out| verified(&samples::verified(vec![samples::fault()]), Style::Plain, out)), @"
+        note: tmp/ holds leftovers of 1 writer
+        1 fault: 3 objects (4.0 KiB read), 7 events; not recorded: the store cannot be written
+        head 7:5ad6fa89f3736df96a6bc34efd3397d36452c8c03e51843feb4f2d6f7d9b045a
+        ");
+    }
+
+    #[test]
+    fn an_event_is_a_line() {
+        assert_snapshot!(rendered(|out| event(&samples::event().line, Style::Plain, out)), @r#"       7  2027-01-15T08:00:09.000250Z  v1.package.removed        package 0193c2a4-7e1f-7000-8000-000000000001  ann@box\n"#);
+    }
+
+    #[test]
+    fn a_replay_says_whether_the_views_held() {
+        let mut report = samples::replayed();
+        assert_snapshot!(rendered(|out| replayed(&report, true, Style::Plain, out)), @"
+        different: the views are not what 7 events say
+          differs: objects
+          skipped: 1 event of type v2.package.renamed, which this build does not know
+        view digest blake3:45df22c72c6e776f178bdbb8103c5cac32795afaf8d736fb12c848264ae87d11
+             before blake3:18c52a7ed981fbffa12fbf611b593c451f6a5700af2206c612b5c3dd2888909b
+        ");
+        report.view_digest_before = Some(report.view_digest);
+        report.skipped.clear();
+        report.differing.clear();
+        assert_snapshot!(rendered(|out| replayed(&report, false, Style::Plain, out)), @"
+        replayed 7 events; the views are as they were
+        view digest blake3:45df22c72c6e776f178bdbb8103c5cac32795afaf8d736fb12c848264ae87d11
+        ");
+    }
+
+    #[test]
+    fn stats_and_health_are_facts_in_lines() {
+        assert_snapshot!(rendered(|out| stats(&samples::stats(), out)), @"
+        root            /srv/astore
+        store           00000000-0000-0000-0000-000000000001
+        events          7
+        packages        2 finalized, 1 open, 3 removed
+        objects         4 (4.0 KiB)
+        without sharing 12.0 KiB
+        purged objects  0
+        log and views   64.0 KiB
+        classes
+          permanent-record  1 package (0 B)
+          transient         2 packages (4.0 KiB)
+        ");
+        assert_snapshot!(rendered(|out| health(&samples::health(), Style::Plain, out)), @"
+        root      /srv/astore
+        store     00000000-0000-0000-0000-000000000001
+        head      7:5ad6fa89f3736df96a6bc34efd3397d36452c8c03e51843feb4f2d6f7d9b045a
+        free      1.0 GiB
+        writable  yes
+        verified  2027-01-15T08:00:05Z, 2 faults
+        concern: 2 objects are damaged
+        ");
+    }
+}

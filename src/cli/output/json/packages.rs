@@ -1,0 +1,199 @@
+//! Documents about packages.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use astore::registry::report as r;
+use serde::Serialize;
+
+use super::store::{EventHead, FaultText};
+use super::{PathText, Text, primary};
+
+#[derive(Serialize)]
+pub(crate) struct Package {
+    id: String,
+    reference: String,
+    name: String,
+    version: u64,
+    status: &'static str,
+    created_at: String,
+    created_by: String,
+    finalized_at: Option<String>,
+    removed_at: Option<String>,
+    manifest_digest: Option<String>,
+    content_digest: Option<String>,
+    entries: u64,
+    files: u64,
+    bytes: u64,
+    class: String,
+    expires_at: Option<String>,
+    hold: bool,
+}
+
+impl Package {
+    pub(crate) fn of(package: &r::PackageSummary) -> Self {
+        Self {
+            id: package.id.to_string(),
+            reference: package.reference(),
+            name: package.name.to_string(),
+            version: package.version,
+            status: package.status.name(),
+            created_at: package.created_at.to_string(),
+            created_by: package.created_by.clone(),
+            finalized_at: package.finalized_at.map(|at| at.to_string()),
+            removed_at: package.removed_at.map(|at| at.to_string()),
+            manifest_digest: package.manifest_digest.map(primary),
+            content_digest: package.content_digest.map(primary),
+            entries: package.entries,
+            files: package.files,
+            bytes: package.bytes,
+            class: package.class.clone(),
+            expires_at: package.expires_at.map(|at| at.to_string()),
+            hold: package.hold,
+        }
+    }
+}
+
+/// A document that is about one package and says no more: `finalize`, `restore`.
+#[derive(Serialize)]
+pub(crate) struct OnePackage {
+    package: Package,
+}
+
+impl OnePackage {
+    pub(crate) fn of(package: &r::PackageSummary) -> Self {
+        Self { package: Package::of(package) }
+    }
+}
+
+#[derive(Serialize)]
+struct Skipped {
+    #[serde(flatten)]
+    path: PathText,
+    why: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Add {
+    package: Package,
+    unchanged: bool,
+    files_hashed: u64,
+    cache_hits: u64,
+    objects_new: u64,
+    bytes_new: u64,
+    healed: Vec<String>,
+    skipped: Vec<Skipped>,
+}
+
+impl Add {
+    pub(crate) fn of(report: &r::AddReport) -> Self {
+        let skipped = |skipped: &r::SkippedPath| Skipped {
+            path: PathText::of(skipped.path.as_os_str().as_bytes()),
+            why: skipped.why.clone(),
+        };
+        Self {
+            package: Package::of(&report.package),
+            unchanged: report.unchanged,
+            files_hashed: report.files_hashed,
+            cache_hits: report.cache_hits,
+            objects_new: report.objects_new,
+            bytes_new: report.bytes_new,
+            healed: report.healed.iter().map(ToString::to_string).collect(),
+            skipped: report.skipped.iter().map(skipped).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct ManifestHead {
+    package: Package,
+    manifest_digest: String,
+    size_bytes: u64,
+}
+
+impl ManifestHead {
+    pub(crate) fn of(report: &r::ManifestReport) -> Self {
+        Self {
+            package: Package::of(&report.package),
+            manifest_digest: primary(report.digest),
+            size_bytes: report.bytes.len() as u64,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct Show {
+    package: Package,
+    objects: u64,
+    object_bytes: u64,
+    metadata: BTreeMap<String, String>,
+    provenance: BTreeMap<String, String>,
+    removed_reason: Option<String>,
+    manifest_size: Option<u64>,
+    events: Vec<EventHead>,
+}
+
+impl Show {
+    pub(crate) fn of(detail: &r::PackageDetail) -> Self {
+        Self {
+            package: Package::of(&detail.summary),
+            objects: detail.objects,
+            object_bytes: detail.object_bytes,
+            metadata: detail.metadata.clone(),
+            provenance: detail.provenance.clone(),
+            removed_reason: detail.removed_reason.clone(),
+            manifest_size: detail.manifest_size,
+            events: detail.events.iter().map(EventHead::of).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct Export {
+    package: Package,
+    destination: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_bytes: Option<String>,
+    entries: u64,
+    bytes: u64,
+    damaged: Vec<FaultText>,
+}
+
+impl Export {
+    pub(crate) fn of(report: &r::ExportReport, destination: &Path) -> Self {
+        let Text { text, bytes } = Text::of(destination.as_os_str().as_bytes());
+        Self {
+            package: Package::of(&report.package),
+            destination: text,
+            destination_bytes: bytes,
+            entries: report.entries,
+            bytes: report.bytes,
+            damaged: report.damaged.iter().map(FaultText::of).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct Remove {
+    dry_run: bool,
+    packages: Vec<Package>,
+    sequences: Vec<u64>,
+    pinned_by: Vec<String>,
+}
+
+impl Remove {
+    pub(crate) fn of(report: &r::RemoveReport) -> Self {
+        Self {
+            dry_run: false,
+            packages: report.packages.iter().map(Package::of).collect(),
+            sequences: report.sequences.clone(),
+            pinned_by: report.pinned_by.clone(),
+        }
+    }
+
+    pub(crate) fn dry(packages: &[r::PackageSummary]) -> Self {
+        let packages = packages.iter().map(Package::of).collect();
+        Self { dry_run: true, packages, sequences: Vec::new(), pinned_by: Vec::new() }
+    }
+}

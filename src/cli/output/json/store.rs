@@ -1,0 +1,281 @@
+//! Documents about the store: its log, its views, its health, what verify found.
+
+use astore::registry::report as r;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{PathText, RootText, hex};
+
+#[derive(Serialize)]
+pub(crate) struct Init {
+    store_id: String,
+    #[serde(flatten)]
+    root: RootText,
+    existed: bool,
+}
+
+impl Init {
+    pub(crate) fn of(report: &r::InitReport) -> Self {
+        Self {
+            store_id: report.store_id.to_string(),
+            root: RootText::of(&report.root),
+            existed: report.existed,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct HarmText {
+    package: String,
+    #[serde(flatten)]
+    path: Option<PathText>,
+}
+
+#[derive(Serialize)]
+pub(super) struct FaultText {
+    kind: String,
+    address: Option<String>,
+    subject: String,
+    detail: String,
+    harms: Vec<HarmText>,
+}
+
+impl FaultText {
+    pub(super) fn of(fault: &r::Fault) -> Self {
+        let harm = |harm: &r::Harm| HarmText {
+            package: harm.package.clone(),
+            path: harm.path.as_ref().map(|path| PathText::of(path.as_bytes())),
+        };
+        Self {
+            kind: fault.kind.clone(),
+            address: fault.address.map(|address| address.to_string()),
+            subject: fault.subject.clone(),
+            detail: fault.detail.clone(),
+            harms: fault.harms.iter().map(harm).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct EventHead {
+    sequence: u64,
+    created_at: String,
+    event_type: String,
+    subject_kind: String,
+    subject_id: String,
+    actor: String,
+}
+
+impl EventHead {
+    pub(super) fn of(line: &r::EventLine) -> Self {
+        Self {
+            sequence: line.sequence,
+            created_at: line.created_at.to_string(),
+            event_type: line.event_type.clone(),
+            subject_kind: line.subject_kind.clone(),
+            subject_id: line.subject_id.clone(),
+            actor: line.actor.clone(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Head {
+    sequence: u64,
+    digest: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Verify {
+    sound: bool,
+    head: Head,
+    objects: u64,
+    bytes: u64,
+    events: u64,
+    faults: Vec<FaultText>,
+    notes: Vec<String>,
+    recorded: Option<u64>,
+    not_recorded: Option<String>,
+}
+
+impl Verify {
+    pub(crate) fn of(report: &r::VerifyReport) -> Self {
+        Self {
+            sound: report.faults.is_empty(),
+            head: Head { sequence: report.head_sequence, digest: report.head_digest.to_string() },
+            objects: report.objects,
+            bytes: report.bytes,
+            events: report.events,
+            faults: report.faults.iter().map(FaultText::of).collect(),
+            notes: report.notes.clone(),
+            recorded: report.recorded.as_ref().ok().copied(),
+            not_recorded: report.recorded.as_ref().err().cloned(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct Event {
+    #[serde(flatten)]
+    line: EventHead,
+    payload: Value,
+    payload_digest: String,
+    previous_digest: String,
+    digest: String,
+}
+
+impl Event {
+    pub(crate) fn of(row: &r::EventRow) -> Self {
+        Self {
+            line: EventHead::of(&row.line),
+            payload: row.payload.as_deref().map_or(Value::Null, payload),
+            payload_digest: row.payload_digest.to_string(),
+            previous_digest: row.previous_digest.to_string(),
+            digest: row.digest.to_string(),
+        }
+    }
+}
+
+/// Projects a payload: byte strings become hexadecimal text, everything else is itself. What is no CBOR (a
+/// damaged row) becomes its bytes in hexadecimal.
+fn payload(bytes: &[u8]) -> Value {
+    ciborium::from_reader::<ciborium::Value, _>(bytes)
+        .ok()
+        .and_then(project)
+        .unwrap_or_else(|| hex(bytes).into())
+}
+
+fn project(value: ciborium::Value) -> Option<Value> {
+    use ciborium::Value as Cbor;
+    Some(match value {
+        Cbor::Null => Value::Null,
+        Cbor::Bool(truth) => truth.into(),
+        Cbor::Integer(number) => {
+            let number = i128::from(number);
+            i64::try_from(number).map(Value::from).or_else(|_| u64::try_from(number).map(Value::from)).ok()?
+        }
+        Cbor::Text(text) => text.into(),
+        Cbor::Bytes(bytes) => hex(&bytes).into(),
+        Cbor::Array(items) => Value::Array(items.into_iter().map(project).collect::<Option<_>>()?),
+        Cbor::Map(entries) => {
+            let entry = |(key, value): (Cbor, Cbor)| Some((key.into_text().ok()?, project(value)?));
+            Value::Object(entries.into_iter().map(entry).collect::<Option<_>>()?)
+        }
+        Cbor::Float(_) | Cbor::Tag(..) | _ => return None,
+    })
+}
+
+#[derive(Serialize)]
+struct SkippedEvents {
+    event_type: String,
+    count: u64,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Replay {
+    checked_only: bool,
+    events: u64,
+    skipped: Vec<SkippedEvents>,
+    equal: bool,
+    view_digest: String,
+    view_digest_before: Option<String>,
+    differing: Vec<String>,
+}
+
+impl Replay {
+    pub(crate) fn of(report: &r::ReplayReport, checked_only: bool) -> Self {
+        let skipped = |(event_type, count): &(String, u64)| SkippedEvents {
+            event_type: event_type.clone(),
+            count: *count,
+        };
+        Self {
+            checked_only,
+            events: report.events,
+            skipped: report.skipped.iter().map(skipped).collect(),
+            equal: report.view_digest_before == Some(report.view_digest),
+            view_digest: report.view_digest.to_string(),
+            view_digest_before: report.view_digest_before.map(|digest| digest.to_string()),
+            differing: report.differing.clone(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ClassText {
+    class: String,
+    packages: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Stats {
+    store_id: String,
+    #[serde(flatten)]
+    root: RootText,
+    events: u64,
+    packages_open: u64,
+    packages_finalized: u64,
+    packages_removed: u64,
+    objects: u64,
+    object_bytes: u64,
+    logical_bytes: u64,
+    purged_objects: u64,
+    overhead_bytes: u64,
+    classes: Vec<ClassText>,
+}
+
+impl Stats {
+    pub(crate) fn of(report: &r::StatsReport) -> Self {
+        let class = |(class, packages, bytes): &(String, u64, u64)| ClassText {
+            class: class.clone(),
+            packages: *packages,
+            bytes: *bytes,
+        };
+        Self {
+            store_id: report.store_id.to_string(),
+            root: RootText::of(&report.root),
+            events: report.events,
+            packages_open: report.packages_open,
+            packages_finalized: report.packages_finalized,
+            packages_removed: report.packages_removed,
+            objects: report.objects,
+            object_bytes: report.object_bytes,
+            logical_bytes: report.logical_bytes,
+            purged_objects: report.purged_objects,
+            overhead_bytes: report.overhead_bytes,
+            classes: report.classes.iter().map(class).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct LastVerify {
+    at: String,
+    faults: u64,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Health {
+    store_id: String,
+    #[serde(flatten)]
+    root: RootText,
+    head: Head,
+    free_bytes: u64,
+    writable: bool,
+    last_verify: Option<LastVerify>,
+    concerns: Vec<String>,
+}
+
+impl Health {
+    pub(crate) fn of(report: &r::HealthReport) -> Self {
+        Self {
+            store_id: report.store_id.to_string(),
+            root: RootText::of(&report.root),
+            head: Head { sequence: report.head_sequence, digest: report.head_digest.to_string() },
+            free_bytes: report.free_bytes,
+            writable: report.writable,
+            last_verify: report.last_verify.map(|(at, faults)| LastVerify { at: at.to_string(), faults }),
+            concerns: report.concerns.clone(),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Results made visible: the same report for people or as a JSON document.
+
+pub(crate) mod change;
+pub(crate) mod checkfile;
+pub(crate) mod escape;
+pub(crate) mod human;
+pub(crate) mod json;
+pub(crate) mod manifest;
+#[cfg(test)]
+pub(crate) mod samples;
+pub(crate) mod style;
+pub(crate) mod units;

@@ -1,0 +1,207 @@
+//! One report of each kind, for tests of how it is rendered.
+
+use std::path::PathBuf;
+
+use astore::env::Timestamp;
+use astore::identity::{Blake3, ContentAddress, Digests};
+use astore::manifest::{Entry, EntryBody, EntryPath, Labels, Mtime};
+use astore::registry::report::*;
+use uuid::Uuid;
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000 + second * 1_000_000 + 250)
+}
+
+pub(crate) fn path(bytes: &[u8]) -> EntryPath {
+    EntryPath::new(bytes).unwrap()
+}
+
+pub(crate) fn finalized() -> PackageSummary {
+    PackageSummary {
+        id: Uuid::from_u128(0x0193_c2a4_7e1f_7000_8000_0000_0000_0001),
+        name: "doc".parse().unwrap(),
+        version: 2,
+        status: PackageStatus::Finalized,
+        created_at: at(0),
+        created_by: "ann@box".into(),
+        finalized_at: Some(at(1)),
+        removed_at: None,
+        manifest_digest: Some(Blake3::of(b"manifest")),
+        content_digest: Some(Blake3::of(b"content")),
+        entries: 5,
+        files: 3,
+        bytes: 1_234_567,
+        class: "transient".into(),
+        expires_at: Some(at(604_801)),
+        hold: true,
+    }
+}
+
+pub(crate) fn open() -> PackageSummary {
+    PackageSummary {
+        id: Uuid::from_u128(0x0193_c2a4_7e1f_7000_8000_0000_0000_0002),
+        name: "run".parse().unwrap(),
+        version: 11,
+        status: PackageStatus::Open,
+        finalized_at: None,
+        manifest_digest: None,
+        content_digest: None,
+        entries: 0,
+        files: 0,
+        bytes: 0,
+        class: "permanent-record".into(),
+        expires_at: None,
+        hold: false,
+        ..finalized()
+    }
+}
+
+pub(crate) fn removed() -> PackageSummary {
+    PackageSummary { version: 1, removed_at: Some(at(9)), hold: false, ..finalized() }
+}
+
+pub(crate) fn event() -> EventRow {
+    EventRow {
+        line: EventLine {
+            sequence: 7,
+            created_at: at(9),
+            event_type: "v1.package.removed".into(),
+            subject_kind: "package".into(),
+            subject_id: finalized().id.to_string(),
+            actor: "ann@box\n".into(),
+        },
+        // {"reason": "wrong branch", "digest": h'00ff', "count": -2}
+        payload: Some(b"\xa3\x66reason\x6cwrong branch\x66digest\x42\x00\xff\x65count\x21".to_vec()),
+        payload_digest: Blake3::of(b"payload"),
+        previous_digest: Blake3::of(b"previous"),
+        digest: Blake3::of(b"digest"),
+    }
+}
+
+pub(crate) fn detail() -> PackageDetail {
+    PackageDetail {
+        summary: removed(),
+        objects: 2,
+        object_bytes: 1_234_000,
+        metadata: Labels::from([("commit".into(), "1a2b3c".into()), ("note".into(), "two\nlines".into())]),
+        provenance: Labels::new(),
+        removed_reason: Some("wrong branch".into()),
+        manifest_size: Some(812),
+        events: vec![event().line],
+    }
+}
+
+pub(crate) fn entries() -> Vec<Entry> {
+    let file = |name: &[u8], mode| Entry {
+        path: path(name),
+        body: EntryBody::File { mode, object: Digests::of(name) },
+        mtime: None,
+    };
+    let symlink = |name: &[u8], target: &[u8]| Entry {
+        path: path(name),
+        body: EntryBody::Symlink { target: target.into() },
+        mtime: Some(Mtime { seconds: -1, nanoseconds: 5 }),
+    };
+    vec![
+        Entry { path: path(b"bin"), body: EntryBody::Directory { mode: 0o755 }, mtime: None },
+        file(b"bin/tool", 0o4755),
+        file(b"caf\xe9\n", 0o644),
+        symlink(b"link", b"../\xff"),
+    ]
+}
+
+pub(crate) fn differences() -> Vec<Difference> {
+    let [directory, tool, odd, link] = entries().try_into().unwrap();
+    let mut other = tool.clone();
+    other.body = EntryBody::File { mode: 0o755, object: Digests::of(b"other") };
+    let difference = |left: Option<Entry>, right: Option<Entry>| {
+        let path = left.as_ref().or(right.as_ref()).unwrap().path.clone();
+        Difference { path, left, right }
+    };
+    vec![
+        difference(Some(directory), Some(Entry { path: path(b"bin"), ..link.clone() })),
+        difference(Some(tool), Some(other)),
+        difference(None, Some(odd)),
+        difference(Some(link), None),
+    ]
+}
+
+pub(crate) fn fault() -> Fault {
+    let address = ContentAddress::new(Blake3::of(b"object"));
+    Fault {
+        kind: "truncated".into(),
+        address: Some(address),
+        subject: address.to_string(),
+        detail: "expected 10 bytes, found 4".into(),
+        harms: vec![
+            Harm { package: "doc@2".into(), path: Some(path(b"caf\xe9\n")) },
+            Harm { package: "run@11".into(), path: None },
+        ],
+    }
+}
+
+pub(crate) fn verified(faults: Vec<Fault>) -> VerifyReport {
+    VerifyReport {
+        head_sequence: 7,
+        head_digest: Blake3::of(b"digest"),
+        objects: 3,
+        bytes: 4096,
+        events: 7,
+        recorded: if faults.is_empty() { Ok(8) } else { Err("the store cannot be written".into()) },
+        faults,
+        notes: vec!["tmp/ holds leftovers of 1 writer".into()],
+    }
+}
+
+pub(crate) fn replayed() -> ReplayReport {
+    ReplayReport {
+        events: 7,
+        skipped: vec![("v2.package.renamed".into(), 1)],
+        view_digest: Blake3::of(b"after"),
+        view_digest_before: Some(Blake3::of(b"before")),
+        differing: vec!["objects".into()],
+    }
+}
+
+pub(crate) fn stats() -> StatsReport {
+    StatsReport {
+        store_id: Uuid::from_u128(1),
+        root: PathBuf::from("/srv/astore"),
+        events: 7,
+        packages_open: 1,
+        packages_finalized: 2,
+        packages_removed: 3,
+        objects: 4,
+        object_bytes: 4096,
+        logical_bytes: 12_288,
+        purged_objects: 0,
+        overhead_bytes: 65_536,
+        classes: vec![("permanent-record".into(), 1, 0), ("transient".into(), 2, 4096)],
+    }
+}
+
+pub(crate) fn health() -> HealthReport {
+    HealthReport {
+        store_id: Uuid::from_u128(1),
+        root: PathBuf::from("/srv/astore"),
+        head_sequence: 7,
+        head_digest: Blake3::of(b"digest"),
+        free_bytes: 1 << 30,
+        writable: true,
+        last_verify: Some((at(5), 2)),
+        concerns: vec!["2 objects are damaged".into()],
+    }
+}
+
+pub(crate) fn added() -> AddReport {
+    AddReport {
+        package: finalized(),
+        unchanged: false,
+        files_hashed: 2,
+        cache_hits: 1,
+        objects_new: 2,
+        bytes_new: 2048,
+        healed: vec![ContentAddress::new(Blake3::of(b"object"))],
+        skipped: vec![SkippedPath { path: PathBuf::from("doc/secret"), why: "Permission denied".into() }],
+    }
+}

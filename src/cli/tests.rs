@@ -1,0 +1,190 @@
+//! Command lines, from what is typed to the exit code, as far as no store is needed.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+/// A writer whose bytes a test can read.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Shared {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A standard output that fails.
+struct Broken(io::ErrorKind);
+
+impl Write for Broken {
+    fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Err(self.0.into())
+    }
+}
+
+fn streams(out: Box<dyn Write>, err: &Shared) -> Streams {
+    Streams {
+        input: Box::new(io::empty()),
+        out,
+        err: Box::new(err.clone()),
+        out_is_terminal: false,
+        err_is_terminal: false,
+    }
+}
+
+fn arguments(line: &[&str]) -> Vec<OsString> {
+    std::iter::once("astore").chain(line.iter().copied()).map(OsString::from).collect()
+}
+
+/// Runs a command line without any environment; returns the exit code, standard output and standard error.
+fn run_line(line: &[&str]) -> (u8, String, String) {
+    let (out, err) = (Shared::default(), Shared::default());
+    let streams = streams(Box::new(out.clone()), &err);
+    let exit = run(arguments(line), &Environment::default(), Interrupt::default(), streams);
+    (exit.code(), out.text(), err.text())
+}
+
+#[test]
+fn the_definition_is_sound() {
+    definition().debug_assert();
+}
+
+#[test]
+fn usage_errors_are_one_line_and_exit_2() {
+    for (line, says) in [
+        (&[][..], "a command is missing"),
+        (&["frob"], "unrecognized subcommand 'frob'; see 'astore --help'"),
+        (&["add"], "<PATH>...; usage: astore add <PATH>..."),
+        (&["add", "--finalise", "x"], "'--finalize'; see 'astore add --help'"),
+        (&["add", "a", "b"], "--name NAME"),
+        (&["add", "-"], "--name NAME"),
+        (&["add", "--if-changed", "a"], "--finalize"),
+        (&["add", "--replace", "a"], "--package"),
+        (&["add", "--package", "p", "--meta", "a=b", "c"], "cannot be used with"),
+        (&["add", "--meta", "a=b", "--meta", "a=c", "d"], "--meta a is given twice"),
+        (&["add", "--meta", "novalue", "d"], "expected KEY=VALUE"),
+        (&["add", "--stdin-name", "x", "d"], "give - as a PATH"),
+        (&["add", "--stdin-name", "/x", "--name", "n", "-"], "absolute"),
+        (&["show"], "<REF>; usage: astore show <REF>"),
+        (&["show", "a", "b"], "unexpected argument 'b'"),
+        (&["list", "--open", "--all"], "cannot be used with"),
+        (&["list", "--limit", "0"], "expected a number from 1"),
+        (&["log", "--since", "-1"], "see 'astore log --help'"),
+        (&["verify", "--quick", "--both"], "cannot be used with"),
+        (&["verify", "--head", "7"], "expected N:DIGEST"),
+        (&["cat", "doc"], "neither REF:PATH nor an address"),
+        (&["cat", "--range", "5-4", "doc:a"], "the range ends before it begins"),
+        (&["cat", "--json", "doc:a"], "--json does not apply"),
+        (&["--json", "files", "-0", "doc"], "--json does not apply"),
+        (&["manifest", "--json", "doc", "--format", "cbor"], "--json does not apply"),
+        (&["manifest", "doc", "--digest", "--format", "cbor"], "cannot be used with"),
+        (&["manifest", "doc", "--format", "xml"], "invalid value 'xml'"),
+        (&["remove", "doc"], "--reason"),
+        (&["remove", "doc", "--reason", " "], "--reason is empty"),
+        (&["remove", "doc", "--reason", "r", "--dry-run"], "--keep"),
+        (&["remove", "a", "b", "--keep", "3", "--reason", "r"], "exactly one name"),
+        (&["remove", "a@1", "--keep", "3", "--reason", "r"], "bare name"),
+        (&["man", "frob"], "no command is called 'frob'"),
+        (&["completions", "tcsh"], "invalid value 'tcsh'"),
+        (&["--wait", "5", "list"], "expected an integer with"),
+        (&["list", "--wait", "5"], "expected an integer with"),
+        (&["list"], "HOME is not set"),
+        (&["--actor", "", "list"], "--actor"),
+    ] {
+        let (code, out, err) = run_line(line);
+        assert_eq!((code, out.as_str()), (2, ""), "{line:?}: {err}");
+        assert_eq!(err.matches('\n').count(), 1, "{line:?}: {err}");
+        assert!(err.starts_with("astore: ") && err.ends_with('\n'), "{line:?}: {err}");
+        assert!(err.contains(says), "{line:?} says: {err}");
+    }
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    for command in definition().get_subcommands() {
+        let name = command.get_name();
+        let (code, out, err) = run_line(&[name, "--help"]);
+        assert_eq!((code, err.as_str()), (0, ""), "{name}");
+        assert!(out.contains("Usage: astore ") && out.contains("\nExamples:\n"), "{name}: {out}");
+        assert!(
+            out.contains(&format!("\n      astore {name}")) || out.contains(&format!(" astore {name} ")),
+            "{name}"
+        );
+        assert!(out.lines().all(|line| line.chars().count() <= 100), "{name} has a long line");
+    }
+    assert_eq!(run_line(&["--version"]).1, format!("astore {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn global_options_stand_before_or_after_the_command() {
+    let parse = |line: &[&str]| Cli::try_parse_from(arguments(line)).unwrap().global;
+    for line in [
+        &["--root", "/s", "--json", "-q", "--actor", "me", "--wait", "3s", "--color", "never", "list"][..],
+        &["list", "--root", "/s", "--json", "-q", "--actor", "me", "--wait", "3s", "--color", "never"],
+        &["--root", "/s", "-q", "list", "--json", "--actor", "me", "--color=never", "--wait=3s"],
+    ] {
+        let global = parse(line);
+        assert_eq!(global.root.as_deref(), Some(std::path::Path::new("/s")), "{line:?}");
+        assert!(global.json && global.quiet, "{line:?}");
+        assert_eq!(global.actor.as_deref(), Some("me"), "{line:?}");
+        assert_eq!(global.wait, std::time::Duration::from_secs(3), "{line:?}");
+        assert_eq!(global.color, global::ColorChoice::Never, "{line:?}");
+    }
+    assert_eq!(parse(&["list"]).wait, astore::registry::report::DEFAULT_WAIT);
+}
+
+#[test]
+fn a_closed_pipe_is_silent_and_a_full_disk_is_not() {
+    for (line, kind, code) in [
+        (&["--help"][..], io::ErrorKind::BrokenPipe, 0),
+        (&["man"], io::ErrorKind::BrokenPipe, 0),
+        (&["--help"], io::ErrorKind::StorageFull, 1),
+        (&["man"], io::ErrorKind::StorageFull, 1),
+    ] {
+        let err = Shared::default();
+        let exit = run(
+            arguments(line),
+            &Environment::default(),
+            Interrupt::default(),
+            streams(Box::new(Broken(kind)), &err),
+        );
+        assert_eq!(exit.code(), code, "{line:?} {kind}");
+        let said = err.text();
+        assert_eq!(said.is_empty(), code == 0, "{line:?} {kind}: {said}");
+        assert_eq!(said.contains("cannot write to standard output"), code == 1, "{said}");
+    }
+}
+
+#[test]
+fn damage_is_told_even_where_no_one_reads_of_it() {
+    let global = Cli::try_parse_from(arguments(&["verify"])).unwrap().global;
+    for (kind, exit) in [(io::ErrorKind::BrokenPipe, Some(Exit::Damage)), (io::ErrorKind::StorageFull, None)]
+    {
+        let streams = streams(Box::new(Broken(kind)), &Shared::default());
+        let mut ctx = Context::new(&global, &Environment::default(), Interrupt::default(), streams);
+        assert_eq!(ctx.result(Exit::Damage, |out| writeln!(out, "altered")).ok(), exit);
+    }
+}
+
+#[test]
+fn the_manual_and_the_completions_are_printed() {
+    assert!(run_line(&["man"]).1.starts_with(".TH ASTORE 1"));
+    assert!(run_line(&["man", "add"]).1.starts_with(".TH ASTORE-ADD 1"));
+    assert!(run_line(&["completions", "bash"]).1.contains("complete -F _astore"));
+}

@@ -1,0 +1,191 @@
+//! The values that people type: durations, dates, byte ranges, labels, a head. Each parser says in one
+//! sentence what it expected.
+
+use std::time::Duration;
+
+use astore::env::Timestamp;
+use astore::identity::Blake3;
+use astore::registry::report::{ByteRange, RetentionClass};
+
+/// Parses an integer with `s`, `m` (minutes), `h`, `d` or `w`: `90s`, `24h`, `30d`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || "expected an integer with s, m (minutes), h, d or w, such as 90s or 30d".to_owned();
+    let unit = text.chars().next_back().ok_or_else(expected)?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => return Err(expected()),
+    };
+    let count = integer(&text[..text.len() - 1]).ok_or_else(expected)?;
+    let total = count.checked_mul(seconds).filter(|&total| i64::try_from(total).is_ok());
+    total.map(Duration::from_secs).ok_or_else(|| "the duration is too long".to_owned())
+}
+
+/// Parses a number of things, from 0.
+pub(crate) fn number(text: &str) -> Result<u64, String> {
+    integer(text).ok_or_else(|| "expected a number".to_owned())
+}
+
+/// Parses a number of things, from 1.
+pub(crate) fn number_from_1(text: &str) -> Result<u64, String> {
+    integer(text).filter(|&number| number > 0).ok_or_else(|| "expected a number from 1".to_owned())
+}
+
+/// Parses `YYYY-MM-DD` and returns the instant at which that day has ended, UTC.
+#[cfg_attr(not(test), expect(dead_code, reason = "the first command with a date is `retain`"))]
+pub(crate) fn date(text: &str) -> Result<Timestamp, String> {
+    let expected = || "expected a date as YYYY-MM-DD, such as 2031-12-31".to_owned();
+    let shape = |(index, byte): (usize, u8)| {
+        if matches!(index, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() }
+    };
+    if text.len() != 10 || !text.bytes().enumerate().all(shape) {
+        return Err(expected());
+    }
+    let day: jiff::civil::Date = text.parse().map_err(|_| expected())?;
+    let end = day.tomorrow().and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC)).map_err(|_| expected())?;
+    Ok(Timestamp::from_micros(end.timestamp().as_microsecond()))
+}
+
+/// Parses `A-B` or `A-`: bytes counted from 0, both ends included.
+pub(crate) fn byte_range(text: &str) -> Result<ByteRange, String> {
+    let expected =
+        || "expected A-B or A-, counted from 0 and with both ends included, such as 0-99".to_owned();
+    let (first, last) = text.split_once('-').ok_or_else(expected)?;
+    let first = integer(first).ok_or_else(expected)?;
+    let last = match last {
+        "" => None,
+        last => Some(integer(last).ok_or_else(expected)?),
+    };
+    if last.is_some_and(|last| last < first) {
+        return Err(format!("the range ends before it begins; {}", expected()));
+    }
+    Ok(ByteRange { first, last })
+}
+
+/// Parses `KEY=VALUE`: the first `=` ends the key, which is not empty.
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE, such as commit=1a2b3c".to_owned()),
+    }
+}
+
+/// Parses `NAME=DURATION` or `NAME=never`.
+pub(crate) fn retention_class(text: &str) -> Result<RetentionClass, String> {
+    let (name, length) =
+        label(text).map_err(|_| "expected NAME=DURATION or NAME=never, such as nightly=14d")?;
+    let name: astore::manifest::PackageName = name.parse().map_err(|error| format!("{error}"))?;
+    let duration_seconds = match length.as_str() {
+        "never" => None,
+        length => Some(duration(length)?.as_secs()),
+    };
+    Ok(RetentionClass { name: name.to_string(), duration_seconds })
+}
+
+/// Parses `N:DIGEST`, the head as `astore health` prints it.
+pub(crate) fn head(text: &str) -> Result<(u64, Blake3), String> {
+    let expected =
+        || "expected N:DIGEST as 'astore health' prints it, a number and 64 hexadecimal digits".to_owned();
+    let (sequence, digest) = text.split_once(':').ok_or_else(expected)?;
+    let sequence = integer(sequence).filter(|&sequence| sequence > 0).ok_or_else(expected)?;
+    let digest = digest.parse().map_err(|error| format!("{error}; {}", expected()))?;
+    Ok((sequence, digest))
+}
+
+/// Parses digits and nothing else: no sign, no spaces.
+fn integer(text: &str) -> Option<u64> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, seconds) in
+            [("0s", 0), ("90s", 90), ("5m", 300), ("24h", 86_400), ("30d", 2_592_000), ("2w", 1_209_600)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in [
+            "",
+            "s",
+            "5",
+            "-5s",
+            "+5s",
+            "1.5h",
+            "5 s",
+            "5S",
+            "5y",
+            "é",
+            "99999999999999999999s",
+            "9999999999999999999w",
+        ] {
+            assert!(duration(bad).is_err(), "{bad:?} was taken for a duration");
+        }
+    }
+
+    #[test]
+    fn a_date_ends_that_day() {
+        assert_eq!(date("1970-01-01"), Ok(Timestamp::from_micros(86_400_000_000)));
+        assert_eq!(date("2024-02-29").map(|end| end.to_string()), Ok("2024-03-01T00:00:00.000000Z".into()));
+        for bad in [
+            "",
+            "2024-02-30",
+            "2023-02-29",
+            "2024-2-3",
+            "20240203",
+            "2024-01-01T00:00",
+            "+024-01-01",
+            "9999-12-31",
+        ] {
+            assert!(date(bad).is_err(), "{bad:?} was taken for a date");
+        }
+    }
+
+    #[test]
+    fn ranges() {
+        assert_eq!(byte_range("0-0"), Ok(ByteRange { first: 0, last: Some(0) }));
+        assert_eq!(byte_range("5-"), Ok(ByteRange { first: 5, last: None }));
+        for bad in ["", "-", "-5", "5", "5-4", "a-b", "1-2-3", "+1-2", "0x1-2"] {
+            assert!(byte_range(bad).is_err(), "{bad:?} was taken for a range");
+        }
+    }
+
+    #[test]
+    fn labels_and_classes() {
+        assert_eq!(label("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert_eq!(label("a="), Ok(("a".into(), String::new())));
+        assert!(label("=b").is_err() && label("ab").is_err());
+        assert_eq!(
+            retention_class("nightly=2w"),
+            Ok(RetentionClass { name: "nightly".into(), duration_seconds: Some(1_209_600) })
+        );
+        assert_eq!(
+            retention_class("keep=never"),
+            Ok(RetentionClass { name: "keep".into(), duration_seconds: None })
+        );
+        assert!(retention_class("a b=1d").is_err() && retention_class("a=").is_err());
+    }
+
+    #[test]
+    fn a_head_is_what_health_prints() {
+        let digest = Blake3::of(b"");
+        assert_eq!(head(&format!("12:{digest}")), Ok((12, digest)));
+        for bad in [
+            "",
+            "12",
+            "12:",
+            "0:af",
+            &format!("0:{digest}"),
+            &format!(":{digest}"),
+            &format!("12:blake3:{digest}"),
+        ] {
+            assert!(head(bad).is_err(), "{bad:?} was taken for a head");
+        }
+    }
+}

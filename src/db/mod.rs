@@ -1,0 +1,9 @@
+//! SQLite: opening the database, and transactions as types, so that a write outside of one does not compile.
+//!
+//! Knows what a database and a transaction are; what an event or a view is, the rooms above know.
+
+mod open;
+mod tx;
+
+pub use open::{Database, DbError, OpenMode, SCHEMA_VERSION};
+pub use tx::{ReadTx, WriteTx};

@@ -1,0 +1,244 @@
+//! Opening `astore.db`: pragmas, the application's mark, and the schema's version.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::tx::{ReadTx, WriteTx};
+
+/// The version of the tables `events` and `bookkeeping`, in `PRAGMA user_version`. The views have their own.
+pub const SCHEMA_VERSION: i64 = 1;
+
+/// `PRAGMA application_id` of an astore database: "astr" in ASCII.
+const APPLICATION_ID: i64 = 0x6173_7472;
+
+const SCHEMA: &str = include_str!("sql/schema.sql");
+
+/// What SQLite or the look of the database can fail with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DbError {
+    /// There is no database where one should be.
+    #[error("no database at {}", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file is a database of something else.
+    #[error("{} is not an astore database", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The database was written by a later build.
+    #[error("the database has schema version {found}, this build knows {SCHEMA_VERSION}")]
+    Version {
+        /// The version it has.
+        found: i64,
+    },
+    /// SQLite refused.
+    #[error("the database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+impl DbError {
+    /// Returns whether another connection holds what this one needs.
+    pub fn is_busy(&self) -> bool {
+        self.sqlite_code().is_some_and(|code| {
+            matches!(code, rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+        })
+    }
+
+    /// Returns whether the database cannot be written here.
+    pub fn is_read_only(&self) -> bool {
+        self.sqlite_code().is_some_and(|code| {
+            matches!(
+                code,
+                rusqlite::ErrorCode::ReadOnly
+                    | rusqlite::ErrorCode::CannotOpen
+                    | rusqlite::ErrorCode::PermissionDenied
+            )
+        })
+    }
+
+    /// Returns whether the database's own bytes are damaged.
+    pub fn is_corrupt(&self) -> bool {
+        matches!(self, Self::Foreign { .. })
+            || self.sqlite_code().is_some_and(|code| {
+                matches!(code, rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+            })
+    }
+
+    fn sqlite_code(&self) -> Option<rusqlite::ErrorCode> {
+        match self {
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            Self::Missing { .. } | Self::Foreign { .. } | Self::Version { .. } => None,
+        }
+    }
+}
+
+/// How a database is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// For reading and writing.
+    Write,
+    /// For reading, beside others that write.
+    Read,
+    /// For reading where nothing can write: no lock is taken, no `-wal` or `-shm` is made or read.
+    Immutable,
+}
+
+/// An open database.
+#[derive(Debug)]
+pub struct Database {
+    connection: Connection,
+    /// Where it is and how it was opened; `None` for a temporary one.
+    origin: Option<(PathBuf, OpenMode)>,
+}
+
+impl Database {
+    /// Makes a new database with the tables `events` and `bookkeeping`. The file must be there and empty, or
+    /// not be there.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`] where SQLite cannot make it.
+    pub fn create(path: &Path) -> Result<Self, DbError> {
+        let connection = Connection::open(path)?;
+        let database = Self { connection, origin: Some((path.to_owned(), OpenMode::Write)) };
+        database.set_up(OpenMode::Write)?;
+        let tx = database.write()?;
+        tx.execute_batch(SCHEMA)?;
+        tx.execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
+        ))?;
+        tx.commit()?;
+        Ok(database)
+    }
+
+    /// Makes a database that lives on disk only as long as this connection: for computing views beside others.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`] where SQLite cannot make it.
+    pub fn temporary() -> Result<Self, DbError> {
+        let connection = Connection::open("")?;
+        // A journal in memory, not none: applying an event that leans on a skipped one rolls back to a savepoint,
+        // and without a journal SQLite does not say what that does. New pages are not journalled, so it stays small.
+        connection.execute_batch(
+            "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192;",
+        )?;
+        Ok(Self { connection, origin: None })
+    }
+
+    /// Opens the database at `path`.
+    ///
+    /// # Errors
+    /// [`DbError::Missing`] where there is none, [`DbError::Foreign`] and [`DbError::Version`] where it is not
+    /// ours or of a later build, [`DbError::Sqlite`] otherwise.
+    pub fn open(path: &Path, mode: OpenMode) -> Result<Self, DbError> {
+        if let Err(error) = std::fs::symlink_metadata(path)
+            && error.kind() == std::io::ErrorKind::NotFound
+        {
+            return Err(DbError::Missing { path: path.to_owned() });
+        }
+        let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let connection = match mode {
+            OpenMode::Write => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)?,
+            OpenMode::Read => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+            OpenMode::Immutable => Connection::open_with_flags(
+                immutable_uri(path),
+                flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+            )?,
+        };
+        let database = Self { connection, origin: Some((path.to_owned(), mode)) };
+        database.set_up(mode)?;
+        database.check_identity(path)?;
+        Ok(database)
+    }
+
+    /// Opens the same database once more, in the same way: for another thread.
+    ///
+    /// # Errors
+    /// As [`Database::open`]; [`DbError::Missing`] for a temporary one, which only its own connection sees.
+    pub fn again(&self) -> Result<Self, DbError> {
+        match &self.origin {
+            Some((path, mode)) => Self::open(path, *mode),
+            None => Err(DbError::Missing { path: PathBuf::new() }),
+        }
+    }
+
+    /// Begins a transaction that sees one state of the database.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`] where SQLite cannot begin one.
+    pub fn read(&self) -> Result<ReadTx<'_>, DbError> {
+        ReadTx::begin(&self.connection)
+    }
+
+    /// Begins a transaction that holds the write lock from its first moment (`BEGIN IMMEDIATE`).
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`], busy where the lock is not to be had in time: see [`Database::set_wait`].
+    pub fn write(&self) -> Result<WriteTx<'_>, DbError> {
+        WriteTx::begin(&self.connection)
+    }
+
+    /// Sets how long [`Database::write`] waits for the write lock.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`] where SQLite refuses.
+    pub fn set_wait(&self, wait: Duration) -> Result<(), DbError> {
+        Ok(self.connection.busy_timeout(wait)?)
+    }
+
+    /// Stops waiting for the disk: for tests that make hundreds of databases and pull no plug.
+    #[cfg(test)]
+    pub(crate) fn hurry(&self) -> Result<(), DbError> {
+        Ok(self.connection.execute_batch("PRAGMA synchronous = OFF;")?)
+    }
+
+    fn set_up(&self, mode: OpenMode) -> Result<(), DbError> {
+        self.connection.busy_timeout(Duration::from_secs(600))?;
+        self.connection.set_prepared_statement_cache_capacity(64);
+        // Recursive triggers make INSERT OR REPLACE fire the delete trigger of `events`.
+        self.connection.execute_batch(
+            "PRAGMA trusted_schema = OFF; PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16384;
+             PRAGMA temp_store = FILE;",
+        )?;
+        if mode == OpenMode::Write {
+            // FULL: a commit is durable when it returns. docs/decisions tells when NORMAL would do.
+            self.connection.execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576;",
+            )?;
+        }
+        Ok(())
+    }
+
+    fn check_identity(&self, path: &Path) -> Result<(), DbError> {
+        let pragma = |name: &str| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        if pragma("application_id")? != APPLICATION_ID {
+            return Err(DbError::Foreign { path: path.to_owned() });
+        }
+        match pragma("user_version")? {
+            SCHEMA_VERSION => Ok(()),
+            found => Err(DbError::Version { found }),
+        }
+    }
+}
+
+/// Spells a path as SQLite's URI with `immutable=1`, every byte outside the unreserved set escaped (RFC 3986 §2.3).
+fn immutable_uri(path: &Path) -> String {
+    use std::fmt::Write as _;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let mut uri = String::from("file:");
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~') {
+            uri.push(char::from(byte));
+        } else {
+            let _: std::fmt::Result = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
+}

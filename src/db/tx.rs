@@ -1,0 +1,97 @@
+//! Transactions as types: a [`ReadTx`] sees one state, a [`WriteTx`] holds the write lock.
+
+use std::ops::Deref;
+
+use rusqlite::{CachedStatement, Connection, Params, Transaction, TransactionBehavior};
+
+use super::DbError;
+
+/// A transaction that reads one state of the database.
+#[derive(Debug)]
+pub struct ReadTx<'c> {
+    tx: Transaction<'c>,
+}
+
+impl<'c> ReadTx<'c> {
+    pub(super) fn begin(connection: &'c Connection) -> Result<Self, DbError> {
+        let tx = Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
+        // A deferred transaction takes its snapshot at its first read: take it now, not at some later moment.
+        tx.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        Ok(Self { tx })
+    }
+
+    /// Returns a prepared statement, made once a connection.
+    pub(crate) fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        self.tx.prepare_cached(sql)
+    }
+
+    /// Runs a query that answers with one row.
+    pub(crate) fn one<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        self.prepare(sql)?.query_row(params, read)
+    }
+
+    /// Runs a query that answers with one row or none.
+    pub(crate) fn maybe<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Option<T>> {
+        rusqlite::OptionalExtension::optional(self.one(sql, params, read))
+    }
+
+    /// Runs a query and collects its rows: for answers that are small by their nature.
+    pub(crate) fn all<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Vec<T>> {
+        self.prepare(sql)?.query_map(params, read)?.collect()
+    }
+}
+
+/// A transaction that holds the write lock. Dropped without [`WriteTx::commit`], it leaves no trace.
+#[derive(Debug)]
+pub struct WriteTx<'c> {
+    read: ReadTx<'c>,
+}
+
+impl<'c> WriteTx<'c> {
+    pub(super) fn begin(connection: &'c Connection) -> Result<Self, DbError> {
+        let tx = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+        Ok(Self { read: ReadTx { tx } })
+    }
+
+    /// Runs a statement and returns how many rows it changed.
+    pub(crate) fn execute(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
+        self.prepare(sql)?.execute(params)
+    }
+
+    /// Runs several statements.
+    pub(crate) fn execute_batch(&self, sql: &str) -> rusqlite::Result<()> {
+        self.read.tx.execute_batch(sql)
+    }
+
+    /// Makes all of it stand.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`]: then none of it stands in this database.
+    pub fn commit(self) -> Result<(), DbError> {
+        Ok(self.read.tx.commit()?)
+    }
+}
+
+/// What can be read can be read inside a write, too.
+impl<'c> Deref for WriteTx<'c> {
+    type Target = ReadTx<'c>;
+
+    fn deref(&self) -> &ReadTx<'c> {
+        &self.read
+    }
+}

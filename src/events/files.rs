@@ -1,0 +1,456 @@
+//! `log/`: the same events as plain files, so that the log outlives SQLite. store-layout.md, "log/".
+//!
+//! Appending, walking, cutting and completing; when to do which is [`super::settle`]'s.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::item::{NotAnItem, decode_item, encode_item, holds_item_after};
+use super::log::{Head, Position, Stored};
+use crate::disk::{Disk, DiskFile};
+
+/// A file of `log/` is closed once it is this long.
+pub const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// The directory of the plain-file log.
+const DIRECTORY: &str = "log";
+
+/// The unit in which a kernel writes file contents back: what is written over before it is believed begins at
+/// a multiple of this.
+const PAGE_BYTES: u64 = 4096;
+
+/// What can be wrong with `log/`, or with reading and writing it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// The system refused.
+    #[error("{}", path.display())]
+    Io {
+        /// The file, relative to the root.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The plain-file log has another event at this place than the database.
+    #[error("log/ and the database part at event {sequence}")]
+    Parted {
+        /// The first event that differs.
+        sequence: u64,
+    },
+    /// Something that is no item stands in a file, and events stand after it.
+    #[error("{} is damaged at byte {offset}, where event {sequence} should begin", path.display())]
+    Damaged {
+        /// The file, relative to the root.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// The event that should begin there.
+        sequence: u64,
+    },
+}
+
+/// Returns the path of the file that begins with this event, relative to the root.
+pub(super) fn file_path(first: u64) -> PathBuf {
+    PathBuf::from(format!("{DIRECTORY}/{first:020}.cborseq"))
+}
+
+/// Returns the sequence that a file of `log/` is named by, or `None` for a name that is not of that form.
+fn parse_name(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".cborseq")?;
+    let well_formed = digits.len() == 20 && digits.bytes().all(|digit| digit.is_ascii_digit());
+    if well_formed { digits.parse().ok() } else { None }
+}
+
+pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> LogError + '_ {
+    |source| LogError::Io { path: path.to_owned(), source }
+}
+
+/// The files of `log/`.
+#[derive(Clone, Debug)]
+pub struct LogFiles {
+    pub(super) disk: Arc<dyn Disk>,
+    file_mode: u32,
+    file_bytes_max: u64,
+}
+
+/// What stands at a place of the plain-file log.
+#[derive(Debug)]
+pub enum Step {
+    /// A whole item that continues the chain.
+    Item(Vec<Stored>),
+    /// The end: of the file, and there is no next one.
+    End,
+    /// Bytes that are no whole item, or one that does not continue the chain.
+    Broken {
+        /// Whether an event after this place stands behind them: then it is damage, and no append cut short.
+        continued: bool,
+    },
+}
+
+impl LogFiles {
+    /// Takes the files under this root; new ones get `file_mode`.
+    pub fn new(disk: Arc<dyn Disk>, file_mode: u32) -> Self {
+        Self { disk, file_mode, file_bytes_max: FILE_BYTES_MAX }
+    }
+
+    /// The same with another limit, so that tests see several files.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn with_limit(mut self, file_bytes_max: u64) -> Self {
+        self.file_bytes_max = file_bytes_max;
+        self
+    }
+
+    /// Appends one transaction's events at `position` and makes them durable. Returns where the log stands then.
+    ///
+    /// The caller holds the database's write lock and has settled, so nothing else writes here. On an error the
+    /// file is cut back as far as that goes; whatever is left, the next settling judges.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] by what failed; the events may or may not be durable then.
+    pub fn append(&self, position: &Position, events: &[Stored]) -> Result<Position, LogError> {
+        match events.first().zip(events.last()) {
+            Some((first, last)) => {
+                self.append_items(position, &encode_item(events), first.record.sequence, Head::from(last))
+            }
+            None => Ok(*position),
+        }
+    }
+
+    /// Appends items that are encoded already: the first event among them is `first`, the last one is `head`.
+    pub(super) fn append_items(
+        &self,
+        position: &Position,
+        items: &[u8],
+        first: u64,
+        head: Head,
+    ) -> Result<Position, LogError> {
+        let fresh = position.file == 0 || position.length >= self.file_bytes_max;
+        let (file, offset) = if fresh { (first, 0) } else { (position.file, position.length) };
+        let path = file_path(file);
+        let handle = if fresh {
+            self.close(position)?;
+            self.disk.create(&path, self.file_mode).map_err(at(&path))?
+        } else {
+            self.disk.open_write(&path).map_err(at(&path))?
+        };
+        let written = handle.write_all_at(items, offset).and_then(|()| {
+            self.disk.point("log written");
+            handle.sync()?;
+            if fresh { self.disk.sync_dir(Path::new(DIRECTORY)) } else { Ok(()) }
+        });
+        if let Err(source) = written {
+            let cut = if fresh { self.disk.remove_file(&path) } else { handle.set_len(offset) };
+            drop(cut); // best effort: the next settling judges what is still there
+            return Err(LogError::Io { path, source });
+        }
+        self.disk.point("log durable");
+        Ok(Position { file, length: offset + items.len() as u64, head })
+    }
+
+    /// Makes a full file read-only. Nothing depends on it: it is a word to whoever looks.
+    fn close(&self, position: &Position) -> Result<(), LogError> {
+        if position.file == 0 {
+            return Ok(());
+        }
+        let path = file_path(position.file);
+        let handle = self.disk.open(&path).map_err(at(&path))?;
+        match handle.set_mode(self.file_mode & 0o444) {
+            // In a shared store the file may be another user's: then it stays writable.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            outcome => outcome.map_err(at(&path)),
+        }
+    }
+
+    /// Returns whether the log stands exactly at `position`: an `fstat`, 32 bytes, and no next file.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] where the file is there and cannot be read.
+    pub fn stands_at(&self, position: &Position) -> Result<bool, LogError> {
+        if position.file != 0 {
+            let path = file_path(position.file);
+            let file = match self.disk.open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                Err(error) => return Err(at(&path)(error)),
+            };
+            if file.stat().map_err(at(&path))?.size_bytes != position.length
+                || !ends_with(file.as_ref(), position).map_err(at(&path))?
+            {
+                return Ok(false);
+            }
+        }
+        self.is_absent(position.head.sequence + 1)
+    }
+
+    fn is_absent(&self, first: u64) -> Result<bool, LogError> {
+        let path = file_path(first);
+        match self.disk.stat(&path) {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(at(&path)(error)),
+        }
+    }
+
+    /// Returns whether the event that `position` ends with ends there, whatever comes after it.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] where the file is there and cannot be read.
+    pub fn reaches(&self, position: &Position) -> Result<bool, LogError> {
+        if position.file == 0 {
+            return Ok(true);
+        }
+        let path = file_path(position.file);
+        match self.disk.open(&path) {
+            Ok(file) => ends_with(file.as_ref(), position).map_err(at(&path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(at(&path)(error)),
+        }
+    }
+
+    /// Returns the sequences that the files are named by, ascending.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] where the directory cannot be read; a missing one holds nothing.
+    pub fn names(&self) -> Result<Vec<u64>, LogError> {
+        let directory = Path::new(DIRECTORY);
+        match self.disk.list(directory) {
+            Ok(listed) => Ok(listed.iter().filter_map(|entry| parse_name(entry.name.to_str()?)).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(at(directory)(error)),
+        }
+    }
+
+    /// Walks the log's items from a position on.
+    pub fn walk(&self, position: Position) -> Walk<'_> {
+        Walk { files: self, position, cursor: position, open: None }
+    }
+
+    /// Cuts off what stands after `position` in its file, or takes away a next file of which nothing counts.
+    pub(super) fn cut(&self, position: &Position) -> Result<(), LogError> {
+        let next = file_path(position.head.sequence + 1);
+        if !self.is_absent(position.head.sequence + 1)? {
+            self.disk.remove_file(&next).map_err(at(&next))?;
+        }
+        if position.file != 0 {
+            let path = file_path(position.file);
+            let file = self.disk.open_write(&path).map_err(at(&path))?;
+            if file.stat().map_err(at(&path))?.size_bytes > position.length {
+                file.set_len(position.length).map_err(at(&path))?;
+                file.sync().map_err(at(&path))?;
+            }
+        }
+        self.sync_directory()
+    }
+
+    pub(super) fn sync_directory(&self) -> Result<(), LogError> {
+        let directory = Path::new(DIRECTORY);
+        self.disk.sync_dir(directory).map_err(at(directory))
+    }
+
+    /// Makes the directory where it is missing.
+    pub(super) fn make_directory(&self) -> Result<(), LogError> {
+        let directory = Path::new(DIRECTORY);
+        match self.disk.make_dir(directory) {
+            Ok(()) => self.disk.sync_dir(Path::new("")).map_err(at(Path::new(""))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(at(directory)(error)),
+        }
+    }
+
+    /// Writes the bytes of a file from `from` to `to` over themselves and syncs them.
+    ///
+    /// A sync that failed in another process may have left bytes in the page cache that the kernel believes to
+    /// be clean: readable now, gone after a power cut. Written over, they are dirty again, and the sync counts.
+    pub(super) fn write_over(&self, file: u64, from: u64, to: u64) -> Result<(), LogError> {
+        let path = file_path(file);
+        let readable = self.disk.open(&path).map_err(at(&path))?;
+        let mode = readable.stat().map_err(at(&path))?.mode;
+        if mode & 0o200 == 0 {
+            readable.set_mode(mode | 0o200).map_err(at(&path))?;
+        }
+        let handle = self.disk.open_write(&path).map_err(at(&path))?;
+        let mut offset = from / PAGE_BYTES * PAGE_BYTES;
+        let mut buffer = vec![0; 1 << 20];
+        while offset < to {
+            let wanted = usize::try_from(to - offset).unwrap_or(usize::MAX).min(buffer.len());
+            let read = handle.read_at(&mut buffer[..wanted], offset).map_err(at(&path))?;
+            if read == 0 {
+                return Err(at(&path)(io::ErrorKind::UnexpectedEof.into()));
+            }
+            handle.write_all_at(&buffer[..read], offset).map_err(at(&path))?;
+            offset += read as u64;
+        }
+        handle.sync().map_err(at(&path))?;
+        if mode & 0o200 == 0 {
+            readable.set_mode(mode).map_err(at(&path))?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether the 32 bytes before `position` are its head's digest.
+fn ends_with(file: &dyn DiskFile, position: &Position) -> io::Result<bool> {
+    let Some(offset) = position.length.checked_sub(32) else {
+        return Ok(position.length == 0 && position.head.sequence == 0);
+    };
+    let mut digest = [0; 32];
+    Ok(read_full(file, &mut digest, offset)? == 32 && digest == *position.head.digest.as_bytes())
+}
+
+fn read_full(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64)? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(filled)
+}
+
+/// A walk over the items of the plain-file log, from file to file.
+#[derive(Debug)]
+pub struct Walk<'f> {
+    files: &'f LogFiles,
+    /// Behind the last item that was returned.
+    position: Position,
+    /// The same, or the beginning of the next file.
+    cursor: Position,
+    open: Option<OpenFile>,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    first: u64,
+    handle: Box<dyn DiskFile>,
+    /// The bytes from the walk's position on, as far as they were read.
+    ahead: Vec<u8>,
+    /// How many of them are used up.
+    used: usize,
+}
+
+impl OpenFile {
+    fn rest(&self) -> &[u8] {
+        &self.ahead[self.used..]
+    }
+
+    /// Reads more of the file behind `position`; false at its end.
+    fn fill(&mut self, position: u64) -> io::Result<bool> {
+        self.ahead.drain(..self.used);
+        self.used = 0;
+        let filled = self.ahead.len();
+        let more = filled.max(1 << 16);
+        self.ahead.resize(filled + more, 0);
+        let read = read_full(self.handle.as_ref(), &mut self.ahead[filled..], position + filled as u64)?;
+        self.ahead.truncate(filled + read);
+        Ok(read > 0)
+    }
+}
+
+impl Walk<'_> {
+    /// Returns where the walk stands: behind the last item that it returned.
+    pub const fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Returns what comes next. After anything but an item the walk stays where it is.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] where a file cannot be read, [`LogError::Parted`] where a whole item follows that does
+    /// not continue the chain.
+    pub fn step(&mut self) -> Result<Step, LogError> {
+        if self.cursor.file == 0 && !self.enter(1)? {
+            return Ok(Step::End);
+        }
+        loop {
+            let position = self.cursor;
+            let path = file_path(position.file);
+            let Some(file) = self.opened()? else {
+                return Ok(Step::End);
+            };
+            match decode_item(file.rest()) {
+                Ok((events, used)) => {
+                    file.used += used;
+                    return self.take(events, used as u64);
+                }
+                Err(NotAnItem::Incomplete) => {
+                    if file.fill(position.length).map_err(at(&path))? {
+                        continue;
+                    }
+                    if !file.rest().is_empty() {
+                        return self.broken();
+                    }
+                    let next = position.head.sequence + 1;
+                    if next == position.file {
+                        return self.broken(); // a file that was made, and nothing of its first item in it
+                    }
+                    if !self.enter(next)? {
+                        return Ok(Step::End);
+                    }
+                }
+                Err(NotAnItem::Unsound | NotAnItem::Later) => return self.broken(),
+            }
+        }
+    }
+
+    /// Steps over a whole item, if it continues the chain.
+    fn take(&mut self, events: Vec<Stored>, length: u64) -> Result<Step, LogError> {
+        let follows = events.first().is_some_and(|first| self.cursor.head.is_followed_by(&first.record));
+        if !follows {
+            return Err(LogError::Parted { sequence: self.cursor.head.sequence + 1 });
+        }
+        self.cursor.length += length;
+        self.cursor.head = events.last().map_or(self.cursor.head, Head::from);
+        self.position = self.cursor;
+        Ok(Step::Item(events))
+    }
+
+    /// Goes to the beginning of the file that is named by this sequence, where there is one.
+    fn enter(&mut self, first: u64) -> Result<bool, LogError> {
+        if self.files.is_absent(first)? {
+            return Ok(false);
+        }
+        self.cursor.file = first;
+        self.cursor.length = 0;
+        Ok(true)
+    }
+
+    fn opened(&mut self) -> Result<Option<&mut OpenFile>, LogError> {
+        let first = self.cursor.file;
+        if self.open.as_ref().is_none_or(|open| open.first != first) {
+            let path = file_path(first);
+            let handle = match self.files.disk.open(&path) {
+                Ok(handle) => handle,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(at(&path)(error)),
+            };
+            self.open = Some(OpenFile { first, handle, ahead: Vec::new(), used: 0 });
+        }
+        Ok(self.open.as_mut())
+    }
+
+    /// Reads all that is left of the file, to tell an append that was cut short from damage.
+    fn broken(&mut self) -> Result<Step, LogError> {
+        let path = file_path(self.cursor.file);
+        let sequence = self.cursor.head.sequence;
+        let length = self.cursor.length;
+        if let Some(open) = self.opened()? {
+            while open.fill(length).map_err(at(&path))? {}
+            if holds_item_after(open.rest(), sequence) {
+                return Ok(Step::Broken { continued: true });
+            }
+        }
+        let later = self.files.names()?.into_iter().any(|first| first > sequence && first > self.cursor.file);
+        Ok(Step::Broken { continued: later })
+    }
+
+    /// Returns the error that says what stands here.
+    pub fn damage(&self) -> LogError {
+        LogError::Damaged {
+            path: file_path(self.cursor.file),
+            offset: self.cursor.length,
+            sequence: self.cursor.head.sequence + 1,
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The table `events`: appending, reading in order, and the bookkeeping beside it.
+
+use rusqlite::{OptionalExtension as _, Row};
+use uuid::Uuid;
+
+use super::record::{NO_PREDECESSOR, Record};
+use crate::db::{DbError, ReadTx, WriteTx};
+use crate::env::Timestamp;
+use crate::identity::Blake3;
+
+/// An event as the log keeps it: its record, the digest of that, and the payload unless it is an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// What the digest binds.
+    pub record: Record,
+    /// The payload, or `None` where it is an object under `record.payload_digest`.
+    pub payload: Option<Vec<u8>>,
+    /// The digest as it is written; [`Stored::is_sound`] tells whether it is the record's.
+    pub digest: Blake3,
+}
+
+impl Stored {
+    /// Makes an event out of its record and payload, and takes its digest.
+    pub fn new(record: Record, payload: Option<Vec<u8>>) -> Self {
+        let digest = record.digest();
+        Self { record, payload, digest }
+    }
+
+    /// Returns whether the digests are those of the record and of the payload, as far as that is here.
+    pub fn is_sound(&self) -> bool {
+        self.digest == self.record.digest()
+            && self.payload.as_ref().is_none_or(|payload| Blake3::of(payload) == self.record.payload_digest)
+    }
+}
+
+/// The last event of a log: where it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Its sequence; 0 where there is none yet.
+    pub sequence: u64,
+    /// Its digest; 32 zero bytes where there is none yet.
+    pub digest: Blake3,
+}
+
+impl Head {
+    /// The head of a log that holds nothing.
+    pub const NONE: Self = Self { sequence: 0, digest: NO_PREDECESSOR };
+
+    /// Returns whether an event is the one that comes next.
+    pub fn is_followed_by(&self, record: &Record) -> bool {
+        record.sequence == self.sequence + 1 && record.previous_digest == self.digest
+    }
+}
+
+impl From<&Stored> for Head {
+    fn from(event: &Stored) -> Self {
+        Self { sequence: event.record.sequence, digest: event.digest }
+    }
+}
+
+/// Reads an unsigned integer that the schema keeps as INTEGER.
+pub(crate) fn unsigned(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, value))
+}
+
+/// Turns a number of ours into SQLite's; all of ours stay below 2^53.
+pub(crate) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn digest_column(row: &Row<'_>, column: &str) -> rusqlite::Result<Blake3> {
+    row.get(column).map(Blake3::from_bytes)
+}
+
+fn read_row(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    Ok(Stored {
+        record: Record {
+            sequence: unsigned(row, "sequence")?,
+            created_at: Timestamp::from_micros(row.get("created_at")?),
+            event_type: row.get("event_type")?,
+            subject_kind: row.get("subject_kind")?,
+            subject_id: row.get("subject_id")?,
+            actor: row.get("actor")?,
+            payload_digest: digest_column(row, "payload_digest")?,
+            previous_digest: digest_column(row, "previous_digest")?,
+        },
+        payload: row.get("payload")?,
+        digest: digest_column(row, "digest")?,
+    })
+}
+
+/// Returns the last event of the database's log.
+///
+/// # Errors
+/// [`DbError::Sqlite`] where the database cannot be read.
+pub fn head(tx: &ReadTx<'_>) -> Result<Head, DbError> {
+    let sql = "SELECT sequence, digest FROM events ORDER BY sequence DESC LIMIT 1";
+    let head = tx.maybe(sql, [], |row| {
+        Ok(Head { sequence: unsigned(row, "sequence")?, digest: digest_column(row, "digest")? })
+    })?;
+    Ok(head.unwrap_or(Head::NONE))
+}
+
+/// Appends an event's row. The table's trigger refuses a gap.
+///
+/// # Errors
+/// [`DbError::Sqlite`] where the database refuses.
+pub fn insert(tx: &WriteTx<'_>, event: &Stored) -> Result<(), DbError> {
+    let record = &event.record;
+    tx.execute(
+        include_str!("../db/sql/insert_event.sql"),
+        rusqlite::params![
+            signed(record.sequence),
+            record.created_at.as_micros(),
+            record.event_type,
+            record.subject_kind,
+            record.subject_id,
+            record.actor,
+            event.payload,
+            record.payload_digest.as_bytes(),
+            record.previous_digest.as_bytes(),
+            event.digest.as_bytes(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Returns the event of this sequence.
+///
+/// # Errors
+/// [`DbError::Sqlite`] where the database cannot be read.
+pub fn event(tx: &ReadTx<'_>, sequence: u64) -> Result<Option<Stored>, DbError> {
+    Ok(tx.maybe("SELECT * FROM events WHERE sequence = ?1", [signed(sequence)], read_row)?)
+}
+
+/// Returns the digest that the database has of an event, without the rest of it.
+///
+/// # Errors
+/// [`DbError::Sqlite`] where the database cannot be read.
+pub fn stored_digest(tx: &ReadTx<'_>, sequence: u64) -> Result<Option<Blake3>, DbError> {
+    let sql = "SELECT digest FROM events WHERE sequence = ?1";
+    Ok(tx.maybe(sql, [signed(sequence)], |row| digest_column(row, "digest"))?)
+}
+
+/// Hands every event after `after` to `each`, in order.
+///
+/// # Errors
+/// [`DbError::Sqlite`] where the database cannot be read, and whatever `each` returns.
+pub fn each_after<E: From<DbError>>(
+    tx: &ReadTx<'_>,
+    after: u64,
+    mut each: impl FnMut(Stored) -> Result<(), E>,
+) -> Result<(), E> {
+    let sqlite = |error| E::from(DbError::Sqlite(error));
+    let mut statement =
+        tx.prepare("SELECT * FROM events WHERE sequence > ?1 ORDER BY sequence").map_err(sqlite)?;
+    let mut rows = statement.query([signed(after)]).map_err(sqlite)?;
+    while let Some(row) = rows.next().map_err(sqlite)? {
+        each(read_row(row).map_err(sqlite)?)?;
+    }
+    Ok(())
+}
+
+/// Returns the events about one package, oldest first, without their payloads.
+///
+/// # Errors
+/// [`DbError::Sqlite`] where the database cannot be read.
+pub fn of_package(tx: &ReadTx<'_>, id: &Uuid) -> Result<Vec<Stored>, DbError> {
+    let sql = "SELECT sequence, created_at, event_type, subject_kind, subject_id, actor, NULL AS payload,
+                      payload_digest, previous_digest, digest
+               FROM events WHERE subject_kind = 'package' AND subject_id = ?1 ORDER BY sequence";
+    Ok(tx.all(sql, [id.to_string()], read_row)?)
+}
+
+/// Where the plain-file log stood: a file, its length, and the digest that it ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The sequence that the current file is named by; 0 before there is any file.
+    pub file: u64,
+    /// The length of that file in bytes.
+    pub length: u64,
+    /// The last event in it, which is the log's head.
+    pub head: Head,
+}
+
+impl Position {
+    /// Before the first event of the first file.
+    pub const START: Self = Self { file: 0, length: 0, head: Head::NONE };
+}
+
+/// What is kept beside the events and is neither event nor view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bookkeeping {
+    /// Where `log/` stood at the last commit.
+    pub log: Position,
+    /// The version of the views' schema.
+    pub views_version: u64,
+    /// The last event that the views know.
+    pub views_sequence: u64,
+    /// Events and payload fields that replay skipped because this build does not know them.
+    pub skipped: u64,
+}
+
+impl Bookkeeping {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`] where the database cannot be read.
+    pub fn load(tx: &ReadTx<'_>) -> Result<Self, DbError> {
+        let number = |name: &str| -> Result<u64, DbError> {
+            let value: Option<i64> = tx
+                .prepare("SELECT value FROM bookkeeping WHERE name = ?1")?
+                .query_row([name], |row| row.get(0))
+                .optional()?;
+            Ok(u64::try_from(value.unwrap_or(0)).unwrap_or(0))
+        };
+        let digest: Option<[u8; 32]> = tx
+            .prepare("SELECT value FROM bookkeeping WHERE name = 'log_digest'")?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        let head = Head {
+            sequence: number("log_sequence")?,
+            digest: digest.map_or(NO_PREDECESSOR, Blake3::from_bytes),
+        };
+        Ok(Self {
+            log: Position { file: number("log_file")?, length: number("log_length")?, head },
+            views_version: number("views_version")?,
+            views_sequence: number("views_sequence")?,
+            skipped: number("skipped")?,
+        })
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`] where the database refuses.
+    pub fn store(&self, tx: &WriteTx<'_>) -> Result<(), DbError> {
+        for (name, value) in [
+            ("log_file", self.log.file),
+            ("log_length", self.log.length),
+            ("log_sequence", self.log.head.sequence),
+            ("views_version", self.views_version),
+            ("views_sequence", self.views_sequence),
+            ("skipped", self.skipped),
+        ] {
+            tx.execute("INSERT OR REPLACE INTO bookkeeping VALUES (?1, ?2)", (name, signed(value)))?;
+        }
+        tx.execute(
+            "INSERT OR REPLACE INTO bookkeeping VALUES ('log_digest', ?1)",
+            [self.log.head.digest.as_bytes()],
+        )?;
+        Ok(())
+    }
+}

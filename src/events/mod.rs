@@ -1,0 +1,29 @@
+//! The event log: the only source of truth, as rows of the database and as plain files under `log/`.
+//!
+//! Knows what events say and how they are chained; what follows from them, the views know.
+
+mod event;
+mod fields;
+mod files;
+mod item;
+mod log;
+pub mod payload;
+mod record;
+mod replay;
+mod search;
+mod settle;
+
+pub use event::{
+    Decoded, Event, EventType, INLINE_PAYLOAD_BYTES_MAX, Items, PayloadError, PinTarget, PurgedObject,
+    RecordedFault, decode,
+};
+pub(crate) use fields::{read_labels, write_labels};
+pub use files::{FILE_BYTES_MAX, LogError, LogFiles, Step, Walk};
+pub use item::encode_item;
+pub use log::{
+    Bookkeeping, Head, Position, Stored, each_after, event, head, insert, of_package, stored_digest,
+};
+pub(crate) use log::{digest_column, signed, unsigned};
+pub use record::{NO_PREDECESSOR, Record, RecordError};
+pub use replay::{ChainFault, PayloadUnavailable, Payloads, check_link, replay};
+pub use settle::{Compared, Settled, compare, settle};

@@ -1,0 +1,107 @@
+//! Looking for single events in a damaged log: `log/` is read past what is broken in it.
+
+use std::collections::BTreeMap;
+
+use super::files::{LogError, LogFiles, at, file_path};
+use super::item::{begins_item, decode_item};
+use super::log::Stored;
+
+impl LogFiles {
+    /// Returns those of some events of which `log/` holds a whole item, wherever it stands in its file. That
+    /// they continue a chain is for the caller to check.
+    ///
+    /// Reads whole files into memory, one at a time: only for a log that is known to be damaged.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] where the directory cannot be read. A file that cannot be read holds nothing.
+    pub fn find(&self, sequences: &[u64]) -> Result<BTreeMap<u64, Stored>, LogError> {
+        let names = self.names()?;
+        let mut found = BTreeMap::new();
+        let mut searched = 0;
+        for &sequence in sequences {
+            let Some(&file) = names.iter().rfind(|&&first| first <= sequence) else { continue };
+            if file != searched {
+                searched = file;
+                if let Ok(bytes) = self.read_file(file) {
+                    collect(&bytes, sequences, &mut found);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn read_file(&self, first: u64) -> Result<Vec<u8>, LogError> {
+        let path = file_path(first);
+        let file = self.disk.open(&path).map_err(at(&path))?;
+        let mut bytes = Vec::new();
+        let mut chunk = vec![0; 1 << 20];
+        loop {
+            match file.read_at(&mut chunk, bytes.len() as u64).map_err(at(&path))? {
+                0 => return Ok(bytes),
+                read => bytes.extend_from_slice(&chunk[..read]),
+            }
+        }
+    }
+}
+
+/// Picks events out of the items of a file; where something is no item, the next one is looked for.
+fn collect(bytes: &[u8], sequences: &[u64], found: &mut BTreeMap<u64, Stored>) {
+    let mut offset = 0;
+    while offset < bytes.len() {
+        if !begins_item(&bytes[offset..]) {
+            offset += 1;
+            continue;
+        }
+        match decode_item(&bytes[offset..]) {
+            Ok((events, used)) => {
+                offset += used;
+                let wanted = events.into_iter().filter(|event| sequences.contains(&event.record.sequence));
+                found.extend(wanted.map(|event| (event.record.sequence, event)));
+            }
+            Err(_) => offset += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::encode_item;
+    use super::*;
+    use crate::env::Timestamp;
+    use crate::events::{Head, Record};
+    use crate::identity::Blake3;
+
+    fn items(count: u64) -> Vec<Vec<u8>> {
+        let mut head = Head::NONE;
+        (1..=count)
+            .map(|sequence| {
+                let payload = vec![0xa0];
+                let event = Stored::new(
+                    Record {
+                        sequence,
+                        created_at: Timestamp::from_micros(7),
+                        event_type: "v1.test".to_owned(),
+                        subject_kind: "test".to_owned(),
+                        subject_id: "x".to_owned(),
+                        actor: "a@b".to_owned(),
+                        payload_digest: Blake3::of(&payload),
+                        previous_digest: head.digest,
+                    },
+                    Some(payload),
+                );
+                head = Head::from(&event);
+                encode_item(&[event])
+            })
+            .collect()
+    }
+
+    #[test]
+    fn finds_whole_items_behind_a_broken_one() {
+        let mut items = items(5);
+        let middle = items[1].len() / 2;
+        items[1][middle] ^= 1;
+        let mut found = BTreeMap::new();
+        collect(&items.concat(), &[2, 3, 5], &mut found);
+        assert_eq!(found.keys().copied().collect::<Vec<_>>(), [3, 5]);
+    }
+}

@@ -1,0 +1,472 @@
+//! `add`: bytes in, then events. All or nothing for its package.
+//!
+//! Every batch but the last is recorded as stored on the way, so that an interrupted add does not start from
+//! nothing. The last batch takes the manifest along and is published before the one transaction that makes
+//! the package.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use uuid::Uuid;
+
+use super::Registry;
+use super::change::{Change, Payload};
+use super::init::DEFAULT_CLASS;
+use super::report::{
+    AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable,
+    PackageSummary, SkippedPath,
+};
+use crate::cache::StatCache;
+use crate::db::{Database, OpenMode, ReadTx};
+use crate::env::Timestamp;
+use crate::error::Error;
+use crate::events::{EventType, payload};
+use crate::identity::{Blake3, ContentAddress, Digests};
+use crate::manifest::{
+    Entry, EntryList, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt, RetentionSummary,
+    content_digest, write_manifest,
+};
+use crate::monitor::Monitor;
+use crate::plane::{self, BoxError, IngestContext, IngestOptions, IngestStore, Ingested, Known, Source};
+use crate::storage::{Staged, Staging, layout};
+use crate::views::{PackageRow, Standing, objects, packages, retention, trees};
+
+/// The backend that holds what is added.
+pub(super) const LOCAL: &str = "local";
+
+/// Answers what the log says of an object, from a connection of its own: workers ask while the add runs.
+struct KnownObjects {
+    db: Mutex<Database>,
+}
+
+impl Known for KnownObjects {
+    fn standing(&self, address: &ContentAddress) -> Result<plane::Standing, BoxError> {
+        let db = self.db.lock().map_err(|_| "a worker panicked")?;
+        let found = objects::find(&db.read()?, &address.digest())?;
+        Ok(match found.map(|object| object.standing()) {
+            None | Some(Standing::Unknown) => plane::Standing::Unknown,
+            Some(Standing::Stored) => plane::Standing::Stored,
+            Some(Standing::Purged) => plane::Standing::Purged,
+            Some(Standing::Damaged) => plane::Standing::Damaged,
+        })
+    }
+}
+
+/// A package in the making: everything that a new one needs but its version.
+struct Draft {
+    id: Uuid,
+    name: PackageName,
+    class: String,
+    duration_seconds: Option<u64>,
+    metadata: Labels,
+    provenance: Labels,
+    created_at: Timestamp,
+}
+
+impl Registry {
+    /// Adds files and trees to a new package or to an open one.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the request, before anything is read; [`Error::Ingest`] at the first path that
+    /// cannot be read, unless those are skipped; then no package is made. What was stored on the way stays.
+    pub fn add(
+        &self,
+        request: AddRequest,
+        stdin: &mut (dyn io::Read + Send),
+        monitor: &dyn Monitor,
+    ) -> Result<AddReport, Error> {
+        let target = self.check_target(&request)?;
+        let adding = self.env.random_id();
+        let staging = Staging::begin(self.disk.clone(), adding)?;
+        let cache = self.stat_cache(request.cache);
+        let ingested = self.ingest(&request, stdin, &staging, cache.as_ref(), adding, monitor)?;
+        let report = match target {
+            Target::New(draft) => self.make_package(draft, ingested, request.completion, &staging, monitor),
+            Target::Open(package, on_conflict) => {
+                self.extend_package(&package, ingested, on_conflict, request.completion, &staging, monitor)
+            }
+        };
+        let report = report?;
+        staging.finish()?;
+        Ok(report)
+    }
+
+    /// Looks at everything that can be wrong with a request before a byte is read.
+    fn check_target(&self, request: &AddRequest) -> Result<Target, Error> {
+        let tx = self.db.read()?;
+        match &request.target {
+            AddTarget::New { name, class, metadata, provenance } => {
+                let class = class.clone().unwrap_or_else(|| DEFAULT_CLASS.to_owned());
+                let known = retention::classes(&tx)?;
+                let Some((_, duration_seconds)) = known.iter().find(|(name, _)| *name == class) else {
+                    let known = known.into_iter().map(|(name, _)| name).collect();
+                    return Err(Error::NoSuchClass { class, known });
+                };
+                let created_at = self.env.now();
+                Ok(Target::New(Draft {
+                    id: self.env.package_id(created_at),
+                    name: name.clone(),
+                    duration_seconds: *duration_seconds,
+                    class,
+                    metadata: metadata.clone(),
+                    provenance: provenance.clone(),
+                    created_at,
+                }))
+            }
+            AddTarget::Open { reference, on_conflict } => {
+                Ok(Target::Open(Box::new(self.resolve_open(&tx, reference)?), *on_conflict))
+            }
+        }
+    }
+
+    fn stat_cache(&self, usage: CacheUse) -> Option<StatCache> {
+        match usage {
+            CacheUse::Use => {
+                let path = layout::within(&self.root, layout::CACHE.as_ref());
+                StatCache::open(&path, self.file_mode, self.env.now())
+            }
+            CacheUse::Ignore => None,
+        }
+    }
+
+    /// Takes the bytes in; records every batch but the last.
+    fn ingest(
+        &self,
+        request: &AddRequest,
+        stdin: &mut (dyn io::Read + Send),
+        staging: &Staging,
+        cache: Option<&StatCache>,
+        adding: Uuid,
+        monitor: &dyn Monitor,
+    ) -> Result<Ingested, Error> {
+        let database = layout::within(&self.root, layout::DATABASE.as_ref());
+        let known = KnownObjects { db: Mutex::new(Database::open(&database, OpenMode::Write)?) };
+        let sources: Vec<Source> = request
+            .sources
+            .iter()
+            .map(|source| match source {
+                AddSource::Path(path) => Source::Path(path.clone()),
+                AddSource::Stdin(name) => Source::Stdin { name: name.clone() },
+            })
+            .collect();
+        let options = IngestOptions {
+            exclude: request.exclude.clone(),
+            one_file_system: request.one_file_system,
+            keep_mtime: request.keep_mtime,
+            on_unreadable: match request.on_unreadable {
+                OnUnreadable::Fail => plane::OnUnreadable::Fail,
+                OnUnreadable::Skip => plane::OnUnreadable::Skip,
+            },
+            own_root: Some(self.own_root()?),
+            batch_files: self.batch_files,
+            ..IngestOptions::default()
+        };
+        let store = IngestStore { staging, local: &self.local, known: &known };
+        let context = IngestContext { cache, monitor, cancelled: &self.cancelled };
+        let mut record =
+            |batch: Vec<Digests>| -> Result<(), BoxError> { Ok(self.record_batch(adding, &batch, monitor)?) };
+        Ok(plane::ingest(&sources, stdin, &options, store, context, &mut record)?)
+    }
+
+    /// Records a batch that is durable, though in no package yet.
+    fn record_batch(&self, adding: Uuid, batch: &[Digests], monitor: &dyn Monitor) -> Result<(), Error> {
+        let payload = self.prepare_payload(payload::objects_stored(LOCAL, batch))?;
+        let mut change = Change::begin(self, monitor)?;
+        change.append(EventType::ObjectsStored, &adding.to_string(), &payload)?;
+        change.commit()?;
+        Ok(())
+    }
+
+    /// Makes a new package of what was taken in.
+    fn make_package(
+        &self,
+        draft: Draft,
+        mut ingested: Ingested,
+        completion: Completion,
+        staging: &Staging,
+        monitor: &dyn Monitor,
+    ) -> Result<AddReport, Error> {
+        if completion == Completion::FinalizeIfChanged
+            && let Some(same) = self.unchanged(&draft.name, &ingested.entries)?
+        {
+            let package = self.heal_alone(same, &ingested, staging, monitor)?;
+            return Ok(report(package, ingested, true));
+        }
+        let entries = std::mem::take(&mut ingested.entries);
+        let number = match completion {
+            Completion::LeaveOpen => {
+                let added = payload::entries_added(LOCAL, entries.iter(), false);
+                drop(entries);
+                let added = Payload::staged(added, staging)?;
+                self.publish(staging, monitor)?;
+                let mut change = Change::begin(self, monitor)?;
+                let version = packages::next_version(change.tx(), draft.name.as_str())?;
+                let created = payload::package_created(
+                    draft.id,
+                    &draft.name,
+                    version,
+                    &draft.class,
+                    &draft.metadata,
+                    &draft.provenance,
+                );
+                // Metadata can be large: such a payload has to be an object before the transaction.
+                let created = if created.len() > crate::events::INLINE_PAYLOAD_BYTES_MAX {
+                    drop(change);
+                    let created = self.prepare_payload(created)?;
+                    change = Change::begin(self, monitor)?;
+                    if packages::next_version(change.tx(), draft.name.as_str())? != version {
+                        return Err(Error::Changed { reference: draft.name.to_string() });
+                    }
+                    created
+                } else {
+                    Payload::inline(created)
+                };
+                let id = draft.id.to_string();
+                change.append(EventType::PackageCreated, &id, &created)?;
+                change.append(EventType::EntriesAdded, &id, &added)?;
+                append_healed(&mut change, &ingested)?;
+                let number = self.number_of(&change, &draft.id)?;
+                change.commit()?;
+                number
+            }
+            Completion::Finalize | Completion::FinalizeIfChanged => {
+                self.finalize_draft(draft, entries, &ingested, staging, monitor)?
+            }
+        };
+        let package = self.summary_by_number(&self.db.read()?, number)?;
+        Ok(report(package, ingested, false))
+    }
+
+    /// Makes and finalises a package in one transaction: the manifest says it all.
+    fn finalize_draft(
+        &self,
+        draft: Draft,
+        entries: EntryList,
+        ingested: &Ingested,
+        staging: &Staging,
+        monitor: &dyn Monitor,
+    ) -> Result<i64, Error> {
+        let mut version = packages::next_version(&self.db.read()?, draft.name.as_str())?;
+        let mut header = ManifestHeader {
+            id: draft.id,
+            name: draft.name.clone(),
+            version,
+            created_at: draft.created_at,
+            created_by: self.env.actor().to_owned(),
+            metadata: draft.metadata,
+            receipts: vec![receipt(&entries)],
+            retention: RetentionSummary { class: draft.class, duration_seconds: draft.duration_seconds },
+            provenance: draft.provenance,
+        };
+        let mut manifest = self.stage_manifest(staging, &header, entries.iter())?;
+        drop(entries); // from here on the manifest's own bytes are the entries
+        loop {
+            self.publish(staging, monitor)?;
+            let payload = self.load_manifest(&manifest)?;
+            let mut change = Change::begin(self, monitor)?;
+            let next = packages::next_version(change.tx(), draft.name.as_str())?;
+            if next == version {
+                change.append(EventType::PackageFinalized, &draft.id.to_string(), &payload)?;
+                append_healed(&mut change, ingested)?;
+                let number = self.number_of(&change, &draft.id)?;
+                change.commit()?;
+                return Ok(number);
+            }
+            // Another add took the version meanwhile: the same entries under the next one.
+            drop(change);
+            version = next;
+            header.version = next;
+            let read = Manifest::parse(payload.bytes())?;
+            manifest = self.stage_manifest(staging, &header, read.entries())?;
+        }
+    }
+
+    /// Writes a manifest into the batch that is about to be published.
+    pub(super) fn stage_manifest<E: std::borrow::Borrow<Entry>>(
+        &self,
+        staging: &Staging,
+        header: &ManifestHeader,
+        entries: impl ExactSizeIterator<Item = E>,
+    ) -> Result<ManifestInfo, Error> {
+        let mut staged = StagedWriter { staged: staging.stage()? };
+        let written = {
+            let mut out = io::BufWriter::with_capacity(1 << 18, &mut staged);
+            let info = write_manifest(&mut out, header, entries);
+            io::Write::flush(&mut out).and(info)
+        };
+        let info = written.map_err(|error| match error.downcast::<crate::manifest::ManifestError>() {
+            Ok(refused) => Error::Manifest(refused),
+            Err(error) => Error::Storage(crate::storage::StorageError::Io {
+                action: crate::storage::Action::Write,
+                path: PathBuf::from(layout::TMP),
+                source: error,
+            }),
+        })?;
+        staging.keep(staged.staged, info.digests)?;
+        Ok(info)
+    }
+
+    /// Reads a manifest back that was just published.
+    pub(super) fn load_manifest(&self, manifest: &ManifestInfo) -> Result<Payload, Error> {
+        use crate::events::Payloads as _;
+        Ok(Payload::stored(self.local.load(&manifest.digests.blake3)?))
+    }
+
+    pub(super) fn publish(&self, staging: &Staging, monitor: &dyn Monitor) -> Result<Vec<Digests>, Error> {
+        monitor.start(crate::monitor::Task::Syncing, None);
+        let published = staging.publish();
+        monitor.finish(crate::monitor::Task::Syncing);
+        Ok(published?)
+    }
+
+    /// Returns the newest finalised version of a name, where it has just this content.
+    fn unchanged(&self, name: &PackageName, entries: &EntryList) -> Result<Option<PackageRow>, Error> {
+        let tx = self.db.read()?;
+        let newest = packages::versions(&tx, name.as_str())?
+            .into_iter()
+            .rfind(|package| package.finalized && package.removed_at.is_none());
+        let content = content_digest(entries.iter());
+        Ok(newest.filter(|package| package.content_digest == Some(content)))
+    }
+
+    /// Records what was healed on the way where nothing else changes.
+    fn heal_alone(
+        &self,
+        package: PackageRow,
+        ingested: &Ingested,
+        staging: &Staging,
+        monitor: &dyn Monitor,
+    ) -> Result<PackageSummary, Error> {
+        if !ingested.healed.is_empty() {
+            self.publish(staging, monitor)?;
+            let mut change = Change::begin(self, monitor)?;
+            append_healed(&mut change, ingested)?;
+            change.commit()?;
+        }
+        self.summary_by_number(&self.db.read()?, package.number)
+    }
+
+    /// Adds what was taken in to a package that is open.
+    fn extend_package(
+        &self,
+        package: &PackageRow,
+        mut ingested: Ingested,
+        on_conflict: OnConflict,
+        completion: Completion,
+        staging: &Staging,
+        monitor: &dyn Monitor,
+    ) -> Result<AddReport, Error> {
+        let entries = std::mem::take(&mut ingested.entries);
+        let replace = on_conflict == OnConflict::Replace;
+        if !replace {
+            self.check_conflicts(&self.db.read()?, package, &entries)?;
+        }
+        let added = payload::entries_added(LOCAL, entries.iter(), replace);
+        let added = Payload::staged(added, staging)?;
+        self.publish(staging, monitor)?;
+        let id = package.id.to_string();
+        let mut change = Change::begin(self, monitor)?;
+        self.resolve_still_open(change.tx(), package)?;
+        if !replace {
+            self.check_conflicts(change.tx(), package, &entries)?;
+        }
+        change.append(EventType::EntriesAdded, &id, &added)?;
+        append_healed(&mut change, &ingested)?;
+        change.commit()?;
+        let summary = match completion {
+            Completion::LeaveOpen => self.summary_by_number(&self.db.read()?, package.number)?,
+            Completion::Finalize | Completion::FinalizeIfChanged => {
+                self.finalize(&super::report::Reference(id), monitor)?
+            }
+        };
+        Ok(report(summary, ingested, false))
+    }
+
+    /// Refuses entries that would displace what an open package has.
+    fn check_conflicts(
+        &self,
+        tx: &ReadTx<'_>,
+        package: &PackageRow,
+        entries: &EntryList,
+    ) -> Result<(), Error> {
+        for entry in entries.iter() {
+            let there = trees::entry_at(tx, package.tree, entry.path.as_bytes())?;
+            if trees::meet(there.as_ref(), &entry) == trees::Meeting::Taken {
+                return Err(Error::PathTaken {
+                    reference: format!("{}@{}", package.name, package.version),
+                    path: entry.path,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn number_of(&self, change: &Change<'_>, id: &Uuid) -> Result<i64, Error> {
+        let package = packages::by_id(change.tx(), id)?;
+        package
+            .map(|package| package.number)
+            .ok_or_else(|| Error::NoSuchPackage { reference: id.to_string() })
+    }
+}
+
+enum Target {
+    New(Draft),
+    Open(Box<PackageRow>, OnConflict),
+}
+
+/// Records the objects that were found missing or damaged and are whole again.
+fn append_healed(change: &mut Change<'_>, ingested: &Ingested) -> Result<(), Error> {
+    for healed in &ingested.healed {
+        let payload = payload::object_healed(&healed.object, LOCAL, healed.fault.name(), "add");
+        let subject = healed.object.address().to_string();
+        change.append(EventType::ObjectHealed, &subject, &Payload::inline(payload))?;
+    }
+    Ok(())
+}
+
+/// Counts the distinct objects of some entries.
+pub(super) fn receipt(entries: &EntryList) -> Receipt {
+    let mut objects: Vec<(Blake3, u64)> =
+        entries.objects().map(|object| (object.blake3, object.size_bytes)).collect();
+    objects.sort_unstable();
+    objects.dedup();
+    Receipt {
+        backend_id: LOCAL.to_owned(),
+        objects: objects.len() as u64,
+        bytes: objects.iter().map(|(_, size)| size).sum(),
+    }
+}
+
+fn report(package: PackageSummary, ingested: Ingested, unchanged: bool) -> AddReport {
+    AddReport {
+        package,
+        unchanged,
+        files_hashed: ingested.files_hashed,
+        cache_hits: ingested.cache_hits,
+        objects_new: ingested.objects_new,
+        bytes_new: ingested.bytes_new,
+        healed: ingested.healed.iter().map(|healed| healed.object.address()).collect(),
+        skipped: ingested
+            .skipped
+            .into_iter()
+            .map(|skipped| SkippedPath { path: skipped.path, why: skipped.why.to_string() })
+            .collect(),
+    }
+}
+
+/// Writes into a file in flight.
+struct StagedWriter {
+    staged: Staged,
+}
+
+impl io::Write for &mut StagedWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.staged.append(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! One step of the store: events and their views in one transaction, in the log first and then in the database.
+//!
+//! The order, and why no crash can tell a lie: the write lock is taken, `log/` is settled, events are entered
+//! and applied, the item is appended to `log/` and durable, and only then the database commits. Before the
+//! append nothing happened; after it the operation did happen, and whoever settles next enters it.
+
+use crate::db::{DbError, WriteTx};
+use crate::env::Timestamp;
+use crate::error::Error;
+use crate::events::{
+    Bookkeeping, EventType, Head, INLINE_PAYLOAD_BYTES_MAX, Payloads as _, Record, Settled, Stored, settle,
+};
+use crate::identity::{Blake3, Digests};
+use crate::monitor::{Monitor, Problem};
+use crate::storage::{Staging, StoreLock};
+use crate::views::{VIEWS_VERSION, ViewWriter};
+
+use super::{Access, Registry};
+
+/// The payload of an event to come. A large one is an object, durable before the transaction that names it.
+#[derive(Debug)]
+pub(super) struct Payload {
+    bytes: Vec<u8>,
+    is_object: bool,
+}
+
+impl Payload {
+    /// Takes bytes that are small by their nature.
+    pub(super) fn inline(bytes: Vec<u8>) -> Self {
+        debug_assert!(bytes.len() <= INLINE_PAYLOAD_BYTES_MAX, "a large payload must be an object first");
+        Self { bytes, is_object: false }
+    }
+
+    /// Takes the bytes of an object that is durable under its name already.
+    pub(super) fn stored(bytes: Vec<u8>) -> Self {
+        let is_object = bytes.len() > INLINE_PAYLOAD_BYTES_MAX;
+        Self { bytes, is_object }
+    }
+
+    /// Puts a large payload into a batch that is about to be published.
+    pub(super) fn staged(bytes: Vec<u8>, staging: &Staging) -> Result<Self, Error> {
+        let is_object = bytes.len() > INLINE_PAYLOAD_BYTES_MAX;
+        if is_object {
+            staging.put_bytes(&bytes, Digests::of(&bytes))?;
+        }
+        Ok(Self { bytes, is_object })
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Registry {
+    /// Makes a payload of any size ready: a large one is stored, durable, before this returns.
+    pub(super) fn prepare_payload(&self, bytes: Vec<u8>) -> Result<Payload, Error> {
+        if bytes.len() <= INLINE_PAYLOAD_BYTES_MAX {
+            return Ok(Payload::inline(bytes));
+        }
+        let staging = Staging::begin(self.disk.clone(), self.env.random_id())?;
+        let payload = Payload::staged(bytes, &staging)?;
+        staging.publish()?;
+        staging.finish()?;
+        Ok(payload)
+    }
+}
+
+/// A transaction that holds the write lock, has settled, and collects events. Dropped, it leaves no trace.
+#[must_use = "a change that is not committed leaves no trace"]
+pub(super) struct Change<'r> {
+    registry: &'r Registry,
+    tx: WriteTx<'r>,
+    kept: Bookkeeping,
+    head: Head,
+    now: Timestamp,
+    events: Vec<Stored>,
+}
+
+impl<'r> Change<'r> {
+    /// Takes the write lock and settles. What settling had to do is committed by itself, before anything else.
+    pub(super) fn begin(registry: &'r Registry, monitor: &dyn Monitor) -> Result<Self, Error> {
+        debug_assert!(registry.access == Access::Write, "a store that is opened to be read is not changed");
+        Self::begin_locked(registry, monitor)
+    }
+
+    /// The same for a registry that was opened to read, and whose caller holds the shared lock by now.
+    pub(super) fn begin_under(
+        registry: &'r Registry,
+        _lock: &StoreLock,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Error> {
+        Self::begin_locked(registry, monitor)
+    }
+
+    fn begin_locked(registry: &'r Registry, monitor: &dyn Monitor) -> Result<Self, Error> {
+        loop {
+            let tx = registry.db.write()?;
+            match settle_into(registry, &tx)? {
+                (kept, Settled::Even) => {
+                    let head = crate::events::head(&tx)?;
+                    return Ok(Self {
+                        registry,
+                        tx,
+                        kept,
+                        head,
+                        now: registry.env.now(),
+                        events: Vec::new(),
+                    });
+                }
+                (_, settled) => {
+                    tx.commit()?;
+                    registry.disk.point("settled");
+                    tell(settled, monitor);
+                }
+            }
+        }
+    }
+
+    /// Returns the transaction, for reading inside the step.
+    pub(super) const fn tx(&self) -> &WriteTx<'r> {
+        &self.tx
+    }
+
+    /// Appends an event: its row, and every view. Returns its sequence.
+    pub(super) fn append(
+        &mut self,
+        event_type: EventType,
+        subject_id: &str,
+        payload: &Payload,
+    ) -> Result<u64, Error> {
+        let record = Record {
+            sequence: self.head.sequence + 1,
+            created_at: self.now,
+            event_type: event_type.name().to_owned(),
+            subject_kind: event_type.subject_kind().to_owned(),
+            subject_id: subject_id.to_owned(),
+            actor: self.registry.env.actor().to_owned(),
+            payload_digest: Blake3::of(payload.bytes()),
+            previous_digest: self.head.digest,
+        };
+        let inline = (!payload.is_object).then(|| payload.bytes.clone());
+        let event = Stored::new(record, inline);
+        enter(&self.tx, &mut self.kept, &event, payload.bytes())?;
+        self.head = Head::from(&event);
+        self.events.push(event);
+        Ok(self.head.sequence)
+    }
+
+    /// Makes it stand: appended to `log/`, durable there, committed in the database.
+    pub(super) fn commit(mut self) -> Result<Head, Error> {
+        if self.events.is_empty() {
+            return Ok(self.head);
+        }
+        self.kept.log = self.registry.files.append(&self.kept.log, &self.events)?;
+        self.kept.store(&self.tx).map_err(Error::MayStand)?;
+        self.tx.commit().map_err(Error::MayStand)?;
+        self.registry.disk.point("database committed");
+        Ok(self.head)
+    }
+}
+
+/// Enters an event into the table and the views.
+fn enter(tx: &WriteTx<'_>, kept: &mut Bookkeeping, event: &Stored, payload: &[u8]) -> Result<(), Error> {
+    crate::events::insert(tx, event)?;
+    let mut views = ViewWriter::new(tx, kept.skipped);
+    views.apply(event, payload)?;
+    kept.skipped = views.skipped();
+    kept.views_sequence = event.record.sequence;
+    Ok(())
+}
+
+/// Settles inside a transaction and keeps what came of it in the bookkeeping.
+pub(super) fn settle_into(registry: &Registry, tx: &WriteTx<'_>) -> Result<(Bookkeeping, Settled), Error> {
+    let mut kept = Bookkeeping::load(tx)?;
+    let (position, settled) = settle(tx, &registry.files, &mut |event: Stored| -> Result<(), Error> {
+        enter_found(registry, tx, &mut kept, &event)
+    })?;
+    kept.log = position;
+    if settled != Settled::Even {
+        kept.store(tx)?;
+    }
+    Ok((kept, settled))
+}
+
+/// Enters an event that `log/` has and the database lacks.
+pub(super) fn enter_found(
+    registry: &Registry,
+    tx: &WriteTx<'_>,
+    kept: &mut Bookkeeping,
+    event: &Stored,
+) -> Result<(), Error> {
+    // Views of another version cannot take events: they are replayed right after settling.
+    if kept.views_version != VIEWS_VERSION {
+        return Ok(crate::events::insert(tx, event)?);
+    }
+    match &event.payload {
+        Some(payload) => enter(tx, kept, event, payload),
+        None => enter(tx, kept, event, &registry.local.load(&event.record.payload_digest)?),
+    }
+}
+
+pub(super) fn tell(settled: Settled, monitor: &dyn Monitor) {
+    match settled {
+        Settled::CaughtUp { events } => monitor.problem(&Problem::CaughtUp { events }),
+        Settled::Completed { events } => monitor.problem(&Problem::LogRewritten { events }),
+        Settled::Even | Settled::Cut => {}
+    }
+}
+
+/// Says whether an error of SQLite is one of waiting, for those who would rather not.
+pub(super) fn unless_busy<T>(result: Result<T, DbError>) -> Result<Option<T>, DbError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_busy() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,182 @@
+//! `init`: a new store, which gets its name last.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::Registry;
+use super::open::file_mode;
+use super::report::{InitReport, InitRequest, RetentionClass, Sharing};
+use crate::db::Database;
+use crate::disk::Disk;
+use crate::env::Env;
+use crate::error::Error;
+use crate::events::{
+    Bookkeeping, EventType, Head, LogFiles, Position, Record, Step, Stored, insert, payload,
+};
+use crate::identity::Blake3;
+use crate::storage::{
+    self, Action, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root,
+};
+use crate::views::{VIEWS_VERSION, ViewWriter};
+
+/// The class that `add` gives a package where none is named.
+pub(super) const DEFAULT_CLASS: &str = "permanent-record";
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// The classes that every store begins with.
+pub(super) const SEEDED_CLASSES: [(&str, Option<u64>); 5] = [
+    ("transient", Some(7 * DAY)),
+    ("raw-evidence", Some(90 * DAY)),
+    ("summary-evidence", Some(365 * DAY)),
+    ("release-evidence", Some(7 * 365 * DAY)),
+    (DEFAULT_CLASS, None),
+];
+
+impl Registry {
+    /// Makes a store of a directory that is missing, empty, or holds only what a killed `init` left; where
+    /// there is a store already, says so and changes nothing.
+    ///
+    /// # Errors
+    /// [`StorageError::NotEmpty`] and [`Error::Remains`] where the directory holds anything else.
+    pub fn init(root: &Path, request: &InitRequest, env: &Env) -> Result<InitReport, Error> {
+        let classes = merge_classes(&request.classes)?;
+        if let Some(report) = existing(root)? {
+            return Ok(report);
+        }
+        let sharing = match request.sharing {
+            Sharing::Private => storage::Sharing::Private,
+            Sharing::Shared => storage::Sharing::Shared,
+        };
+        let disk = root::prepare(root, sharing)?.disk;
+        Self::init_on(disk, root, &classes, env)
+    }
+
+    /// The same on a directory that is prepared already.
+    fn init_on(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        classes: &[(String, Option<u64>)],
+        env: &Env,
+    ) -> Result<InitReport, Error> {
+        let never = AtomicBool::new(false);
+        let mut request = LockRequest {
+            command: "init",
+            wait: Duration::from_secs(60),
+            cancelled: &never,
+            on_wait: &mut |_| {},
+        };
+        let lock = StoreLock::exclusive(root, &mut request)?;
+        if let Some(report) = existing(root)? {
+            return Ok(report);
+        }
+        let file_mode = file_mode(disk.as_ref())?;
+        let files = LogFiles::new(disk.clone(), file_mode);
+        clear_unfinished(disk.as_ref(), root, &files)?;
+        reserve::create(disk.as_ref())?;
+
+        let now = env.now();
+        let store_id = env.random_id();
+        let record = Record {
+            sequence: 1,
+            created_at: now,
+            event_type: EventType::StoreCreated.name().to_owned(),
+            subject_kind: EventType::StoreCreated.subject_kind().to_owned(),
+            subject_id: store_id.to_string(),
+            actor: env.actor().to_owned(),
+            payload_digest: Blake3::from_bytes([0; 32]),
+            previous_digest: Head::NONE.digest,
+        };
+        let payload = payload::store_created(store_id, classes);
+        let record = Record { payload_digest: Blake3::of(&payload), ..record };
+        let event = Stored::new(record, Some(payload.clone()));
+
+        let database = layout::within(root, layout::DATABASE.as_ref());
+        let failed = |action, path: &str| {
+            let path = path.into();
+            move |source| StorageError::Io { action, path, source }
+        };
+        // SQLite would make it with the umask's mode; its -wal and -shm take after it.
+        let file = disk.create(Path::new(layout::DATABASE), file_mode);
+        drop(file.map_err(failed(Action::Create, layout::DATABASE))?);
+        let db = Database::create(&database)?;
+        let tx = db.write()?;
+        let mut views = ViewWriter::new(&tx, 0);
+        views.reset()?;
+        insert(&tx, &event)?;
+        views.apply(&event, &payload)?;
+        let log = files.append(&Position::START, std::slice::from_ref(&event))?;
+        Bookkeeping { log, views_version: VIEWS_VERSION, views_sequence: 1, skipped: 0 }.store(&tx)?;
+        tx.commit()?;
+        drop(db);
+        disk.sync_dir(Path::new("")).map_err(failed(Action::Sync, ""))?;
+
+        // The name comes last: a directory without astore.toml is no store yet, and init may be repeated.
+        let config = StoreConfig { store_id, created_at: now };
+        root::write_config(disk.as_ref(), &config)?;
+        drop(lock);
+        Ok(InitReport { store_id, root: root.to_owned(), existed: false })
+    }
+}
+
+/// Returns the report for a store that is there already.
+fn existing(root: &Path) -> Result<Option<InitReport>, Error> {
+    match root::open(root) {
+        Ok((_, config)) => {
+            Ok(Some(InitReport { store_id: config.store_id, root: root.to_owned(), existed: true }))
+        }
+        Err(StorageError::NoStore { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn merge_classes(extra: &[RetentionClass]) -> Result<Vec<(String, Option<u64>)>, Error> {
+    let mut classes: Vec<(String, Option<u64>)> =
+        SEEDED_CLASSES.iter().map(|(name, duration)| ((*name).to_owned(), *duration)).collect();
+    for class in extra {
+        if class.name.parse::<crate::manifest::PackageName>().is_err() {
+            return Err(Error::BadText {
+                what: "class name",
+                problem: "is not of the form of a package name",
+            });
+        }
+        match classes.iter_mut().find(|(name, _)| *name == class.name) {
+            Some(known) => known.1 = class.duration_seconds,
+            None => classes.push((class.name.clone(), class.duration_seconds)),
+        }
+    }
+    Ok(classes)
+}
+
+/// Takes away what a killed `init` left: a database and a log of at most one event, and no object.
+fn clear_unfinished(disk: &dyn Disk, root: &Path, files: &LogFiles) -> Result<(), Error> {
+    let remains = || Error::Remains { root: root.to_owned() };
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| StorageError::Io { action: Action::Remove, path, source }
+    };
+    let objects = Path::new(layout::OBJECTS);
+    if !disk.list(objects).map_err(failed(objects))?.is_empty() {
+        return Err(remains());
+    }
+    let mut walk = files.walk(Position::START);
+    while let Step::Item(events) = walk.step()? {
+        if events.len() > 1 || walk.position().head.sequence > 1 {
+            return Err(remains());
+        }
+    }
+    if files.names()?.iter().any(|&first| first > 1) {
+        return Err(remains());
+    }
+    let log = format!("{}/{:020}.cborseq", layout::LOG, 1);
+    for name in ["astore.db", "astore.db-wal", "astore.db-shm", layout::RESERVE, layout::CONFIG_NEW, &log] {
+        match disk.remove_file(Path::new(name)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(Path::new(name))(error).into()),
+        }
+    }
+    Ok(())
+}

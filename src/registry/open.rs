@@ -1,0 +1,398 @@
+//! Opening a store: to write it, to read it, or to read one that may not be written.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::change::{enter_found, settle_into, tell, unless_busy};
+use super::{Access, OpenOptions, Registry};
+use crate::db::{Database, DbError, OpenMode};
+use crate::disk::Disk;
+use crate::env::Env;
+use crate::error::Error;
+use crate::events::{Bookkeeping, LogFiles, Step, head};
+use crate::monitor::{Monitor, Problem, Task};
+use crate::plane::IngestOptions;
+use crate::storage::{
+    Action, Local, LockError, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root,
+    staging,
+};
+
+/// How often a private copy is tried again when the store changes while it is copied.
+const COPY_TRIES: u32 = 10;
+
+/// A copy of the database that only this process sees; it goes when the registry goes.
+#[derive(Debug)]
+pub(super) struct PrivateCopy {
+    directory: PathBuf,
+}
+
+impl Drop for PrivateCopy {
+    #[expect(clippy::disallowed_methods, reason = "the copy is outside of any store")]
+    fn drop(&mut self) {
+        for name in ["astore.db", "astore.db-wal", "astore.db-shm"] {
+            drop(std::fs::remove_file(self.directory.join(name)));
+        }
+        drop(std::fs::remove_dir(&self.directory));
+    }
+}
+
+impl Registry {
+    /// Opens a store.
+    ///
+    /// To write, the shared lock is taken before the database is opened, then both copies of the log are
+    /// settled. To read, no lock is taken; where `log/` is known to be ahead, the database catches up first.
+    ///
+    /// # Errors
+    /// [`StorageError::NoStore`] and [`StorageError::UnknownFormat`] before anything is touched,
+    /// [`Error::Lock`] where the lock is not to be had in time, [`Error::DatabaseMissing`], [`Error::Log`] where
+    /// the two copies of the log part, and whatever the system refuses.
+    pub fn open(root: &Path, options: OpenOptions, env: Env, monitor: &dyn Monitor) -> Result<Self, Error> {
+        let (opened, config) = root::open(root)?;
+        Self::open_as(opened.disk, config, root, options, env, monitor)
+    }
+
+    /// The same on a disk that is open already: a test's, which fails or stalls where it is told to.
+    ///
+    /// # Errors
+    /// As [`Registry::open`].
+    #[cfg(any(test, feature = "testing"))]
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        options: OpenOptions,
+        env: Env,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Error> {
+        let config = root::read_config(disk.as_ref())?
+            .ok_or_else(|| StorageError::NoStore { root: root.to_owned() })?;
+        Self::open_as(disk, config, root, options, env, monitor)
+    }
+
+    fn open_as(
+        disk: Arc<dyn Disk>,
+        config: StoreConfig,
+        root: &Path,
+        options: OpenOptions,
+        env: Env,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Error> {
+        match options.access {
+            Access::Write => Self::open_to_write(disk, root, config, options, env, monitor),
+            Access::Read | Access::Log => Self::open_to_read(disk, root, config, options, env, monitor),
+        }
+    }
+
+    fn open_to_write(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        config: StoreConfig,
+        options: OpenOptions,
+        env: Env,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Error> {
+        let lock = lock_to_write(disk.as_ref(), root, &options, monitor)?;
+        let db = open_database(&layout::within(root, layout::DATABASE.as_ref()), OpenMode::Write)?;
+        let registry = Self::assemble(disk, root, config, options, env, db, Some(lock))?;
+        registry.settle(monitor)?;
+        registry.bring_views_up(monitor)?;
+        registry.refill_reserve();
+        Ok(registry)
+    }
+
+    fn settle(&self, monitor: &dyn Monitor) -> Result<(), Error> {
+        let tx = self.db.write()?;
+        let (_, settled) = settle_into(self, &tx)?;
+        tx.commit()?;
+        self.disk.point("settled");
+        tell(settled, monitor);
+        Ok(())
+    }
+
+    fn open_to_read(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        config: StoreConfig,
+        options: OpenOptions,
+        env: Env,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Error> {
+        let path = layout::within(root, layout::DATABASE.as_ref());
+        if !is_writable(root) || !is_writable(&path) {
+            return Self::open_unwritable(disk, root, config, options, env, monitor);
+        }
+        let db = open_database(&path, OpenMode::Write)?;
+        let mut registry = Self::assemble(disk, root, config, options, env, db, None)?;
+        if registry.is_behind()? {
+            registry.catch_up_unless_busy(monitor)?;
+        }
+        registry.bring_views_up(monitor)?;
+        Ok(registry)
+    }
+
+    /// Returns whether `log/` holds more than the database, as far as a look at its end tells.
+    fn is_behind(&self) -> Result<bool, Error> {
+        let kept = Bookkeeping::load(&self.db.read()?)?.log;
+        Ok(!self.files.stands_at(&kept)?)
+    }
+
+    /// Settles where nobody else writes. Where somebody does, the snapshot is a true state of a moment ago.
+    fn catch_up_unless_busy(&mut self, monitor: &dyn Monitor) -> Result<(), Error> {
+        let mut request = LockRequest {
+            command: "catching up",
+            wait: Duration::ZERO,
+            cancelled: &self.cancelled.clone(),
+            on_wait: &mut |_| {},
+        };
+        let lock = match StoreLock::shared(&self.root, &mut request) {
+            Ok(lock) => lock,
+            Err(LockError::Busy { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        self.db.set_wait(Duration::ZERO)?;
+        let settled = match unless_busy(self.db.write())? {
+            None => None,
+            Some(tx) => {
+                let (_, settled) = settle_into(self, &tx)?;
+                tx.commit()?;
+                Some(settled)
+            }
+        };
+        self.db.set_wait(super::report::DEFAULT_WAIT)?;
+        drop(lock);
+        if let Some(settled) = settled {
+            tell(settled, monitor);
+        }
+        Ok(())
+    }
+
+    /// Opens a store that this process may not write: as it stands where nothing can change it, else as a
+    /// private copy of the database with the tail of `log/` applied.
+    fn open_unwritable(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        config: StoreConfig,
+        options: OpenOptions,
+        env: Env,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Error> {
+        let path = layout::within(root, layout::DATABASE.as_ref());
+        if is_read_only_media(root) && wal_is_empty(&path) {
+            let db = open_database(&path, OpenMode::Immutable)?;
+            let registry =
+                Self::assemble(disk.clone(), root, config.clone(), reopen(&options), env, db, None)?;
+            let current =
+                Bookkeeping::load(&registry.db.read()?)?.views_version == crate::views::VIEWS_VERSION;
+            if !registry.is_behind()? && (current || options.access == Access::Log) {
+                return Ok(registry);
+            }
+            return Self::open_copy(disk, root, config, options, registry.env, monitor);
+        }
+        Self::open_copy(disk, root, config, options, env, monitor)
+    }
+
+    fn open_copy(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        config: StoreConfig,
+        options: OpenOptions,
+        env: Env,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Error> {
+        let source = layout::within(root, layout::DATABASE.as_ref());
+        let directory = layout::within(&options.scratch, format!("astore-{}", env.random_id()).as_ref());
+        let private = copy_database(&source, directory)?;
+        let db =
+            open_database(&layout::within(&private.directory, layout::DATABASE.as_ref()), OpenMode::Write)?;
+        let mut registry = Self::assemble(disk, root, config, options, env, db, None)?;
+        registry.private = Some(private);
+        registry.apply_tail()?;
+        registry.bring_views_up(monitor)?;
+        Ok(registry)
+    }
+
+    /// Applies to a private copy what `log/` has beyond it; `log/` itself stays as it is.
+    pub(super) fn apply_tail(&self) -> Result<(), Error> {
+        let tx = self.db.write()?;
+        let mut kept = Bookkeeping::load(&tx)?;
+        if kept.log.head != head(&tx)? || !self.files.reaches(&kept.log)? {
+            return Ok(()); // behind or parted: the database is the better witness, and verify says so
+        }
+        let mut walk = self.files.walk(kept.log);
+        while let Step::Item(events) = walk.step()? {
+            for event in &events {
+                enter_found(self, &tx, &mut kept, event)?;
+            }
+        }
+        kept.log = walk.position();
+        kept.store(&tx)?;
+        Ok(tx.commit()?)
+    }
+
+    fn assemble(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        config: StoreConfig,
+        options: OpenOptions,
+        env: Env,
+        db: Database,
+        lock: Option<StoreLock>,
+    ) -> Result<Self, Error> {
+        let file_mode = file_mode(disk.as_ref())?;
+        Ok(Self {
+            db,
+            lock,
+            private: None,
+            root: root.to_owned(),
+            local: Local::new(disk.clone()),
+            files: LogFiles::new(disk.clone(), file_mode),
+            file_mode,
+            disk,
+            config,
+            env,
+            access: options.access,
+            wait: options.wait,
+            cancelled: options.cancelled,
+            batch_files: IngestOptions::default().batch_files,
+        })
+    }
+
+    /// Gives up the reserve where the disk is full, so that what follows has room.
+    pub(super) fn make_room(&self) {
+        if self.disk.free_bytes().is_ok_and(|free| free < reserve::RESERVE_BYTES) {
+            drop(reserve::release(self.disk.as_ref()));
+        }
+    }
+
+    /// Sets the reserve aside again where it was given up and there is plenty of room.
+    fn refill_reserve(&self) {
+        let plenty = self.disk.free_bytes().is_ok_and(|free| free > 16 * reserve::RESERVE_BYTES);
+        if plenty && !reserve::is_present(self.disk.as_ref()).unwrap_or(true) {
+            drop(reserve::create(self.disk.as_ref()));
+        }
+    }
+}
+
+impl Registry {
+    /// Returns what the root is on disk, so that a walk knows it when it meets it.
+    pub(super) fn own_root(&self) -> Result<crate::cache::FileId, Error> {
+        let path = Path::new("");
+        let failed = |source| StorageError::Io { action: Action::Look, path: path.to_owned(), source };
+        let stat = self.disk.stat(path).map_err(failed)?;
+        Ok(crate::cache::FileId { device: stat.device, inode: stat.inode })
+    }
+}
+
+/// Returns the mode of new files: the root's own permissions, without the right to execute.
+pub(super) fn file_mode(disk: &dyn Disk) -> Result<u32, Error> {
+    let failed = |source| StorageError::Io { action: Action::Look, path: PathBuf::new(), source };
+    Ok(crate::disk::file_mode(disk).map_err(failed)?)
+}
+
+/// Takes the shared lock. Where dead writers left something in `tmp/` and nobody else is there, it is cleared
+/// on the way, under the exclusive lock.
+fn lock_to_write(
+    disk: &dyn Disk,
+    root: &Path,
+    options: &OpenOptions,
+    monitor: &dyn Monitor,
+) -> Result<StoreLock, Error> {
+    let in_flight = disk.list(Path::new(layout::TMP)).is_ok_and(|listed| !listed.is_empty());
+    if in_flight && let Some(alone) = StoreLock::try_exclusive(root, &options.command)? {
+        staging::clear_dead(disk)?;
+        return Ok(alone.downgrade()?);
+    }
+    let mut told = false;
+    let mut request = LockRequest {
+        command: &options.command,
+        wait: options.wait,
+        cancelled: &options.cancelled,
+        on_wait: &mut |holders| {
+            told = true;
+            monitor.start(Task::Waiting, None);
+            let holders = holders.iter().map(ToString::to_string).collect();
+            monitor.problem(&Problem::Waiting { holders });
+        },
+    };
+    let lock = StoreLock::shared(root, &mut request);
+    if told {
+        monitor.finish(Task::Waiting);
+    }
+    Ok(lock?)
+}
+
+fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
+    Database::open(path, mode).map_err(|error| match error {
+        DbError::Missing { .. } => Error::DatabaseMissing,
+        error @ (DbError::Foreign { .. } | DbError::Version { .. } | DbError::Sqlite(_)) => error.into(),
+    })
+}
+
+/// The options that a second attempt needs.
+fn reopen(options: &OpenOptions) -> OpenOptions {
+    OpenOptions {
+        access: options.access,
+        wait: options.wait,
+        command: options.command.clone(),
+        cancelled: options.cancelled.clone(),
+        scratch: options.scratch.clone(),
+    }
+}
+
+pub(super) fn is_writable(path: &Path) -> bool {
+    use rustix::fs::{Access as Wanted, AtFlags, CWD, accessat};
+    accessat(CWD, path, Wanted::WRITE_OK, AtFlags::EACCESS).is_ok()
+}
+
+fn is_read_only_media(root: &Path) -> bool {
+    rustix::fs::statvfs(root).is_ok_and(|stat| stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut text = OsString::from(path);
+    text.push(suffix);
+    text.into()
+}
+
+fn wal_is_empty(database: &Path) -> bool {
+    std::fs::metadata(with_suffix(database, "-wal")).map_or(true, |wal| wal.len() == 0)
+}
+
+/// What tells whether a file was changed: its size, its times, its inode.
+fn fingerprint(path: &Path) -> Option<(u64, i64, i64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.len(), found.mtime() * 1_000_000_000 + found.mtime_nsec(), found.ctime_nsec(), found.ino()))
+}
+
+/// Copies database and WAL, again if either changed meanwhile.
+#[expect(clippy::disallowed_methods, reason = "the copy is outside of any store")]
+fn copy_database(source: &Path, directory: PathBuf) -> Result<PrivateCopy, Error> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Storage(StorageError::Io { action: Action::Create, path, source })
+    };
+    std::fs::create_dir(&directory).map_err(failed(&directory))?;
+    let private = PrivateCopy { directory };
+    let wal = with_suffix(source, "-wal");
+    for _ in 0..COPY_TRIES {
+        let before = (fingerprint(source), fingerprint(&wal));
+        if before.0.is_none() {
+            return Err(Error::DatabaseMissing);
+        }
+        let target = layout::within(&private.directory, layout::DATABASE.as_ref());
+        std::fs::copy(source, &target).map_err(failed(source))?;
+        if before.1.is_some() {
+            std::fs::copy(&wal, with_suffix(&target, "-wal")).map_err(failed(&wal))?;
+        }
+        if before == (fingerprint(source), fingerprint(&wal)) {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o600))
+                .map_err(failed(&target))?;
+            return Ok(private);
+        }
+    }
+    Err(failed(source)(io::Error::other("it changes faster than it can be copied")))
+}

@@ -1,0 +1,59 @@
+//! `export`: a package's tree again, checked as it is written.
+
+use super::super::Registry;
+use super::super::report::{ExportReport, ExportRequest, Fault, Harm, LinkMode};
+use super::super::resolve::reference as spelled;
+use super::cat::refuse_purged;
+use super::summary;
+use crate::error::Error;
+use crate::monitor::Monitor;
+use crate::plane::{self, BoxError, DamagedEntry, ExportOptions, SpecialModes};
+use crate::views::{EntryPages, browse};
+
+impl Registry {
+    /// Writes a package's contents into a directory that is missing or empty. What is damaged is left out and
+    /// listed, all of it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchPackage`], [`Error::Ambiguous`], [`Error::Purged`] where bytes of it are gone for good,
+    /// before anything is written; [`Error::Export`].
+    pub fn export(&self, request: &ExportRequest, monitor: &dyn Monitor) -> Result<ExportReport, Error> {
+        let tx = self.db.read()?;
+        let package = self.resolve(&tx, &request.reference)?;
+        if let Some(object) = browse::purged_in_tree(&tx, package.tree)? {
+            refuse_purged(&object)?;
+        }
+        let options = ExportOptions {
+            link: match request.link {
+                LinkMode::Auto => plane::LinkMode::Auto,
+                LinkMode::Reflink => plane::LinkMode::Reflink,
+                LinkMode::Copy => plane::LinkMode::Copy,
+            },
+            special_modes: if request.special_modes { SpecialModes::Keep } else { SpecialModes::Drop },
+            bytes_expected: Some(package.totals.bytes),
+            ..ExportOptions::default()
+        };
+        let mut entries = EntryPages::new(&tx, package.tree).map(|entry| entry.map_err(BoxError::from));
+        let destination = &request.destination;
+        let exported =
+            plane::export(&mut entries, &self.local, destination, &options, monitor, &self.cancelled)?;
+        let name = spelled(&package);
+        Ok(ExportReport {
+            package: summary(package),
+            entries: exported.entries,
+            bytes: exported.bytes,
+            damaged: exported.damaged.into_iter().map(|damaged| fault(damaged, &name)).collect(),
+        })
+    }
+}
+
+fn fault(damaged: DamagedEntry, package: &str) -> Fault {
+    let address = damaged.object.address();
+    Fault {
+        kind: damaged.fault.name().to_owned(),
+        address: Some(address),
+        subject: address.to_string(),
+        detail: damaged.fault.to_string(),
+        harms: vec![Harm { package: package.to_owned(), path: Some(damaged.path) }],
+    }
+}

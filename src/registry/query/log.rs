@@ -1,0 +1,95 @@
+//! `log`: the events as they stand, in order, and those to come.
+
+use std::io;
+use std::time::Duration;
+
+use super::super::Registry;
+use super::super::report::{EventRow, LogFilter};
+use super::event_row;
+use crate::error::Error;
+use crate::events::{self, Bookkeeping, Payloads as _, Step, Stored};
+
+/// How often a follower looks for news.
+const POLL: Duration = Duration::from_millis(100);
+
+impl Registry {
+    /// Tells the events of a filter in order; an error of `each` ends it.
+    ///
+    /// # Errors
+    /// [`Error::Output`], [`Error::Cancelled`], [`Error::Db`].
+    pub fn log(
+        &self,
+        filter: &LogFilter,
+        each: &mut dyn FnMut(EventRow) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        self.tell(filter, filter.since, each).map(drop)
+    }
+
+    /// The same, and then waits for more, until it is cancelled or `each` fails.
+    ///
+    /// # Errors
+    /// As [`Registry::log`]: it ends with one of them.
+    pub fn follow(
+        &self,
+        filter: &LogFilter,
+        each: &mut dyn FnMut(EventRow) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        let mut told = self.tell(filter, filter.since, each)?;
+        // A private copy hears of nothing that others write: there the plain-file log tells what is new.
+        let mut files = if self.private.is_some() {
+            Some(self.files.walk(Bookkeeping::load(&self.db.read()?)?.log))
+        } else {
+            None
+        };
+        loop {
+            self.check_cancelled()?;
+            std::thread::sleep(POLL);
+            match &mut files {
+                None => told = self.tell(filter, told, each)?,
+                Some(walk) => {
+                    while let Step::Item(events) = walk.step()? {
+                        events.into_iter().try_for_each(|event| pass_on(filter, event, each))?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells what comes after an event, and returns the last one that was looked at.
+    fn tell(
+        &self,
+        filter: &LogFilter,
+        after: u64,
+        each: &mut dyn FnMut(EventRow) -> io::Result<()>,
+    ) -> Result<u64, Error> {
+        let mut told = after;
+        events::each_after(&self.db.read()?, after, |event| -> Result<(), Error> {
+            self.check_cancelled()?;
+            told = event.record.sequence;
+            pass_on(filter, event, each)
+        })?;
+        Ok(told)
+    }
+
+    /// Returns an event's payload, from its object where it is one, checked.
+    ///
+    /// # Errors
+    /// [`Error::PayloadUnavailable`] where its object is missing or damaged.
+    pub fn payload(&self, row: &EventRow) -> Result<Vec<u8>, Error> {
+        match &row.payload {
+            Some(payload) => Ok(payload.clone()),
+            None => Ok(self.local.load(&row.payload_digest)?),
+        }
+    }
+}
+
+fn pass_on(
+    filter: &LogFilter,
+    event: Stored,
+    each: &mut dyn FnMut(EventRow) -> io::Result<()>,
+) -> Result<(), Error> {
+    if filter.event_type.as_ref().is_some_and(|wanted| *wanted != event.record.event_type) {
+        return Ok(());
+    }
+    each(event_row(event)).map_err(Error::Output)
+}

@@ -1,0 +1,118 @@
+//! `stats` and `health`: how much there is, and how it is.
+
+use std::path::Path;
+
+use super::super::Registry;
+use super::super::report::{HealthReport, StatsReport};
+use crate::db::ReadTx;
+use crate::disk::FileKind;
+use crate::error::Error;
+use crate::events::{self, Bookkeeping};
+use crate::storage::{StorageError, layout, reserve};
+use crate::views::{browse, objects, runs};
+
+/// Less free space than this is worth a word.
+const ROOM_BYTES_MIN: u64 = 1 << 30;
+
+impl Registry {
+    /// Returns what the store holds, in numbers.
+    ///
+    /// # Errors
+    /// [`Error::Db`].
+    pub fn stats(&self) -> Result<StatsReport, Error> {
+        let tx = self.db.read()?;
+        let counts = browse::counts(&tx)?;
+        let (objects, object_bytes, purged_objects) = objects::totals(&tx)?;
+        Ok(StatsReport {
+            store_id: self.config.store_id,
+            root: self.root.clone(),
+            events: events::head(&tx)?.sequence,
+            packages_open: counts.open,
+            packages_finalized: counts.finalized,
+            packages_removed: counts.removed,
+            objects,
+            object_bytes,
+            logical_bytes: counts.logical_bytes,
+            purged_objects,
+            overhead_bytes: self.overhead_bytes(),
+            classes: browse::usage_by_class(&tx)?,
+        })
+    }
+
+    /// Sums what stands in the root and in `log/`: all but the objects and what is in flight.
+    fn overhead_bytes(&self) -> u64 {
+        [Path::new(""), Path::new(layout::LOG)]
+            .into_iter()
+            .flat_map(|directory| {
+                let listed = self.disk.list(directory).unwrap_or_default();
+                listed.into_iter().map(move |entry| (directory, entry))
+            })
+            .filter(|(_, entry)| entry.kind == FileKind::File)
+            .filter_map(|(directory, entry)| self.disk.stat(&layout::within(directory, &entry.name)).ok())
+            .map(|stat| stat.size_bytes)
+            .sum()
+    }
+
+    /// Returns how the store is: its head, its room, its last verify, and what an operator should look at.
+    ///
+    /// # Errors
+    /// [`Error::Db`], [`Error::Storage`].
+    pub fn health(&self) -> Result<HealthReport, Error> {
+        let tx = self.db.read()?;
+        let head = events::head(&tx)?;
+        let free_bytes = self.disk.free_bytes().map_err(|source| {
+            let path = self.root.clone();
+            Error::Storage(StorageError::Io { action: crate::storage::Action::Look, path, source })
+        })?;
+        Ok(HealthReport {
+            store_id: self.config.store_id,
+            root: self.root.clone(),
+            head_sequence: head.sequence,
+            head_digest: head.digest,
+            free_bytes,
+            writable: super::super::open::is_writable(&self.root),
+            last_verify: runs::last_full_verify(&tx)?,
+            concerns: self.concerns(&tx, free_bytes)?,
+        })
+    }
+
+    fn concerns(&self, tx: &ReadTx<'_>, free_bytes: u64) -> Result<Vec<String>, Error> {
+        let mut concerns = Vec::new();
+        let kept = Bookkeeping::load(tx)?;
+        match self.files.stands_at(&kept.log) {
+            Ok(true) => {}
+            // A writer may have appended since the transaction began: only what stays is a concern.
+            Ok(false) => {
+                let now = Bookkeeping::load(&self.db.again()?.read()?)?;
+                if now.log.head == kept.log.head && !self.files.stands_at(&now.log)? {
+                    concerns.push("log/ does not end where the database does".to_owned());
+                }
+            }
+            Err(error) => concerns.push(format!("log/ cannot be read: {error}")),
+        }
+        match browse::damaged(tx)? {
+            0 => {}
+            damaged => concerns.push(format!("{damaged} object(s) were found damaged and are not mended")),
+        }
+        match runs::last_full_verify(tx)? {
+            None => concerns.push("no full verify is recorded".to_owned()),
+            Some((_, 0)) => {}
+            Some((_, faults)) => concerns.push(format!("the last full verify found {faults} fault(s)")),
+        }
+        for started in runs::unfinished_gc(tx)? {
+            concerns.push(format!("the gc that event {started} began is not finished"));
+        }
+        if kept.skipped > 0 {
+            let skipped = kept.skipped;
+            concerns
+                .push(format!("the log holds {skipped} event(s) or field(s) that this build does not know"));
+        }
+        if !reserve::is_present(self.disk.as_ref()).unwrap_or(true) {
+            concerns.push("the reserve is used up: the disk was full".to_owned());
+        }
+        if free_bytes < ROOM_BYTES_MIN {
+            concerns.push(format!("only {free_bytes} bytes are free"));
+        }
+        Ok(concerns)
+    }
+}

@@ -1,0 +1,65 @@
+//! `remove` and `restore`: a package goes and comes back; no byte moves.
+
+use super::Registry;
+use super::change::{Change, Payload};
+use super::report::{PackageSummary, Reference, RemoveReport};
+use crate::error::Error;
+use crate::events::{EventType, payload};
+use crate::monitor::Void;
+use crate::views::pins;
+
+impl Registry {
+    /// Takes packages away, all or none; their bytes stay.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchPackage`], [`Error::Ambiguous`], [`Error::WrongState`] where one is removed already.
+    pub fn remove(&self, references: &[Reference], reason: &str) -> Result<RemoveReport, Error> {
+        check_text("reason", reason)?;
+        self.make_room();
+        let mut change = Change::begin(self, &Void)?;
+        let mut report = RemoveReport { packages: Vec::new(), sequences: Vec::new(), pinned_by: Vec::new() };
+        let mut removed = Vec::new();
+        for reference in references {
+            let package = self.resolve_to_remove(change.tx(), reference)?;
+            if removed.contains(&package.number) {
+                continue; // named twice: once is enough
+            }
+            report.pinned_by.extend(pins::on_package(change.tx(), package.number)?);
+            let payload = Payload::inline(payload::package_removed(reason));
+            let sequence = change.append(EventType::PackageRemoved, &package.id.to_string(), &payload)?;
+            report.sequences.push(sequence);
+            removed.push(package.number);
+        }
+        for number in removed {
+            report.packages.push(self.summary_by_number(change.tx(), number)?);
+        }
+        change.commit()?;
+        Ok(report)
+    }
+
+    /// Brings a removed package back.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchPackage`], [`Error::Ambiguous`], [`Error::WrongState`] where it is not removed.
+    pub fn restore(&self, reference: &Reference) -> Result<PackageSummary, Error> {
+        let mut change = Change::begin(self, &Void)?;
+        let package = self.resolve_to_restore(change.tx(), reference)?;
+        let payload = Payload::inline(payload::package_restored(None));
+        change.append(EventType::PackageRestored, &package.id.to_string(), &payload)?;
+        let summary = self.summary_by_number(change.tx(), package.number)?;
+        change.commit()?;
+        Ok(summary)
+    }
+}
+
+/// The longest text that a person gives an event, in bytes.
+pub(super) const TEXT_BYTES_MAX: usize = 4096;
+
+/// Refuses a text that is empty or too long for an event.
+pub(super) fn check_text(what: &'static str, text: &str) -> Result<(), Error> {
+    match text.len() {
+        0 => Err(Error::BadText { what, problem: "is empty" }),
+        1..=TEXT_BYTES_MAX => Ok(()),
+        _ => Err(Error::BadText { what, problem: "is longer than 4096 bytes" }),
+    }
+}

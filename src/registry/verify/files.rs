@@ -1,0 +1,114 @@
+//! `log/` against the database: the same events in both, byte for byte.
+
+use super::super::Registry;
+use super::super::report::Fault;
+use super::LogLook;
+use super::chain::Chain;
+use super::fault::fault;
+use crate::db::ReadTx;
+use crate::error::Error;
+use crate::events::{self, Head, LogError, Position, Step, Stored};
+
+impl Registry {
+    /// Compares the plain-file log with the database. What is broken ends a file; the next one is read all the
+    /// same.
+    pub(super) fn check_files(
+        &self,
+        tx: &ReadTx<'_>,
+        chain: &Chain,
+        look: &mut LogLook,
+    ) -> Result<(), Error> {
+        let head = events::head(tx)?;
+        let names = match self.files.names() {
+            Ok(names) => names,
+            Err(error) => {
+                look.find(unreadable(&error));
+                return Ok(());
+            }
+        };
+        let mut start = Position::START;
+        loop {
+            let (end, broken) = self.check_from(tx, chain, start, head, look)?;
+            let next = names.iter().copied().find(|&first| first > end.file && first > end.head.sequence);
+            if !broken && end.head.sequence < head.sequence {
+                let missing = end.head.sequence + 1;
+                look.find(fault("log", missing, "log/ does not hold it".to_owned()));
+            }
+            let Some(first) = next.filter(|_| broken || end.head.sequence < head.sequence) else {
+                return Ok(());
+            };
+            // What comes before a file is known from the database: its last event's digest.
+            let Some(digest) = events::stored_digest(tx, first - 1)? else { return Ok(()) };
+            start = Position { file: first, length: 0, head: Head { sequence: first - 1, digest } };
+        }
+    }
+
+    /// Walks from a position to the first thing that is wrong, or to the end. Says where that is, and whether
+    /// something is wrong there.
+    fn check_from(
+        &self,
+        tx: &ReadTx<'_>,
+        chain: &Chain,
+        start: Position,
+        head: Head,
+        look: &mut LogLook,
+    ) -> Result<(Position, bool), Error> {
+        let mut walk = self.files.walk(start);
+        loop {
+            self.check_cancelled()?;
+            let here = walk.position();
+            let next = here.head.sequence + 1;
+            match walk.step() {
+                Ok(Step::Item(events)) => {
+                    for event in &events {
+                        let sequence = event.record.sequence;
+                        if sequence <= head.sequence && !chain.is_broken(sequence) && !is_same(tx, event)? {
+                            look.find(fault("log", sequence, "log/ and the database differ".to_owned()));
+                            return Ok((walk.position(), true));
+                        }
+                    }
+                }
+                Ok(Step::End) => {
+                    let ahead = here.head.sequence.saturating_sub(head.sequence);
+                    if ahead > 0 {
+                        look.notes.push(format!("log/ is ahead of the database by {ahead} event(s)"));
+                    }
+                    return Ok((here, false));
+                }
+                // Behind the head it is an append that was cut short, or one that is being written.
+                Ok(Step::Broken { continued: false }) if here.head.sequence >= head.sequence => {
+                    look.notes.push("log/ ends with an append that was cut short".to_owned());
+                    return Ok((here, false));
+                }
+                Ok(Step::Broken { .. }) => {
+                    look.find(fault("log", next, walk.damage().to_string()));
+                    return Ok((walk.position(), true));
+                }
+                Err(LogError::Parted { sequence }) => {
+                    let detail = "what log/ has there does not continue the chain".to_owned();
+                    look.find(fault("log", sequence, detail));
+                    return Ok((walk.position(), true));
+                }
+                Err(error) => {
+                    look.find(unreadable(&error));
+                    return Ok((walk.position(), true));
+                }
+            }
+        }
+    }
+}
+
+fn is_same(tx: &ReadTx<'_>, event: &Stored) -> Result<bool, Error> {
+    Ok(events::stored_digest(tx, event.record.sequence)? == Some(event.digest))
+}
+
+fn unreadable(error: &LogError) -> Fault {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    Fault {
+        kind: "log".to_owned(),
+        address: None,
+        subject: error.to_string(),
+        detail: source.unwrap_or_default(),
+        harms: Vec::new(),
+    }
+}

@@ -1,0 +1,167 @@
+//! `verify`: what is on disk against what the log says, all of it, and the log against itself.
+//!
+//! Everything is looked at twice where anything is wrong: first without a lock, for as long as it takes, then,
+//! under the shared lock and against the log as it stands by then, once more whatever was found. An add or a gc
+//! that was running meanwhile is not damage. Only what is still wrong the second time is reported.
+//!
+//! Changes no object and no view; one event records the result.
+
+mod chain;
+mod fault;
+mod files;
+mod harm;
+mod objects;
+mod record;
+mod views;
+
+use self::objects::Scope;
+use super::Registry;
+use super::report::{Fault, Recorded, VerifyDepth, VerifyReport, VerifyRequest};
+use crate::db::ReadTx;
+use crate::error::Error;
+use crate::events::Head;
+use crate::monitor::Monitor;
+use crate::plane::Scanned;
+use crate::storage::{LockError, LockRequest, StoreLock};
+
+/// What a look at the log and the views found.
+#[derive(Debug, Default)]
+struct LogLook {
+    events: u64,
+    faults: Vec<Fault>,
+    notes: Vec<String>,
+}
+
+impl LogLook {
+    /// Takes a fault that is not there yet: what ends one file is met again at the beginning of the next.
+    fn find(&mut self, fault: Fault) {
+        let same = |known: &Fault| known.kind == fault.kind && known.subject == fault.subject;
+        if !self.faults.iter().any(same) {
+            self.faults.push(fault);
+        }
+    }
+}
+
+impl Registry {
+    /// Reads every object again, or with references only those of these packages, and the whole log, and tells
+    /// all that is wrong.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchPackage`], [`Error::Ambiguous`], [`Error::Cancelled`]. Damage is not an error, and neither
+    /// is that the result cannot be recorded: both are in the report.
+    pub fn verify(&self, request: &VerifyRequest, monitor: &dyn Monitor) -> Result<VerifyReport, Error> {
+        let scope = self.scope(request)?;
+        let head = crate::events::head(&self.db.read()?)?;
+        let log = self.look_at_log(request, &scope)?;
+        let scanned = self.scan(request, &scope, head, monitor)?;
+        self.conclude(request, &scope, head, log, scanned, monitor)
+    }
+
+    /// Looks at everything but the objects: in one snapshot, so that a running add makes no difference.
+    fn look_at_log(&self, request: &VerifyRequest, scope: &Scope) -> Result<LogLook, Error> {
+        let tx = self.db.read()?;
+        let chain = self.check_chain(&tx)?;
+        let mut look = LogLook { events: chain.events, ..LogLook::default() };
+        look.faults.extend(check_head(&tx, request)?);
+        look.faults.extend(chain.faults.iter().cloned());
+        if *scope == Scope::Everything {
+            self.check_files(&tx, &chain, &mut look)?;
+            if request.depth != VerifyDepth::Quick {
+                self.check_views(&tx, &chain, &mut look)?;
+            }
+            self.note_unfinished(&tx, &mut look)?;
+        }
+        Ok(look)
+    }
+
+    /// Looks once more at whatever is wrong, under the lock, and records the result.
+    fn conclude(
+        &self,
+        request: &VerifyRequest,
+        scope: &Scope,
+        head: Head,
+        mut log: LogLook,
+        scanned: Scanned,
+        monitor: &dyn Monitor,
+    ) -> Result<VerifyReport, Error> {
+        let suspicious = !log.faults.is_empty() || !scanned.findings.is_empty();
+        let lock =
+            if suspicious || request.record == Recorded::Yes { self.lock_to_conclude()? } else { Ok(None) };
+        if self.private.is_some() {
+            self.apply_tail()?;
+        }
+        if !log.faults.is_empty() {
+            log = self.look_at_log(request, scope)?;
+        }
+        let mut report = VerifyReport {
+            head_sequence: head.sequence,
+            head_digest: head.digest,
+            objects: scanned.objects,
+            bytes: scanned.bytes,
+            events: log.events,
+            faults: log.faults,
+            notes: log.notes,
+            recorded: Err(String::new()),
+        };
+        self.look_again(request, scanned.findings, &mut report)?;
+        self.forget_damaged(&report);
+        report.recorded = match (request.record, lock) {
+            (Recorded::No, _) => Err("not asked for".to_owned()),
+            (Recorded::Yes, Err(why)) => Err(why),
+            (Recorded::Yes, Ok(lock)) => match self.record(request, scope, &report, lock.as_ref(), monitor) {
+                Ok(sequence) => Ok(sequence),
+                Err(Error::Cancelled) => return Err(Error::Cancelled),
+                Err(error) => Err(describe(&error)),
+            },
+        };
+        Ok(report)
+    }
+
+    /// Takes the shared lock where this registry does not hold it. The inner error says why it cannot be had:
+    /// then what was found is looked at again without it, and nothing is recorded.
+    fn lock_to_conclude(&self) -> Result<Result<Option<StoreLock>, String>, Error> {
+        if self.lock.is_some() {
+            return Ok(Ok(None));
+        }
+        if self.private.is_some() || !super::open::is_writable(&self.root) {
+            return Ok(Err("the store cannot be written here".to_owned()));
+        }
+        let mut request = LockRequest {
+            command: "verify",
+            wait: self.wait,
+            cancelled: &self.cancelled,
+            on_wait: &mut |_| {},
+        };
+        match StoreLock::shared(&self.root, &mut request) {
+            Ok(lock) => Ok(Ok(Some(lock))),
+            Err(LockError::Cancelled) => Err(Error::Cancelled),
+            Err(error) => Ok(Err(describe(&error.into()))),
+        }
+    }
+}
+
+/// Checks that the log still holds the event that somebody wrote down.
+fn check_head(tx: &ReadTx<'_>, request: &VerifyRequest) -> Result<Option<Fault>, Error> {
+    let Some((sequence, expected)) = request.head else { return Ok(None) };
+    let detail = match crate::events::stored_digest(tx, sequence)? {
+        Some(found) if found == expected => return Ok(None),
+        Some(found) => format!("expected {expected}, found {found}"),
+        None => format!("expected {expected}, and there is no such event"),
+    };
+    Ok(Some(fault::fault("head", sequence, detail)))
+}
+
+/// Puts an error and its causes on one line.
+fn describe(error: &Error) -> String {
+    let mut line = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
+}

@@ -1,0 +1,320 @@
+//! The objects' files against the log: the scan, and the second look at what it found.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use super::super::Registry;
+use super::super::report::{Fault, VerifyDepth, VerifyReport, VerifyRequest};
+use crate::db::{Database, DbError, ReadTx};
+use crate::error::Error;
+use crate::events::{self, Head};
+use crate::identity::{Blake3, ContentAddress};
+use crate::monitor::Monitor;
+use crate::plane::{self, BoxError, Coverage, Depth, Finding, Known, ScanOptions, Scanned, Subject};
+use crate::storage::layout;
+use crate::views::{ObjectRecord, Standing, browse, objects};
+
+/// How many objects are read from the views at once.
+const PAGE_OBJECTS: u32 = 4096;
+
+/// How many unrecorded files and leftovers are named one by one.
+const NAMED_MAX: usize = 10;
+
+/// What is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// The whole store.
+    Everything,
+    /// The trees of some packages, and the objects that their manifests and other payloads are.
+    Packages(Packages),
+}
+
+/// The objects of some packages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Packages {
+    trees: Vec<i64>,
+    payloads: Vec<i64>,
+}
+
+/// Answers what the log says of an object, from a connection of its own: the scan asks from several threads.
+struct KnownObjects(Mutex<Database>);
+
+impl Known for KnownObjects {
+    fn standing(&self, address: &ContentAddress) -> Result<plane::Standing, BoxError> {
+        let db = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = objects::find(&db.read()?, &address.digest())?;
+        Ok(match found.map(|object| object.standing()) {
+            None | Some(Standing::Unknown) => plane::Standing::Unknown,
+            Some(Standing::Stored) => plane::Standing::Stored,
+            Some(Standing::Purged) => plane::Standing::Purged,
+            Some(Standing::Damaged) => plane::Standing::Damaged,
+        })
+    }
+}
+
+impl Registry {
+    /// Finds out what is to be verified.
+    pub(super) fn scope(&self, request: &VerifyRequest) -> Result<Scope, Error> {
+        if request.references.is_empty() {
+            return Ok(Scope::Everything);
+        }
+        let tx = self.db.read()?;
+        let mut packages = Packages::default();
+        for reference in &request.references {
+            let package = self.resolve(&tx, reference)?;
+            packages.trees.push(package.tree);
+            let events = events::of_package(&tx, &package.id)?;
+            let payloads =
+                events.iter().map(|event| event.record.payload_digest).chain(package.manifest_digest);
+            for payload in payloads {
+                // An inline payload is no object, unless it is a manifest.
+                let object = objects::find(&tx, &payload).map_err(DbError::from)?;
+                packages.payloads.extend(object.map(|object| object.number));
+            }
+        }
+        Ok(Scope::Packages(packages))
+    }
+
+    /// Looks at the objects that the log named up to `head`, without a lock.
+    pub(super) fn scan(
+        &self,
+        request: &VerifyRequest,
+        scope: &Scope,
+        head: Head,
+        monitor: &dyn Monitor,
+    ) -> Result<Scanned, Error> {
+        let known = KnownObjects(Mutex::new(self.db.again()?));
+        let mut options = ScanOptions { depth: depth(request), ..ScanOptions::default() };
+        if let Some(threads) = request.threads {
+            options.threads = threads;
+        }
+        let is_wanted = |object: &ObjectRecord| {
+            object.purged_sequence.is_none() && object.first_sequence <= head.sequence
+        };
+        match scope {
+            Scope::Everything => {
+                options.bytes_expected = Some(objects::totals(&self.db.read()?)?.1);
+                let mut expected = AllObjects::new(&self.db)
+                    .filter(|found| found.as_ref().map_or(true, is_wanted))
+                    .map(|found| found.map(|object| object.digests).map_err(BoxError::from));
+                let disk = self.disk.as_ref();
+                Ok(plane::scan(disk, &mut expected, &options, &known, monitor, &self.cancelled)?)
+            }
+            Scope::Packages(packages) => {
+                options.coverage = Coverage::Expected;
+                let tx = self.db.read()?;
+                let scanned = browse::with_objects_of(&tx, &packages.trees, &packages.payloads, |found| {
+                    let mut expected = found
+                        .filter(|found| found.as_ref().map_or(true, is_wanted))
+                        .map(|found| found.map(|object| object.digests).map_err(BoxError::from));
+                    let disk = self.disk.as_ref();
+                    plane::scan(disk, &mut expected, &options, &known, monitor, &self.cancelled)
+                })?;
+                Ok(scanned?)
+            }
+        }
+    }
+
+    /// Looks once more at everything that a scan found, against the log as it stands now, and reports what is
+    /// still so.
+    pub(super) fn look_again(
+        &self,
+        request: &VerifyRequest,
+        findings: Vec<Finding>,
+        report: &mut VerifyReport,
+    ) -> Result<(), Error> {
+        if findings.is_empty() {
+            return Ok(());
+        }
+        let again = Again {
+            registry: self,
+            tx: self.db.read()?,
+            known: KnownObjects(Mutex::new(self.db.again()?)),
+            depth: depth(request),
+        };
+        let mut notes = Notes::default();
+        let mut last = None;
+        for finding in findings {
+            self.check_cancelled()?;
+            match &finding.subject {
+                // An object may have several findings; one look tells them all.
+                Subject::Object(address) if last == Some(*address) => {}
+                Subject::Object(address) => {
+                    last = Some(*address);
+                    again.object(address, &finding, report, &mut notes)?;
+                }
+                Subject::Path(path) => again.path(path, &finding, report, &mut notes),
+            }
+        }
+        report.notes.extend(notes.lines());
+        Ok(())
+    }
+}
+
+const fn depth(request: &VerifyRequest) -> Depth {
+    match request.depth {
+        VerifyDepth::Quick => Depth::Quick,
+        VerifyDepth::Full => Depth::Primary,
+        VerifyDepth::Both => Depth::Both,
+    }
+}
+
+/// The tools of the second look.
+struct Again<'r> {
+    registry: &'r Registry,
+    tx: ReadTx<'r>,
+    known: KnownObjects,
+    depth: Depth,
+}
+
+impl Again<'_> {
+    fn object(
+        &self,
+        address: &ContentAddress,
+        finding: &Finding,
+        report: &mut VerifyReport,
+        notes: &mut Notes,
+    ) -> Result<(), Error> {
+        let Some(object) = objects::find(&self.tx, &address.digest()).map_err(DbError::from)? else {
+            if self.is_there(&layout::object_path(address)) {
+                take(
+                    *address,
+                    &finding.fault,
+                    report,
+                    notes,
+                    "unrecorded file(s) whose bytes match their name",
+                );
+            }
+            return Ok(());
+        };
+        let disk = self.registry.disk.as_ref();
+        let faults = plane::look(disk, &object.digests, self.depth, &self.known, &self.registry.cancelled)?;
+        if object.purged_sequence.is_some() {
+            // Gone is as it should be. Sound bytes wait for the gc that was interrupted; others are a fault.
+            match faults.into_iter().find(plane::Fault::harms_bytes) {
+                Some(plane::Fault::Missing) => {}
+                None => notes.add("file(s) of purged objects, still there", address.to_string()),
+                Some(fault) => report.faults.push(fault_of(*address, &fault)),
+            }
+            return Ok(());
+        }
+        for fault in faults {
+            let mut reported = fault_of(*address, &fault);
+            let (harms, more) = self.registry.harms_of_object(&self.tx, &object)?;
+            reported.harms = harms;
+            if more {
+                reported.detail.push_str("; more paths than are named here");
+            }
+            report.faults.push(reported);
+        }
+        Ok(())
+    }
+
+    fn path(&self, path: &Path, finding: &Finding, report: &mut VerifyReport, notes: &mut Notes) {
+        if !self.is_there(path) {
+            return;
+        }
+        if finding.fault.is_note() {
+            notes.add("leftover(s) of writers, at work or dead", path.display().to_string());
+            return;
+        }
+        report.faults.push(Fault {
+            kind: finding.fault.name().to_owned(),
+            address: None,
+            subject: path.display().to_string(),
+            detail: finding.fault.to_string(),
+            harms: Vec::new(),
+        });
+    }
+
+    /// Returns whether something is there; what cannot be looked at is.
+    fn is_there(&self, path: &Path) -> bool {
+        let stat = self.registry.disk.stat(path);
+        !stat.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+fn take(
+    address: ContentAddress,
+    fault: &plane::Fault,
+    report: &mut VerifyReport,
+    notes: &mut Notes,
+    what: &'static str,
+) {
+    if fault.is_note() {
+        notes.add(what, address.to_string());
+    } else {
+        report.faults.push(fault_of(address, fault));
+    }
+}
+
+fn fault_of(address: ContentAddress, fault: &plane::Fault) -> Fault {
+    Fault {
+        kind: fault.name().to_owned(),
+        address: Some(address),
+        subject: address.to_string(),
+        detail: fault.to_string(),
+        harms: Vec::new(),
+    }
+}
+
+/// Notes by what they are about; of many only the first are named.
+#[derive(Debug, Default)]
+struct Notes(BTreeMap<&'static str, (usize, Vec<String>)>);
+
+impl Notes {
+    fn add(&mut self, what: &'static str, name: String) {
+        let (count, names) = self.0.entry(what).or_default();
+        *count += 1;
+        if names.len() < NAMED_MAX {
+            names.push(name);
+        }
+    }
+
+    fn lines(self) -> impl Iterator<Item = String> {
+        self.0.into_iter().map(|(what, (count, names))| {
+            let more = if count > names.len() { ", …" } else { "" };
+            format!("{count} {what}: {}{more}", names.join(", "))
+        })
+    }
+}
+
+/// Every object that the log ever named, ascending by primary digest. Each page is a transaction of its own: a
+/// verify that takes hours must not keep the database from cleaning up behind its writers.
+struct AllObjects<'d> {
+    db: &'d Database,
+    page: std::vec::IntoIter<ObjectRecord>,
+    last: Option<Blake3>,
+    ended: bool,
+}
+
+impl<'d> AllObjects<'d> {
+    fn new(db: &'d Database) -> Self {
+        Self { db, page: Vec::new().into_iter(), last: None, ended: false }
+    }
+
+    fn turn(&mut self) -> Result<(), DbError> {
+        let page = objects::page_by_key(&self.db.read()?, self.last.as_ref(), PAGE_OBJECTS)?;
+        self.ended = page.is_empty();
+        self.last = page.last().map(|object| object.digests.blake3);
+        self.page = page.into_iter();
+        Ok(())
+    }
+}
+
+impl Iterator for AllObjects<'_> {
+    type Item = Result<ObjectRecord, DbError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.page.as_slice().is_empty()
+            && !self.ended
+            && let Err(error) = self.turn()
+        {
+            self.ended = true;
+            return Some(Err(error));
+        }
+        self.page.next().map(Ok)
+    }
+}

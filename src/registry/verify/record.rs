@@ -1,0 +1,88 @@
+//! Recording a verify, and the notes of what nobody need repair.
+
+use super::super::Registry;
+use super::super::change::Change;
+use super::super::report::{Fault, VerifyDepth, VerifyReport, VerifyRequest};
+use super::LogLook;
+use super::objects::Scope;
+use crate::cache::StatCache;
+use crate::db::ReadTx;
+use crate::error::Error;
+use crate::events::{EventType, RecordedFault, payload};
+use crate::identity::Blake3;
+use crate::monitor::Monitor;
+use crate::storage::{StoreLock, layout};
+use crate::views::{objects, runs};
+
+impl Registry {
+    /// Appends `v1.verify.completed` and returns its sequence.
+    pub(super) fn record(
+        &self,
+        request: &VerifyRequest,
+        scope: &Scope,
+        report: &VerifyReport,
+        lock: Option<&StoreLock>,
+        monitor: &dyn Monitor,
+    ) -> Result<u64, Error> {
+        let range = match scope {
+            Scope::Everything => Some((Blake3::from_bytes([0; 32]), Blake3::from_bytes([0xff; 32]))),
+            Scope::Packages(_) => None,
+        };
+        let end = payload::VerifyEnd {
+            head: report.head_sequence,
+            head_digest: report.head_digest,
+            mode: match request.depth {
+                VerifyDepth::Quick => "quick",
+                VerifyDepth::Full => "full",
+                VerifyDepth::Both => "both",
+            },
+            range,
+            objects: report.objects,
+            bytes: report.bytes,
+        };
+        let faults: Vec<RecordedFault> = report.faults.iter().map(recorded).collect();
+        let payload = self.prepare_payload(payload::verify_completed(&end, &faults))?;
+        let mut change = match lock {
+            Some(lock) => Change::begin_under(self, lock, monitor)?,
+            None => Change::begin(self, monitor)?,
+        };
+        let id = self.env.random_id().to_string();
+        let sequence = change.append(EventType::VerifyCompleted, &id, &payload)?;
+        change.commit()?;
+        Ok(sequence)
+    }
+
+    /// Makes the stat cache forget the files whose objects are damaged: the next add reads them and heals.
+    pub(super) fn forget_damaged(&self, report: &VerifyReport) {
+        let damaged: Vec<_> = report
+            .faults
+            .iter()
+            .filter(|fault| objects::is_damage(&fault.kind))
+            .filter_map(|fault| fault.address)
+            .collect();
+        if !damaged.is_empty()
+            && super::super::open::is_writable(&self.root)
+            && let Some(cache) =
+                StatCache::open_existing(&layout::within(&self.root, layout::CACHE.as_ref()), self.env.now())
+        {
+            cache.forget(&damaged);
+        }
+    }
+
+    /// Notes what the log says is still to be done.
+    pub(super) fn note_unfinished(&self, tx: &ReadTx<'_>, look: &mut LogLook) -> Result<(), Error> {
+        for started in runs::unfinished_gc(tx)? {
+            look.notes.push(format!("the gc that event {started} began is not finished"));
+        }
+        Ok(())
+    }
+}
+
+fn recorded(fault: &Fault) -> RecordedFault {
+    RecordedFault {
+        kind: fault.kind.clone(),
+        address: fault.address.map(|address| address.digest()),
+        name: fault.address.is_none().then(|| fault.subject.clone()),
+        detail: Some(fault.detail.clone()).filter(|detail| !detail.is_empty()),
+    }
+}

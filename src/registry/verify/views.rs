@@ -1,0 +1,141 @@
+//! The views against replay: computed again on a temporary database from the same snapshot, and compared.
+
+use rusqlite::types::Value;
+
+use super::super::Registry;
+use super::super::query::SoundPayloads;
+use super::super::report::Fault;
+use super::LogLook;
+use super::chain::Chain;
+use crate::db::{Database, ReadTx};
+use crate::error::Error;
+use crate::events::{self, ChainFault, Head, Payloads as _, Stored, check_link};
+use crate::views::{TABLES, Table, ViewWriter, differing_rows, table_digests};
+
+/// How many rows of a view a fault names.
+const ROWS_MAX: usize = 20;
+
+impl Registry {
+    /// Compares the views with what the log makes of them. Events that are broken in the database are taken from
+    /// `log/`, where it has them.
+    pub(super) fn check_views(
+        &self,
+        tx: &ReadTx<'_>,
+        chain: &Chain,
+        look: &mut LogLook,
+    ) -> Result<(), Error> {
+        let aside = Database::temporary()?;
+        let fresh = aside.write()?;
+        let mut views = ViewWriter::new(&fresh, 0);
+        views.reset()?;
+        let payloads = SoundPayloads { registry: self, tx };
+        let replayed = each_sound(tx, chain, |event| {
+            self.check_cancelled()?;
+            match &event.payload {
+                Some(payload) => views.apply(event, payload)?,
+                None => views.apply(event, &payloads.load(&event.record.payload_digest)?)?,
+            };
+            Ok(())
+        });
+        match replayed {
+            Ok(()) => {}
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            // A broken chain and a damaged payload object are reported as what they are.
+            Err(error @ (Error::Chain(_) | Error::PayloadUnavailable(_))) => {
+                look.notes.push(format!("the views were not compared with replay: {error}"));
+                return Ok(());
+            }
+            Err(error) => {
+                look.find(fault("the views", format!("the log cannot be replayed: {error}")));
+                return Ok(());
+            }
+        }
+        if views.skipped() > 0 {
+            let skipped = views.skipped();
+            look.notes
+                .push(format!("the log holds {skipped} event(s) or field(s) that this build does not know"));
+        }
+        self.compare(tx, &fresh, look)
+    }
+
+    fn compare(&self, live: &ReadTx<'_>, fresh: &ReadTx<'_>, look: &mut LogLook) -> Result<(), Error> {
+        let expected = table_digests(fresh)?;
+        let found = match table_digests(live) {
+            Ok(found) => found,
+            Err(error) => {
+                look.find(fault("the views", format!("they cannot be read: {error}")));
+                return Ok(());
+            }
+        };
+        for (table, (expected, found)) in TABLES.iter().zip(expected.iter().zip(&found)) {
+            if expected != found {
+                look.find(self.compare_rows(live, fresh, table)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_rows(&self, live: &ReadTx<'_>, fresh: &ReadTx<'_>, table: &Table) -> Result<Fault, Error> {
+        let mut rows = differing_rows(live, fresh, table, ROWS_MAX + 1)?;
+        let more = if rows.len() > ROWS_MAX { ", and more" } else { "" };
+        rows.truncate(ROWS_MAX);
+        let keys: Vec<String> = rows.iter().map(|key| spell(key)).collect();
+        let mut fault = fault(table.name, format!("rows that differ from replay: {}{more}", keys.join(", ")));
+        for key in &rows {
+            for harm in self.harms_of_row(fresh, table.name, key)? {
+                if !fault.harms.contains(&harm) {
+                    fault.harms.push(harm);
+                }
+            }
+        }
+        Ok(fault)
+    }
+}
+
+/// Hands every event to `each`, in order, with sound copies in place of broken ones.
+fn each_sound(
+    tx: &ReadTx<'_>,
+    chain: &Chain,
+    mut each: impl FnMut(&Stored) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut head = Head::NONE;
+    let mut pass = |event: &Stored| -> Result<(), Error> {
+        if let Some(fault) = check_link(&head, event) {
+            return Err(fault.into());
+        }
+        head = Head::from(event);
+        each(event)
+    };
+    let mut next = 1;
+    events::each_after(tx, 0, |event| -> Result<(), Error> {
+        while next < event.record.sequence {
+            let missing = || ChainFault { sequence: next, what: "it is missing" };
+            pass(chain.repairs.get(&next).ok_or_else(missing)?)?;
+            next += 1;
+        }
+        next = event.record.sequence + 1;
+        match chain.repairs.get(&event.record.sequence) {
+            Some(copy) => pass(copy),
+            None => pass(&event),
+        }
+    })
+}
+
+fn fault(subject: &str, detail: String) -> Fault {
+    Fault { kind: "views".to_owned(), address: None, subject: subject.to_owned(), detail, harms: Vec::new() }
+}
+
+/// Spells a row's primary key for people.
+fn spell(key: &[Value]) -> String {
+    let values: Vec<String> = key
+        .iter()
+        .map(|value| match value {
+            Value::Null => "null".to_owned(),
+            Value::Integer(number) => number.to_string(),
+            Value::Real(number) => number.to_string(),
+            Value::Text(text) => text.clone(),
+            Value::Blob(bytes) => format!("{:?}", String::from_utf8_lossy(bytes)),
+        })
+        .collect();
+    format!("({})", values.join(" "))
+}

@@ -1,0 +1,272 @@
+//! The views: tables computed from events by [`ViewWriter::apply`], and from nothing else.
+//!
+//! The live path and replay call the same function, so that replay equals live by construction. Each view owns
+//! its statements. Nothing here knows a file; payload objects come in as bytes.
+
+pub(crate) mod browse;
+mod compare;
+mod digest;
+pub(crate) mod objects;
+pub(crate) mod packages;
+pub(crate) mod pins;
+pub(crate) mod retention;
+pub(crate) mod runs;
+pub(crate) mod trees;
+
+pub(crate) use browse::EntryPages;
+pub(crate) use compare::differing_rows;
+pub use digest::{TABLES, Table, table_digests, view_digest};
+pub use objects::{ObjectRecord, Standing, TreeUse};
+pub use packages::{PackageFilter, PackageRow};
+
+use crate::db::{DbError, WriteTx};
+use crate::events::{Decoded, Event, PayloadError, Record, Stored, decode};
+use crate::manifest::{EntryPath, ManifestError};
+
+/// The version of the views' schema and of their meaning. Views of another version are made again by replay.
+pub const VIEWS_VERSION: u64 = 1;
+
+const SCHEMA: &str = include_str!("../db/sql/views.sql");
+
+/// Why an event cannot be applied.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ViewError {
+    /// SQLite refused.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The payload is not what the format prescribes.
+    #[error("event {sequence}: {source}")]
+    Payload {
+        /// The event.
+        sequence: u64,
+        /// What is wrong.
+        source: PayloadError,
+    },
+    /// The event says something that cannot be, given the events before it.
+    #[error("event {sequence}: {what}")]
+    Impossible {
+        /// The event.
+        sequence: u64,
+        /// What cannot be.
+        what: String,
+    },
+    /// Two entries claim one path.
+    #[error("event {sequence}: {path:?} is there already")]
+    PathTaken {
+        /// The event.
+        sequence: u64,
+        /// The path.
+        path: EntryPath,
+    },
+}
+
+impl From<rusqlite::Error> for ViewError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Db(DbError::Sqlite(error))
+    }
+}
+
+/// Why a handler did not apply an event.
+enum Refusal {
+    /// It failed.
+    Error(ViewError),
+    /// It refers to something that no event made.
+    Unmade(String),
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl From<ViewError> for Refusal {
+    fn from(error: ViewError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// What a handler works with: the transaction, the event's record, and the digest of its payload.
+struct Context<'t, 'c> {
+    tx: &'t WriteTx<'c>,
+    record: &'t Record,
+}
+
+impl Context<'_, '_> {
+    const fn sequence(&self) -> u64 {
+        self.record.sequence
+    }
+
+    fn impossible(&self, what: impl Into<String>) -> Refusal {
+        Refusal::Error(ViewError::Impossible { sequence: self.sequence(), what: what.into() })
+    }
+}
+
+impl From<PayloadError> for Refusal {
+    fn from(source: PayloadError) -> Self {
+        Self::Error(ViewError::Payload { sequence: 0, source })
+    }
+}
+
+impl From<ManifestError> for Refusal {
+    fn from(error: ManifestError) -> Self {
+        PayloadError::Manifest(error).into()
+    }
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// The views say what it says.
+    Whole,
+    /// The same, but for fields that this build does not know.
+    WithoutFields(usize),
+    /// This build does not know its type, or it refers to what only a skipped event can have made.
+    Skipped,
+}
+
+/// Writes the views: the only writer there is.
+#[derive(Debug)]
+pub struct ViewWriter<'t, 'c> {
+    tx: &'t WriteTx<'c>,
+    skipped: u64,
+}
+
+impl<'t, 'c> ViewWriter<'t, 'c> {
+    /// Goes on from views of which `skipped` events and fields were left out.
+    pub const fn new(tx: &'t WriteTx<'c>, skipped: u64) -> Self {
+        Self { tx, skipped }
+    }
+
+    /// Drops every view and makes it again, empty.
+    ///
+    /// # Errors
+    /// [`ViewError::Db`] where SQLite refuses.
+    pub fn reset(&mut self) -> Result<(), ViewError> {
+        for table in TABLES {
+            self.tx.execute_batch(&format!("DROP TABLE IF EXISTS {}", table.name))?;
+        }
+        self.tx.execute_batch(SCHEMA)?;
+        self.skipped = 0;
+        Ok(())
+    }
+
+    /// Returns how many events and payload fields were skipped so far.
+    pub const fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// Applies one event to every view.
+    ///
+    /// # Errors
+    /// [`ViewError`] where the event cannot be: damage, unless something was skipped before it.
+    pub fn apply(&mut self, event: &Stored, payload: &[u8]) -> Result<Applied, ViewError> {
+        let record = &event.record;
+        let Decoded { event: said, unknown_fields } = decode(record, payload)
+            .map_err(|source| ViewError::Payload { sequence: record.sequence, source })?;
+        let context = Context { tx: self.tx, record };
+        objects::name_payload(&context, event.payload.is_none(), payload, &said)?;
+        // What turns out to lean on a skipped event must leave no half of itself behind.
+        let undo = self.skipped > 0;
+        if undo {
+            self.tx.execute_batch("SAVEPOINT event")?;
+        }
+        let outcome = dispatch(&context, said, payload);
+        if undo {
+            let back = if outcome.is_err() { "ROLLBACK TO event; RELEASE event" } else { "RELEASE event" };
+            self.tx.execute_batch(back)?;
+        }
+        match outcome {
+            Ok(Known::Yes) if unknown_fields.is_empty() => Ok(Applied::Whole),
+            Ok(Known::Yes) => {
+                self.skipped += unknown_fields.len() as u64;
+                Ok(Applied::WithoutFields(unknown_fields.len()))
+            }
+            Ok(Known::No) => {
+                self.skipped += 1;
+                Ok(Applied::Skipped)
+            }
+            Err(Refusal::Unmade(_)) if self.skipped > 0 => {
+                self.skipped += 1;
+                Ok(Applied::Skipped)
+            }
+            Err(Refusal::Unmade(what)) => Err(ViewError::Impossible { sequence: record.sequence, what }),
+            Err(Refusal::Error(ViewError::Payload { source, .. })) => {
+                Err(ViewError::Payload { sequence: record.sequence, source })
+            }
+            Err(Refusal::Error(error)) => Err(error),
+        }
+    }
+}
+
+enum Known {
+    Yes,
+    No,
+}
+
+/// Hands an event to the views that it concerns. Every type is named: a new one must be considered here.
+fn dispatch(context: &Context<'_, '_>, event: Event<'_>, payload: &[u8]) -> Result<Known, Refusal> {
+    match event {
+        Event::StoreCreated { classes, .. } => retention::seed(context, &classes)?,
+        Event::PackageCreated { id, name, version, class, metadata, provenance } => {
+            let package =
+                packages::create(context, &packages::NewPackage { id, name, version, metadata, provenance })?;
+            retention::begin(context, package, &class)?;
+        }
+        Event::ObjectsStored { backend_id, objects } => {
+            objects.each(|object| objects::store_anew(context, &object, backend_id))?;
+        }
+        Event::EntriesAdded { backend_id, entries, replace } => {
+            let package = packages::open_subject(context)?;
+            trees::add_entries(context, &package, backend_id, &entries, replace)?;
+            packages::recount(context, package.number, backend_id)?;
+        }
+        Event::PackageFinalized { manifest } => {
+            packages::finalize(
+                context,
+                &manifest,
+                context.record.payload_digest,
+                payload.len() as u64,
+                None,
+            )?;
+        }
+        Event::PackageImported { manifest, manifest_bytes, origin } => {
+            let digest = crate::identity::Blake3::of(manifest_bytes);
+            packages::finalize(context, &manifest, digest, manifest_bytes.len() as u64, Some(&origin))?;
+        }
+        Event::PackageRemoved { reason } => packages::remove(context, &reason)?,
+        Event::PackageRestored { .. } => packages::restore(context)?,
+        Event::PinAdded { name, target, reason } => pins::add(context, &name, target, reason.as_deref())?,
+        Event::PinRemoved { name } => pins::remove(context, &name)?,
+        Event::RetentionChanged { class, expires_at, hold, reason } => {
+            retention::change(context, class.as_deref(), expires_at, hold, &reason)?;
+        }
+        Event::GcStarted { plan, round, rounds, reason, packages: _, objects } => {
+            let (mut count, mut bytes) = (0, 0);
+            objects.each(|object| {
+                count += 1;
+                bytes += object.size_bytes;
+                objects::purge(context, &object)
+            })?;
+            runs::gc_started(context, &runs::GcRound { plan, round, rounds, reason, count, bytes })?;
+        }
+        Event::GcCompleted { started, objects, bytes, missing, failed, duration_micros } => {
+            let end = runs::GcEnd { started, objects, bytes, missing, failed, duration_micros };
+            runs::gc_completed(context, &end)?;
+        }
+        Event::ObjectHealed { object, backend_id, fault: _ } => objects::heal(context, &object, backend_id)?,
+        Event::VerifyCompleted { head, mode, first, last, objects, bytes, faults } => {
+            for fault in &faults {
+                if let Some(address) = &fault.address {
+                    objects::find_damaged(context, address, &fault.kind, head)?;
+                }
+            }
+            let end =
+                runs::VerifyEnd { head, mode, first, last, objects, bytes, faults: faults.len() as u64 };
+            runs::verify_completed(context, &end)?;
+        }
+        Event::Unknown => return Ok(Known::No),
+    }
+    Ok(Known::Yes)
+}

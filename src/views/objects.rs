@@ -1,0 +1,313 @@
+//! The views `objects` and `storage_locations`: what the log says of every object it ever named.
+
+use rusqlite::{OptionalExtension as _, Row};
+
+use super::{Context, Refusal, ViewError};
+use crate::db::{DbError, ReadTx};
+use crate::events::{Event, EventType, PurgedObject, digest_column, signed, unsigned};
+use crate::identity::{AddressPrefix, Algorithm, Blake3, Digests, Sha256};
+
+/// The backend that keeps payload objects: the store's own.
+const LOCAL: &str = "local";
+
+/// What the log says about an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It never named it.
+    Unknown,
+    /// Its bytes are here.
+    Stored,
+    /// They were, and a gc purged them.
+    Purged,
+    /// They should be here, and a verify found them missing or wrong.
+    Damaged,
+}
+
+/// A row of `objects`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectRecord {
+    /// The surrogate key.
+    pub number: i64,
+    /// Digests and size.
+    pub digests: Digests,
+    /// The event that first named it.
+    pub first_sequence: u64,
+    /// The last event that said its bytes were stored anew.
+    pub stored_sequence: u64,
+    /// The first event whose payload it is.
+    pub payload_sequence: Option<u64>,
+    /// The gc that purged it.
+    pub purged_sequence: Option<u64>,
+    /// The verify that found it damaged.
+    pub damaged_sequence: Option<u64>,
+}
+
+impl ObjectRecord {
+    /// Returns what the log says about it.
+    pub const fn standing(&self) -> Standing {
+        match (self.purged_sequence, self.damaged_sequence) {
+            (Some(_), _) => Standing::Purged,
+            (None, Some(_)) => Standing::Damaged,
+            (None, None) => Standing::Stored,
+        }
+    }
+}
+
+/// A path of a package that an object stands under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeUse {
+    /// The package's name.
+    pub name: String,
+    /// Its version.
+    pub version: u64,
+    /// The path's bytes.
+    pub path: Vec<u8>,
+}
+
+pub(super) const COLUMNS: &str = "object, digest_primary, digest_sha256, size_bytes, first_sequence, stored_sequence, \
+                       payload_sequence, purged_sequence, damaged_sequence";
+
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<ObjectRecord> {
+    let maybe = |column| -> rusqlite::Result<Option<u64>> {
+        Ok(row.get::<_, Option<i64>>(column)?.map(|value| u64::try_from(value).unwrap_or(0)))
+    };
+    Ok(ObjectRecord {
+        number: row.get("object")?,
+        digests: Digests {
+            blake3: digest_column(row, "digest_primary")?,
+            sha256: Sha256::from_bytes(row.get("digest_sha256")?),
+            size_bytes: unsigned(row, "size_bytes")?,
+        },
+        first_sequence: unsigned(row, "first_sequence")?,
+        stored_sequence: unsigned(row, "stored_sequence")?,
+        payload_sequence: maybe("payload_sequence")?,
+        purged_sequence: maybe("purged_sequence")?,
+        damaged_sequence: maybe("damaged_sequence")?,
+    })
+}
+
+/// Returns the object of this primary digest, if the log ever named it.
+pub(crate) fn find(tx: &ReadTx<'_>, address: &Blake3) -> rusqlite::Result<Option<ObjectRecord>> {
+    let sql = "SELECT object, digest_primary, digest_sha256, size_bytes, first_sequence, stored_sequence,
+                      payload_sequence, purged_sequence, damaged_sequence
+               FROM objects WHERE substr(digest_primary, 1, 8) = ?1 AND digest_primary = ?2";
+    tx.prepare(sql)?.query_row((&address.as_bytes()[..8], address.as_bytes()), read).optional()
+}
+
+/// Returns the object of this surrogate number.
+pub(crate) fn by_number(tx: &ReadTx<'_>, number: i64) -> Result<Option<ObjectRecord>, DbError> {
+    Ok(tx.maybe(&format!("SELECT {COLUMNS} FROM objects WHERE object = ?1"), [number], read)?)
+}
+
+/// Returns up to `limit` objects whose digest begins with a prefix, in the order of that digest.
+pub(crate) fn by_prefix(
+    tx: &ReadTx<'_>,
+    prefix: &AddressPrefix,
+    limit: u32,
+) -> Result<Vec<ObjectRecord>, DbError> {
+    let column = match prefix.algorithm() {
+        Algorithm::Blake3 => "digest_primary",
+        Algorithm::Sha256 => "digest_sha256",
+    };
+    let (low, high) = prefix.bounds();
+    let sql = format!(
+        "SELECT {COLUMNS} FROM objects
+         WHERE substr({column}, 1, 8) BETWEEN ?1 AND ?2 AND {column} BETWEEN ?3 AND ?4
+         ORDER BY {column} LIMIT ?5"
+    );
+    Ok(tx.all(&sql, (&low[..8], &high[..8], &low[..], &high[..], limit), read)?)
+}
+
+/// Returns up to `limit` objects after a primary digest, ascending: for those who hold no transaction meanwhile.
+pub(crate) fn page_by_key(
+    tx: &ReadTx<'_>,
+    after: Option<&Blake3>,
+    limit: u32,
+) -> Result<Vec<ObjectRecord>, DbError> {
+    let low: &[u8] = after.map_or(&[], |digest| digest.as_bytes());
+    let sql = format!(
+        "SELECT {COLUMNS} FROM objects
+         WHERE substr(digest_primary, 1, 8) >= ?1 AND digest_primary > ?2
+         ORDER BY substr(digest_primary, 1, 8), digest_primary LIMIT ?3"
+    );
+    Ok(tx.all(&sql, (&low[..low.len().min(8)], low, limit), read)?)
+}
+
+/// Returns the packages and paths that an object stands under, by name, version and path, up to `limit`.
+pub(crate) fn uses(tx: &ReadTx<'_>, object: i64, limit: u32) -> Result<Vec<TreeUse>, DbError> {
+    let sql = include_str!("../db/sql/object_uses.sql");
+    Ok(tx.all(sql, (object, limit), |row| {
+        Ok(TreeUse { name: row.get("name")?, version: unsigned(row, "version")?, path: row.get("path")? })
+    })?)
+}
+
+/// Returns how many objects should be here with their bytes together, and how many are purged.
+pub(crate) fn totals(tx: &ReadTx<'_>) -> Result<(u64, u64, u64), DbError> {
+    let sql = "SELECT count(*) FILTER (WHERE purged_sequence IS NULL) AS present,
+                      coalesce(sum(size_bytes) FILTER (WHERE purged_sequence IS NULL), 0) AS bytes,
+                      count(*) FILTER (WHERE purged_sequence IS NOT NULL) AS purged
+               FROM objects";
+    Ok(tx.one(sql, [], |row| {
+        Ok((unsigned(row, "present")?, unsigned(row, "bytes")?, unsigned(row, "purged")?))
+    })?)
+}
+
+/// Enters an object that an event mentions, and returns its number.
+pub(super) fn store(context: &Context<'_, '_>, object: &Digests, backend: &str) -> Result<i64, Refusal> {
+    mention(context, object, backend).map(|(number, _)| number)
+}
+
+/// Enters an object whose bytes an event says were written just now, whatever was there before.
+pub(super) fn store_anew(context: &Context<'_, '_>, object: &Digests, backend: &str) -> Result<(), Refusal> {
+    let (number, anew) = mention(context, object, backend)?;
+    if !anew {
+        context.tx.execute(
+            "UPDATE objects SET stored_sequence = ?2, damaged_sequence = NULL WHERE object = ?1",
+            (number, signed(context.sequence())),
+        )?;
+        locate(context, number, backend)?;
+    }
+    Ok(())
+}
+
+/// Returns the object's number, and whether this event made its row or brought it back from a purge.
+fn mention(context: &Context<'_, '_>, object: &Digests, backend: &str) -> Result<(i64, bool), Refusal> {
+    let (number, anew) = match find(context.tx, &object.blake3)? {
+        Some(known) if known.digests != *object => {
+            return Err(
+                context.impossible(format!("{} has another size or SHA-256 than before", object.address()))
+            );
+        }
+        Some(known) => {
+            if known.purged_sequence.is_some() {
+                context.tx.execute(
+                    "UPDATE objects SET purged_sequence = NULL, damaged_sequence = NULL, stored_sequence = ?2
+                     WHERE object = ?1",
+                    (known.number, signed(context.sequence())),
+                )?;
+            }
+            (known.number, known.purged_sequence.is_some())
+        }
+        None => {
+            let mut insert = context.tx.prepare(
+                "INSERT INTO objects (digest_primary, digest_sha256, size_bytes, first_sequence, stored_sequence)
+                 VALUES (?1, ?2, ?3, ?4, ?4)",
+            )?;
+            let number = insert.insert((
+                object.blake3.as_bytes(),
+                object.sha256.as_bytes(),
+                signed(object.size_bytes),
+                signed(context.sequence()),
+            ))?;
+            (number, true)
+        }
+    };
+    if anew {
+        locate(context, number, backend)?;
+    }
+    Ok((number, anew))
+}
+
+fn locate(context: &Context<'_, '_>, object: i64, backend: &str) -> Result<(), Refusal> {
+    context.tx.execute(
+        "INSERT OR IGNORE INTO storage_locations VALUES (?1, ?2, 'online', NULL)",
+        (object, backend),
+    )?;
+    Ok(())
+}
+
+/// Brings back every purged object of a tree that an event names again.
+pub(super) fn store_tree(context: &Context<'_, '_>, tree: i64, backend: &str) -> Result<(), Refusal> {
+    let purged: Vec<i64> = context.tx.all(
+        "SELECT DISTINCT object FROM artifact_files JOIN objects USING (object)
+         WHERE tree = ?1 AND purged_sequence IS NOT NULL ORDER BY object",
+        [tree],
+        |row| row.get(0),
+    )?;
+    for object in purged {
+        context.tx.execute(
+            "UPDATE objects SET purged_sequence = NULL, damaged_sequence = NULL, stored_sequence = ?2
+             WHERE object = ?1",
+            (object, signed(context.sequence())),
+        )?;
+        locate(context, object, backend)?;
+    }
+    Ok(())
+}
+
+/// Enters the payload of an event as an object, where it is one: a large payload, or a manifest.
+pub(super) fn name_payload(
+    context: &Context<'_, '_>,
+    is_object: bool,
+    payload: &[u8],
+    event: &Event<'_>,
+) -> Result<(), ViewError> {
+    let manifest = if let Event::PackageImported { manifest_bytes, .. } = event {
+        Some(*manifest_bytes)
+    } else {
+        (context.record.event_type == EventType::PackageFinalized.name()).then_some(payload)
+    };
+    let mut named = Vec::new();
+    named.extend(is_object.then_some(payload));
+    named.extend(manifest.filter(|_| !is_object || manifest != Some(payload)));
+    for bytes in named {
+        let number = store(context, &Digests::of(bytes), LOCAL).map_err(|refusal| match refusal {
+            Refusal::Error(error) => error,
+            Refusal::Unmade(what) => ViewError::Impossible { sequence: context.sequence(), what },
+        })?;
+        context.tx.execute(
+            "UPDATE objects SET payload_sequence = ?2 WHERE object = ?1 AND payload_sequence IS NULL",
+            (number, signed(context.sequence())),
+        )?;
+    }
+    Ok(())
+}
+
+fn known(context: &Context<'_, '_>, address: &Blake3) -> Result<ObjectRecord, Refusal> {
+    find(context.tx, address)?.ok_or_else(|| Refusal::Unmade(format!("blake3:{address} was never stored")))
+}
+
+/// Marks an object as purged by this event. A leftover that no event had named has no row, and gets none.
+pub(super) fn purge(context: &Context<'_, '_>, purged: &PurgedObject) -> Result<(), Refusal> {
+    let object = match known(context, &purged.address) {
+        Ok(object) => object.number,
+        Err(Refusal::Unmade(_)) if purged.why == "unrecorded" => return Ok(()),
+        Err(refusal) => return Err(refusal),
+    };
+    context.tx.execute(
+        "UPDATE objects SET purged_sequence = ?2, damaged_sequence = NULL WHERE object = ?1",
+        (object, signed(context.sequence())),
+    )?;
+    context.tx.execute("DELETE FROM storage_locations WHERE object = ?1", [object])?;
+    Ok(())
+}
+
+/// Takes the mark of damage off an object.
+pub(super) fn heal(context: &Context<'_, '_>, object: &Digests, backend: &str) -> Result<(), Refusal> {
+    known(context, &object.blake3)?;
+    store_anew(context, object, backend)
+}
+
+/// Returns whether a kind of fault means that an object's bytes are not to be had.
+pub(crate) fn is_damage(kind: &str) -> bool {
+    matches!(kind, "missing" | "truncated" | "altered" | "misnamed" | "unreadable" | "not-a-file")
+}
+
+/// Marks an object as damaged by what a verify found, where that concerns its bytes. What was stored anew after
+/// the event `head`, with which the verify began, is not what it looked at.
+pub(super) fn find_damaged(
+    context: &Context<'_, '_>,
+    address: &Blake3,
+    kind: &str,
+    head: u64,
+) -> Result<(), Refusal> {
+    if is_damage(kind) {
+        context.tx.execute(
+            "UPDATE objects SET damaged_sequence = ?2
+             WHERE substr(digest_primary, 1, 8) = ?3 AND digest_primary = ?1 AND purged_sequence IS NULL
+               AND stored_sequence <= ?4",
+            (address.as_bytes(), signed(context.sequence()), &address.as_bytes()[..8], signed(head)),
+        )?;
+    }
+    Ok(())
+}

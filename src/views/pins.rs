@@ -1,0 +1,55 @@
+//! The view `pins`.
+
+use super::{Context, Refusal, objects, packages};
+use crate::db::{DbError, ReadTx};
+use crate::events::{PinTarget, signed};
+
+/// Returns the names of the pins on a package.
+pub(crate) fn on_package(tx: &ReadTx<'_>, package: i64) -> Result<Vec<String>, DbError> {
+    Ok(tx.all("SELECT name FROM pins WHERE package = ?1 ORDER BY name", [package], |row| row.get(0))?)
+}
+
+/// Sets a pin.
+pub(super) fn add(
+    context: &Context<'_, '_>,
+    name: &str,
+    target: PinTarget,
+    reason: Option<&str>,
+) -> Result<(), Refusal> {
+    let (package, object) = match target {
+        PinTarget::Package(id) => {
+            let package = packages::by_id(context.tx, &id).map_err(super::ViewError::from)?;
+            (Some(package.ok_or_else(|| Refusal::Unmade(format!("there is no package {id}")))?.number), None)
+        }
+        PinTarget::Object(address) => {
+            let object = objects::find(context.tx, &address)?;
+            let unmade = || Refusal::Unmade(format!("blake3:{address} was never stored"));
+            (None, Some(object.ok_or_else(unmade)?.number))
+        }
+    };
+    let taken = context.tx.maybe("SELECT 1 FROM pins WHERE name = ?1", [name], |_| Ok(()))?.is_some();
+    if taken {
+        return Err(context.impossible(format!("the pin {name:?} is there already")));
+    }
+    context.tx.execute(
+        "INSERT INTO pins VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        (
+            name,
+            package,
+            object,
+            reason,
+            context.record.created_at.as_micros(),
+            &context.record.actor,
+            signed(context.sequence()),
+        ),
+    )?;
+    Ok(())
+}
+
+/// Takes a pin away.
+pub(super) fn remove(context: &Context<'_, '_>, name: &str) -> Result<(), Refusal> {
+    match context.tx.execute("DELETE FROM pins WHERE name = ?1", [name])? {
+        0 => Err(Refusal::Unmade(format!("there is no pin {name:?}"))),
+        _ => Ok(()),
+    }
+}

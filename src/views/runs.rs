@@ -1,0 +1,119 @@
+//! The views `gc_runs` and `verify_runs`: what was done to the store as a whole.
+
+use super::{Context, Refusal};
+use crate::db::{DbError, ReadTx};
+use crate::env::Timestamp;
+use crate::events::{signed, unsigned};
+use crate::identity::Blake3;
+
+/// A gc round that began.
+pub(super) struct GcRound {
+    pub(super) plan: String,
+    pub(super) round: u64,
+    pub(super) rounds: u64,
+    pub(super) reason: Option<String>,
+    pub(super) count: u64,
+    pub(super) bytes: u64,
+}
+
+/// A gc round that ended.
+pub(super) struct GcEnd {
+    pub(super) started: u64,
+    pub(super) objects: u64,
+    pub(super) bytes: u64,
+    pub(super) missing: u64,
+    pub(super) failed: u64,
+    pub(super) duration_micros: u64,
+}
+
+/// A verify that ended.
+pub(super) struct VerifyEnd {
+    pub(super) head: u64,
+    pub(super) mode: String,
+    pub(super) first: Option<Blake3>,
+    pub(super) last: Option<Blake3>,
+    pub(super) objects: u64,
+    pub(super) bytes: u64,
+    pub(super) faults: u64,
+}
+
+/// Returns when the last verify of all keys that read bytes ended, and how many faults it found.
+pub(crate) fn last_full_verify(tx: &ReadTx<'_>) -> Result<Option<(Timestamp, u64)>, DbError> {
+    let sql = "SELECT completed_at, faults FROM verify_runs
+               WHERE mode <> 'quick' AND first_key IS NOT NULL ORDER BY sequence DESC LIMIT 1";
+    Ok(tx.maybe(sql, [], |row| {
+        Ok((Timestamp::from_micros(row.get("completed_at")?), unsigned(row, "faults")?))
+    })?)
+}
+
+/// Returns the sequences of gc rounds that began and did not end.
+pub(crate) fn unfinished_gc(tx: &ReadTx<'_>) -> Result<Vec<u64>, DbError> {
+    let sql = "SELECT started_sequence FROM gc_runs WHERE completed_sequence IS NULL ORDER BY 1";
+    Ok(tx.all(sql, [], |row| unsigned(row, "started_sequence"))?)
+}
+
+/// Enters a gc round.
+pub(super) fn gc_started(context: &Context<'_, '_>, round: &GcRound) -> Result<(), Refusal> {
+    context.tx.execute(
+        "INSERT INTO gc_runs (started_sequence, gc_id, plan, round, rounds, reason, actor, started_at,
+                              planned_objects, planned_bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        rusqlite::params![
+            signed(context.sequence()),
+            context.record.subject_id,
+            round.plan,
+            signed(round.round),
+            signed(round.rounds),
+            round.reason,
+            context.record.actor,
+            context.record.created_at.as_micros(),
+            signed(round.count),
+            signed(round.bytes),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Enters the end of a gc round.
+pub(super) fn gc_completed(context: &Context<'_, '_>, end: &GcEnd) -> Result<(), Refusal> {
+    let changed = context.tx.execute(
+        "UPDATE gc_runs SET completed_sequence = ?2, completed_at = ?3, freed_objects = ?4, freed_bytes = ?5,
+                missing_objects = ?6, failed_objects = ?7, duration = ?8
+         WHERE started_sequence = ?1 AND completed_sequence IS NULL",
+        (
+            signed(end.started),
+            signed(context.sequence()),
+            context.record.created_at.as_micros(),
+            signed(end.objects),
+            signed(end.bytes),
+            signed(end.missing),
+            signed(end.failed),
+            signed(end.duration_micros),
+        ),
+    )?;
+    match changed {
+        0 => Err(Refusal::Unmade(format!("no unfinished gc began with event {}", end.started))),
+        _ => Ok(()),
+    }
+}
+
+/// Enters a verify.
+pub(super) fn verify_completed(context: &Context<'_, '_>, end: &VerifyEnd) -> Result<(), Refusal> {
+    context.tx.execute(
+        "INSERT INTO verify_runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        rusqlite::params![
+            signed(context.sequence()),
+            context.record.subject_id,
+            end.mode,
+            context.record.actor,
+            context.record.created_at.as_micros(),
+            signed(end.head),
+            end.first.map(|key| *key.as_bytes()),
+            end.last.map(|key| *key.as_bytes()),
+            signed(end.objects),
+            signed(end.bytes),
+            signed(end.faults),
+        ],
+    )?;
+    Ok(())
+}

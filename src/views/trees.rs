@@ -1,0 +1,190 @@
+//! The view `artifact_files`: the entries of packages. Packages of equal content digest share one tree.
+
+use rusqlite::Row;
+
+use super::packages::PackageKey;
+use super::{Context, Refusal, ViewError, objects};
+use crate::db::{DbError, ReadTx};
+use crate::events::{Items, digest_column, signed, unsigned};
+use crate::identity::{Digests, Sha256};
+use crate::manifest::{Entry, EntryBody, EntryPath, Mtime};
+
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let corrupt = |what: &str| rusqlite::Error::InvalidColumnName(what.to_owned());
+    let path = EntryPath::new(row.get::<_, Vec<u8>>("path")?).map_err(|_| corrupt("path"))?;
+    let kind: String = row.get("kind")?;
+    let mode = || -> rusqlite::Result<u32> { row.get("mode") };
+    let body = match kind.as_str() {
+        "file" => EntryBody::File {
+            mode: mode()?,
+            object: Digests {
+                blake3: digest_column(row, "digest_primary")?,
+                sha256: Sha256::from_bytes(row.get("digest_sha256")?),
+                size_bytes: unsigned(row, "size_bytes")?,
+            },
+        },
+        "directory" => EntryBody::Directory { mode: mode()? },
+        _ => EntryBody::Symlink { target: row.get::<_, Vec<u8>>("target")?.into() },
+    };
+    let mtime = match (row.get("mtime")?, row.get("mtime_nanos")?) {
+        (Some(seconds), Some(nanoseconds)) => Some(Mtime { seconds, nanoseconds }),
+        _ => None,
+    };
+    Ok(Entry { path, body, mtime })
+}
+
+pub(super) const SELECT: &str = include_str!("../db/sql/tree_entries.sql");
+
+/// Hands the entries of a tree to `each`, ascending by path.
+pub(crate) fn each_entry<E: From<DbError>>(
+    tx: &ReadTx<'_>,
+    tree: i64,
+    mut each: impl FnMut(Entry) -> Result<(), E>,
+) -> Result<(), E> {
+    let sqlite = |error| E::from(DbError::Sqlite(error));
+    let mut statement = tx.prepare(&format!("{SELECT} ORDER BY path")).map_err(sqlite)?;
+    let mut rows = statement.query([tree]).map_err(sqlite)?;
+    while let Some(row) = rows.next().map_err(sqlite)? {
+        each(read(row).map_err(sqlite)?)?;
+    }
+    Ok(())
+}
+
+/// Returns the entry at a path of a tree.
+pub(crate) fn entry_at(tx: &ReadTx<'_>, tree: i64, path: &[u8]) -> Result<Option<Entry>, DbError> {
+    Ok(tx.maybe(&format!("{SELECT} AND path = ?2"), (tree, path), read)?)
+}
+
+/// Enters one entry into a tree; its path must be free.
+pub(super) fn insert(
+    context: &Context<'_, '_>,
+    tree: i64,
+    entry: &Entry,
+    backend: &str,
+) -> Result<(), Refusal> {
+    let (mode, object, target) = match &entry.body {
+        EntryBody::File { mode, object } => {
+            (Some(*mode), Some(objects::store(context, object, backend)?), None)
+        }
+        EntryBody::Directory { mode } => (Some(*mode), None, None),
+        EntryBody::Symlink { target } => (None, None, Some(target)),
+    };
+    context.tx.execute(
+        "INSERT INTO artifact_files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        rusqlite::params![
+            tree,
+            entry.path.as_bytes(),
+            entry.body.kind(),
+            mode,
+            object,
+            target.map(|target| &target[..]),
+            entry.mtime.map(|mtime| mtime.seconds),
+            entry.mtime.map(|mtime| mtime.nanoseconds),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Says what an entry does to what a tree has at its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meeting {
+    /// Nothing is there.
+    Free,
+    /// A directory equal to it is there.
+    Merges,
+    /// Something else is there.
+    Taken,
+}
+
+/// Compares an entry with what a tree has at its path.
+pub(crate) fn meet(there: Option<&Entry>, entry: &Entry) -> Meeting {
+    match there {
+        None => Meeting::Free,
+        Some(there) if matches!(entry.body, EntryBody::Directory { .. }) && there == entry => Meeting::Merges,
+        Some(_) => Meeting::Taken,
+    }
+}
+
+/// Enters the entries of one add into an open package.
+pub(super) fn add_entries(
+    context: &Context<'_, '_>,
+    package: &PackageKey,
+    backend: &str,
+    entries: &Items<'_, Entry>,
+    replace: bool,
+) -> Result<(), Refusal> {
+    let tree = package.tree;
+    entries.each(|entry| {
+        let there = entry_at(context.tx, tree, entry.path.as_bytes()).map_err(ViewError::from)?;
+        match meet(there.as_ref(), &entry) {
+            Meeting::Free => insert(context, tree, &entry, backend),
+            Meeting::Merges => Ok(()),
+            Meeting::Taken if replace => {
+                let is_directory = |entry: &Entry| matches!(entry.body, EntryBody::Directory { .. });
+                if !(is_directory(&entry) && there.as_ref().is_some_and(is_directory)) {
+                    delete_beneath(context, tree, entry.path.as_bytes())?;
+                }
+                context.tx.execute(
+                    "DELETE FROM artifact_files WHERE tree = ?1 AND path = ?2",
+                    (tree, entry.path.as_bytes()),
+                )?;
+                insert(context, tree, &entry, backend)
+            }
+            Meeting::Taken => {
+                Err(ViewError::PathTaken { sequence: context.sequence(), path: entry.path }.into())
+            }
+        }
+    })
+}
+
+/// Takes away everything beneath a path: what begins with it and a slash.
+fn delete_beneath(context: &Context<'_, '_>, tree: i64, path: &[u8]) -> Result<(), Refusal> {
+    let low = [path, b"/"].concat();
+    let high = [path, b"0"].concat(); // '0' is the byte after '/'
+    context.tx.execute(
+        "DELETE FROM artifact_files WHERE tree = ?1 AND path > ?2 AND path < ?3",
+        (tree, low, high),
+    )?;
+    Ok(())
+}
+
+/// Takes away a tree that nobody shares.
+pub(super) fn delete(context: &Context<'_, '_>, tree: i64) -> Result<(), Refusal> {
+    context.tx.execute("DELETE FROM artifact_files WHERE tree = ?1", [tree])?;
+    Ok(())
+}
+
+/// What a tree holds, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Entries of all kinds.
+    pub(crate) entries: u64,
+    /// Entries that are files.
+    pub(crate) files: u64,
+    /// The sum of the files' sizes.
+    pub(crate) bytes: u64,
+    /// Distinct objects.
+    pub(crate) objects: u64,
+    /// The sum of their sizes.
+    pub(crate) object_bytes: u64,
+}
+
+/// Counts what a tree holds.
+pub(crate) fn totals(tx: &ReadTx<'_>, tree: i64) -> Result<Totals, DbError> {
+    Ok(tx.one(include_str!("../db/sql/tree_totals.sql"), [tree], |row| {
+        Ok(Totals {
+            entries: unsigned(row, "entries")?,
+            files: unsigned(row, "files")?,
+            bytes: unsigned(row, "bytes")?,
+            objects: unsigned(row, "objects")?,
+            object_bytes: unsigned(row, "object_bytes")?,
+        })
+    })?)
+}
+
+impl Totals {
+    /// Returns the numbers as SQLite takes them, in the order of the columns.
+    pub(super) fn signed(&self) -> [i64; 5] {
+        [self.entries, self.files, self.bytes, self.objects, self.object_bytes].map(signed)
+    }
+}
