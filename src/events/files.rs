@@ -208,6 +208,11 @@ impl LogFiles {
         }
     }
 
+    /// Returns the path of the file that begins with this event, relative to the root.
+    pub fn path(first: u64) -> PathBuf {
+        file_path(first)
+    }
+
     /// Returns the sequences that the files are named by, ascending.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::events::{EventType, payload};
 use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::manifest::{
-    Entry, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt, RetentionSummary,
+    Entry, EntryList, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt, RetentionSummary,
     content_digest, write_manifest,
 };
 use crate::monitor::Monitor;
@@ -242,7 +242,7 @@ impl Registry {
     fn finalize_draft(
         &self,
         draft: Draft,
-        entries: Vec<Entry>,
+        entries: EntryList,
         ingested: &Ingested,
         staging: &Staging,
         monitor: &dyn Monitor,
@@ -321,7 +321,7 @@ impl Registry {
     }
 
     /// Returns the newest finalised version of a name, where it has just this content.
-    fn unchanged(&self, name: &PackageName, entries: &[Entry]) -> Result<Option<PackageRow>, Error> {
+    fn unchanged(&self, name: &PackageName, entries: &EntryList) -> Result<Option<PackageRow>, Error> {
         let tx = self.db.read()?;
         let newest = packages::versions(&tx, name.as_str())?
             .into_iter()
@@ -384,13 +384,18 @@ impl Registry {
     }
 
     /// Refuses entries that would displace what an open package has.
-    fn check_conflicts(&self, tx: &ReadTx<'_>, package: &PackageRow, entries: &[Entry]) -> Result<(), Error> {
-        for entry in entries {
+    fn check_conflicts(
+        &self,
+        tx: &ReadTx<'_>,
+        package: &PackageRow,
+        entries: &EntryList,
+    ) -> Result<(), Error> {
+        for entry in entries.iter() {
             let there = trees::entry_at(tx, package.tree, entry.path.as_bytes())?;
-            if trees::meet(there.as_ref(), entry) == trees::Meeting::Taken {
+            if trees::meet(there.as_ref(), &entry) == trees::Meeting::Taken {
                 return Err(Error::PathTaken {
                     reference: format!("{}@{}", package.name, package.version),
-                    path: entry.path.clone(),
+                    path: entry.path,
                 });
             }
         }
@@ -421,9 +426,9 @@ fn append_healed(change: &mut Change<'_>, ingested: &Ingested) -> Result<(), Err
 }
 
 /// Counts the distinct objects of some entries.
-pub(super) fn receipt(entries: &[Entry]) -> Receipt {
-    let mut objects: Vec<(&Blake3, u64)> =
-        entries.iter().filter_map(Entry::object).map(|object| (&object.blake3, object.size_bytes)).collect();
+pub(super) fn receipt(entries: &EntryList) -> Receipt {
+    let mut objects: Vec<(Blake3, u64)> =
+        entries.objects().map(|object| (object.blake3, object.size_bytes)).collect();
     objects.sort_unstable();
     objects.dedup();
     Receipt {

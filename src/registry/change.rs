@@ -189,8 +189,9 @@ pub(super) fn enter_found(
     kept: &mut Bookkeeping,
     event: &Stored,
 ) -> Result<(), Error> {
-    // Views of another version cannot take events: they are replayed right after settling.
-    if kept.views_version != VIEWS_VERSION {
+    // Views of another version cannot take events: they are replayed right after settling. And views that know
+    // the event already (its row was taken out by hand) need not hear of it twice.
+    if kept.views_version != VIEWS_VERSION || event.record.sequence <= kept.views_sequence {
         return Ok(crate::events::insert(tx, event)?);
     }
     match &event.payload {

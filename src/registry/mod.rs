@@ -129,7 +129,10 @@ impl Payloads for Local {
         let found =
             self.get(&ContentAddress::new(*digest), None).map_err(|error| unavailable(error.to_string()))?;
         let mut reader = found.ok_or_else(|| unavailable("its object is missing".to_owned()))?;
-        let mut bytes = Vec::new();
+        let address = ContentAddress::new(*digest);
+        let size = self.head(&address).ok().flatten().map_or(0, |found| found.size_bytes);
+        // Room for all of it at once: doubling would touch twice as much memory as a large manifest needs.
+        let mut bytes = Vec::with_capacity(usize::try_from(size + 1).unwrap_or(0));
         reader.read_to_end(&mut bytes).map_err(|error| unavailable(error.to_string()))?;
         if Blake3::of(&bytes) == *digest {
             Ok(bytes)

@@ -12,7 +12,7 @@ use crate::db::{Database, DbError, OpenMode};
 use crate::disk::Disk;
 use crate::env::Env;
 use crate::error::Error;
-use crate::events::{Bookkeeping, LogFiles, Step, head};
+use crate::events::{Bookkeeping, LogError, LogFiles, Step, head};
 use crate::monitor::{Monitor, Problem, Task};
 use crate::plane::IngestOptions;
 use crate::storage::{
@@ -132,10 +132,11 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Returns whether `log/` holds more than the database, as far as a look at its end tells.
+    /// Returns whether `log/` holds more than the database, as far as a look at its end tells. One that is
+    /// behind or damaged is no reason to write anything for somebody who came to read.
     fn is_behind(&self) -> Result<bool, Error> {
         let kept = Bookkeeping::load(&self.db.read()?)?.log;
-        Ok(!self.files.stands_at(&kept)?)
+        Ok(!self.files.stands_at(&kept)? && self.files.reaches(&kept)?)
     }
 
     /// Settles where nobody else writes. Where somebody does, the snapshot is a true state of a moment ago.
@@ -154,11 +155,19 @@ impl Registry {
         self.db.set_wait(Duration::ZERO)?;
         let settled = match unless_busy(self.db.write())? {
             None => None,
-            Some(tx) => {
-                let (_, settled) = settle_into(self, &tx)?;
-                tx.commit()?;
-                Some(settled)
-            }
+            Some(tx) => match settle_into(self, &tx) {
+                Ok((_, settled)) => {
+                    tx.commit()?;
+                    Some(settled)
+                }
+                // Where a person has to choose, nobody writes; what the database holds can still be read, and
+                // verify says the rest.
+                Err(Error::Log(error @ (LogError::Parted { .. } | LogError::Damaged { .. }))) => {
+                    monitor.problem(&Problem::Note(format!("{error}; the database is read as it stands")));
+                    None
+                }
+                Err(error) => return Err(error),
+            },
         };
         self.db.set_wait(super::report::DEFAULT_WAIT)?;
         drop(lock);

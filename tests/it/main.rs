@@ -7,9 +7,12 @@
     reason = "a test that cannot go on has failed, and says why"
 )]
 
+mod asking;
 mod crash;
 mod damage;
 mod documents;
 mod odd_names;
+mod purged;
 mod reader;
+mod rotten;
 mod support;

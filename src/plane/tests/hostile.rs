@@ -9,7 +9,7 @@ use super::*;
 use crate::monitor::Problem;
 
 /// Adds with something done at each moment of each file, until it says that it is done.
-fn add_with(bench: &Bench, act: impl Fn(Moment, &[u8]) + Sync) -> Result<Ingested, IngestError> {
+fn add_with(bench: &Bench, act: impl Fn(Moment, &[u8]) + Sync) -> Result<Found, IngestError> {
     let sources = [Source::Path(bench.source.path().to_owned())];
     bench.add_hooked(&sources, &mut std::io::empty(), &Hook(Some(&act)))
 }

@@ -101,7 +101,7 @@ impl Bench {
     }
 
     /// Adds the source directory as a registry would: publishes all, and records it.
-    fn add(&self) -> Result<Ingested, IngestError> {
+    fn add(&self) -> Result<Found, IngestError> {
         self.add_sources(&[Source::Path(self.source.path().to_owned())], &mut std::io::empty())
     }
 
@@ -109,7 +109,7 @@ impl Bench {
         &self,
         sources: &[Source],
         stdin: &mut (dyn std::io::Read + Send),
-    ) -> Result<Ingested, IngestError> {
+    ) -> Result<Found, IngestError> {
         self.add_hooked(sources, stdin, &Hook::none())
     }
 
@@ -118,7 +118,7 @@ impl Bench {
         sources: &[Source],
         stdin: &mut (dyn std::io::Read + Send),
         hook: &Hook<'_>,
-    ) -> Result<Ingested, IngestError> {
+    ) -> Result<Found, IngestError> {
         let staging = Staging::begin(Arc::clone(&self.disk), Uuid::new_v4()).unwrap();
         let store = IngestStore { staging: &staging, local: &self.local, known: &self.log };
         let context =
@@ -131,8 +131,9 @@ impl Bench {
             Run::new(&self.options, Some(store), context, hook)?.collect(sources, stdin, &mut record)?;
         record(staging.publish()?).unwrap();
         staging.finish().unwrap();
-        check(&ingested.entries);
-        Ok(ingested)
+        let found = Found { entries: ingested.entries.iter().collect(), ingested };
+        check(&found.entries);
+        Ok(found)
     }
 
     /// Returns the objects that stand under final names, and checks each against its name.
@@ -169,6 +170,21 @@ fn check(entries: &[Entry]) {
 }
 
 /// Returns entries as lines: path, kind, mode, and the content's first digits or the target.
+/// What an ingest found, its entries unpacked.
+#[derive(Debug)]
+struct Found {
+    entries: Vec<Entry>,
+    ingested: Ingested,
+}
+
+impl std::ops::Deref for Found {
+    type Target = Ingested;
+
+    fn deref(&self) -> &Ingested {
+        &self.ingested
+    }
+}
+
 fn lines(entries: &[Entry]) -> Vec<String> {
     let line = |entry: &Entry| {
         let path = entry.path.as_bytes().escape_ascii();

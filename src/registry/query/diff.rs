@@ -5,9 +5,8 @@ use std::path::Path;
 
 use super::super::Registry;
 use super::super::report::{DiffTarget, Difference, Reference};
-use crate::db::ReadTx;
 use crate::error::Error;
-use crate::manifest::Entry;
+use crate::manifest::{Entry, EntryList};
 use crate::monitor::Monitor;
 use crate::plane::{self, IngestContext, IngestOptions};
 use crate::views::{EntryPages, PackageRow};
@@ -37,23 +36,16 @@ impl Registry {
                 differences(ours, theirs)
             }
             DiffTarget::Directory(directory) => {
-                let found = self.survey(&tx, &left, directory, monitor)?;
-                differences(ours, found.into_iter().map(Ok))
+                let found = self.survey(directory, monitor)?;
+                differences(ours, found.iter().map(Ok))
             }
         }
     }
 
     /// Walks and hashes a directory as `add` would, and stores nothing.
-    fn survey(
-        &self,
-        tx: &ReadTx<'_>,
-        package: &PackageRow,
-        directory: &Path,
-        monitor: &dyn Monitor,
-    ) -> Result<Vec<Entry>, Error> {
-        let keeps_times =
-            EntryPages::new(tx, package.tree).next().transpose()?.is_some_and(|entry| entry.mtime.is_some());
-        let options = IngestOptions { keep_mtime: keeps_times, ..IngestOptions::default() };
+    fn survey(&self, directory: &Path, monitor: &dyn Monitor) -> Result<EntryList, Error> {
+        let own_root = Some(self.own_root()?);
+        let options = IngestOptions { keep_mtime: true, own_root, ..IngestOptions::default() };
         let context = IngestContext { cache: None, monitor, cancelled: &self.cancelled };
         Ok(plane::survey(&[directory.to_owned()], &options, context)?.entries)
     }
