@@ -54,6 +54,11 @@ generate:
     cargo run --quiet -- man --out man
     for shell in bash zsh fish; do cargo run --quiet -- completions $shell > completions/astore.$shell; done
 
+# Writes the fixtures that are missing; what is there stays as it is. To make one anew, delete it first.
+fixtures:
+    ASTORE_MAKE_FIXTURES=1 cargo test --quiet --lib -- golden
+    ASTORE_MAKE_FIXTURES=1 cargo test --quiet --test it -- old_stores
+
 # Runs the independent reader on a store: just reader DIR
 reader ROOT:
     python3 tests/reader/astore_reader.py {{ ROOT }}

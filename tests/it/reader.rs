@@ -30,7 +30,7 @@ const GC: &str = "00000000-0000-4000-8000-00000000000c";
 const VERIFY: &str = "00000000-0000-4000-8000-00000000000e";
 
 /// Where stores for the reader are left: CI reads them once more.
-fn place(name: &str) -> PathBuf {
+pub(crate) fn place(name: &str) -> PathBuf {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reader-stores").join(name);
     drop(fs::remove_dir_all(&place));
     fs::create_dir_all(place.parent().unwrap()).unwrap();
@@ -48,7 +48,7 @@ fn python() -> Option<String> {
 }
 
 /// What the reader says of a store: its exit code and its summary. `None` where there is no Python.
-fn read(store: &Path, options: &[&str]) -> Option<(i32, String)> {
+pub(crate) fn read(store: &Path, options: &[&str]) -> Option<(i32, String)> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reader/astore_reader.py");
     let output = Command::new(python()?).arg(script).args(options).arg(store).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);

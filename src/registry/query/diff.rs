@@ -8,7 +8,7 @@ use super::super::report::{DiffTarget, Difference, Reference};
 use crate::error::Error;
 use crate::manifest::{Entry, EntryList};
 use crate::monitor::Monitor;
-use crate::plane::{self, IngestContext, IngestOptions};
+use crate::plane::{self, IngestContext, IngestError, IngestOptions, Unreadable};
 use crate::views::{EntryPages, PackageRow};
 
 impl Registry {
@@ -42,8 +42,13 @@ impl Registry {
         }
     }
 
-    /// Walks and hashes a directory as `add` would, and stores nothing.
+    /// Walks and hashes a directory as `add` would, and stores nothing: the store itself is left out here too.
     fn survey(&self, directory: &Path, monitor: &dyn Monitor) -> Result<EntryList, Error> {
+        // A file would be taken for a tree of one entry, and everything else in the package for missing.
+        if std::fs::metadata(directory).is_ok_and(|found| !found.is_dir()) {
+            let source = Unreadable::Io(std::io::ErrorKind::NotADirectory.into());
+            return Err(IngestError::Unreadable { path: directory.to_owned(), source }.into());
+        }
         let own_root = Some(self.own_root()?);
         let options = IngestOptions { keep_mtime: true, own_root, ..IngestOptions::default() };
         let context = IngestContext { cache: None, monitor, cancelled: &self.cancelled };

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::types::Value;
 use uuid::Uuid;
 
 use super::super::Registry;
@@ -13,7 +12,7 @@ use crate::db::{DbError, ReadTx};
 use crate::error::Error;
 use crate::events::{self, Stored};
 use crate::manifest::EntryPath;
-use crate::views::{ObjectRecord, PackageRow, browse, objects, packages};
+use crate::views::{ObjectRecord, PackageRow, Value, browse, objects, packages};
 
 /// How many paths one fault names. An empty file can stand under a million of them.
 const HARMS_MAX: u32 = 1000;

@@ -1,7 +1,5 @@
 //! The views against replay: computed again on a temporary database from the same snapshot, and compared.
 
-use rusqlite::types::Value;
-
 use super::super::Registry;
 use super::super::query::SoundPayloads;
 use super::super::report::Fault;
@@ -11,7 +9,7 @@ use crate::db::{Database, DbError, ReadTx};
 use crate::error::Error;
 use crate::events::{self, ChainFault, Head, Payloads as _, Stored, check_link};
 use crate::monitor::{Counter, Monitor};
-use crate::views::{TABLES, Table, ViewError, ViewWriter, differing_rows, table_digests};
+use crate::views::{TABLES, Table, Value, ViewError, ViewWriter, differing_rows, table_digests};
 
 /// How many rows of a view a fault names.
 const ROWS_MAX: usize = 20;
