@@ -13,6 +13,7 @@ mod damage;
 mod documents;
 mod embedding;
 mod faults;
+mod mistyped;
 mod odd_names;
 mod old_stores;
 mod purged;

@@ -32,7 +32,7 @@ impl Store {
         tree(&desk.path("doc"), &[("shared", SHARED), ("d/again", SHARED), ("alone", ALONE)]);
         tree(&desk.path("run"), &[("shared", SHARED), ("log", b"a log")]);
         let names: Vec<String> = (0..600).map(|number| format!("{number:040}")).collect();
-        let bulk: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
+        let bulk: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b"x"[..])).collect();
         tree(&desk.path("bulk"), &bulk);
         desk.ok(["add", "doc", "--finalize"]); // event 2
         desk.ok(["add", "run"]); // events 3 and 4
@@ -179,12 +179,14 @@ impl Action {
     /// The faults of this action, without the harms.
     fn kinds(self, object: &Path) -> Vec<String> {
         let kind = match self {
-            Self::Flip => "altered",
-            Self::Truncate | Self::Lengthen | Self::Empty => "truncated",
+            Self::Flip | Self::Lengthen => "altered",
+            Self::Truncate | Self::Empty => "truncated",
             Self::Delete => "missing",
             Self::Rename => {
-                let other = name(&other_name(object));
-                return vec![format!("missing {}", name(object)), format!("misnamed {other}")];
+                let other = other_name(object);
+                let shard =
+                    other.iter().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect::<PathBuf>();
+                return vec![format!("missing {}", name(object)), format!("misnamed {}", shard.display())];
             }
             Self::Open => "wrong-mode",
             Self::Replace => "not-a-file",
@@ -336,9 +338,13 @@ fn an_edited_event_is_found() {
     let whole = fs::read(backup(&store)).unwrap();
     for (sequence, harms) in [(1, &[][..]), (2, &["doc@1 as a whole"][..]), (4, &["run@1 as a whole"])] {
         for column in columns {
+            if sequence == 1 && column.starts_with("previous_digest") {
+                continue; // these are its 32 zero bytes
+            }
             eprintln!("event {sequence}: {column}");
             store.sql(&format!("UPDATE events SET {column} WHERE sequence = {sequence}"));
-            store.check_found(&[(format!("chain event {sequence}"), harms)]);
+            let kind = if column.starts_with("payload = ") { "payload" } else { "chain" };
+            store.check_found(&[(format!("{kind} event {sequence}"), harms)]);
             let said = store.desk.run(["replay", "--check"]);
             assert_eq!(said.code, 4, "{said:#?}");
             restore(&store, &whole);
@@ -371,11 +377,9 @@ fn a_deleted_event_is_found() {
         assert_eq!(store.desk.run(["replay", "--check"]).code, 4);
         restore(&store, &whole);
     }
-    // The newest one is still in log/, and the database that lacks it is no worse than an old backup.
+    // The newest one is still in log/: an old backup would look like that, but the bookkeeping is newer.
     store.sql("DELETE FROM events WHERE sequence = 5");
-    let (code, found) = store.verify();
-    let said = store.desk.run(["replay", "--check"]);
-    assert!(code == 4 || said.code == 4 || store.desk.ok(["log"]).lines().count() == 5, "{found:?} {said:?}");
+    store.check_found(&[("chain event 5".to_owned(), &["bulk@1 as a whole"])]);
     restore(&store, &whole);
     store.check_found(&[]);
 }
@@ -389,29 +393,22 @@ fn an_edited_view_is_found_and_replay_mends_it() {
         ("artifact_files", "UPDATE artifact_files SET mode = 511 WHERE path = CAST('alone' AS BLOB)"),
         ("artifact_files", "DELETE FROM artifact_files WHERE path = CAST('alone' AS BLOB)"),
         ("objects", "UPDATE objects SET digest_sha256 = zeroblob(32) WHERE size_bytes = 12"),
-        (
-            "storage_locations",
-            "DELETE FROM storage_locations WHERE rowid = (SELECT min(rowid) FROM storage_locations)",
-        ),
+        ("storage_locations", "DELETE FROM storage_locations WHERE object = 1"),
         (
             "retention_classes",
             "UPDATE retention_classes SET duration_seconds = 1 WHERE name = 'raw-evidence'",
         ),
         ("retention_state", "UPDATE retention_state SET hold = 1"),
-        ("pins", "INSERT INTO pins SELECT * FROM pins"),
+        ("pins", "INSERT INTO pins VALUES ('keep', 1, NULL, 'mine', 1, 'mallory', 2)"),
+        (
+            "verify_runs",
+            "INSERT INTO verify_runs VALUES (9, 'x', 'full', 'mallory', 1, 5, NULL, NULL, 1, 1, 0)",
+        ),
     ];
     let store = Store::new();
     for (table, edit) in edits {
         eprintln!("{edit}");
-        store.database().execute_batch("PRAGMA foreign_keys = OFF").unwrap();
-        let db = store.database();
-        db.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
-        db.execute_batch(edit).unwrap();
-        if db.changes() == 0 {
-            assert_eq!(table, "pins", "{edit} changed nothing");
-            continue;
-        }
-        drop(db);
+        store.database().execute_batch(edit).unwrap();
         let (code, found) = store.verify();
         let named = format!("views {table}");
         assert!(found.iter().any(|fault| fault.what == named), "{edit}: {found:?}");
@@ -442,8 +439,7 @@ fn any_byte_of_the_plain_log_counts() {
     for length in [0, 100, whole.len() - 1] {
         overwrite(&store.log_file(), |bytes| bytes.truncate(length));
         let (code, found) = store.verify();
-        eprintln!("{length}: {code} {found:?}");
-        assert_eq!(code, 4);
+        assert_eq!((code, found.len()), (4, 1), "{length}: {found:?}");
         store.desk.ok(["add", "run", "--name", &format!("after-{length}")]);
         store.check_found(&[]);
     }
@@ -464,7 +460,7 @@ fn all_of_it_is_found_in_one_run() {
          UPDATE artifact_packages SET created_by = 'mallory' WHERE name = 'doc';
          UPDATE retention_classes SET duration_seconds = 1 WHERE name = 'raw-evidence';",
     );
-    flip(&store.log_file(), fs::read(store.log_file()).unwrap().len() - 200);
+    flip(&store.log_file(), fs::read(store.log_file()).unwrap().len() - 100);
     let (code, found) = store.verify();
     let expected: [(String, &[&str]); 9] = [
         (format!("altered {}", name(&alone)), &["doc@1:alone"]),
@@ -475,7 +471,7 @@ fn all_of_it_is_found_in_one_run() {
         ("chain event 3".to_owned(), &["run@1 as a whole"]),
         ("views artifact_packages".to_owned(), &["doc@1 as a whole"]),
         ("views retention_classes".to_owned(), &[]),
-        ("log event 5".to_owned(), &[]),
+        ("log event 5".to_owned(), &["bulk@1 as a whole"]),
     ];
     for (what, harms) in expected {
         let fault = found.iter().find(|fault| fault.what == what);
