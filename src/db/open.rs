@@ -104,7 +104,12 @@ impl Database {
     /// # Errors
     /// [`DbError::Sqlite`] where SQLite cannot make it.
     pub fn create(path: &Path) -> Result<Self, DbError> {
-        let connection = Connection::open(path)?;
+        // Not the defaults, by which a path that begins with `file:` is read as a URI.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let connection = Connection::open_with_flags(path, flags)?;
         let database = Self { connection, origin: Some((path.to_owned(), OpenMode::Write)) };
         database.set_up(OpenMode::Write)?;
         let tx = database.write()?;

@@ -10,5 +10,6 @@
 mod crash;
 mod documents;
 mod faults;
+mod races;
 mod reader;
 mod support;
