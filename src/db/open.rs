@@ -62,6 +62,18 @@ impl DbError {
         })
     }
 
+    /// Returns whether the system refused what the database needs: on a full disk, room for the files beside it.
+    pub fn is_system(&self) -> bool {
+        self.sqlite_code().is_some_and(|code| {
+            matches!(
+                code,
+                rusqlite::ErrorCode::SystemIoFailure
+                    | rusqlite::ErrorCode::DiskFull
+                    | rusqlite::ErrorCode::CannotOpen
+            )
+        })
+    }
+
     /// Returns whether the database's own bytes are damaged.
     pub fn is_corrupt(&self) -> bool {
         matches!(self, Self::Foreign { .. })

@@ -10,6 +10,7 @@
 mod crash;
 mod documents;
 mod faults;
+mod full;
 mod races;
 mod reader;
 mod support;
