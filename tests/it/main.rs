@@ -10,14 +10,15 @@
 mod asking;
 mod crash;
 mod damage;
-mod damage_by_hand;
 mod documents;
 mod embedding;
 mod faults;
+mod full;
 mod mistyped;
 mod odd_names;
 mod old_stores;
 mod purged;
+mod races;
 mod reader;
 mod rotten;
 mod support;
