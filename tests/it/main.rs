@@ -9,5 +9,6 @@
 
 mod crash;
 mod documents;
+mod hurry;
 mod reader;
 mod support;
