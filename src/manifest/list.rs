@@ -229,10 +229,10 @@ mod tests {
             prop_assert_eq!(list.iter().collect::<Vec<_>>(), entries.clone());
             prop_assert_eq!(list.first_repeated(), None);
             if let Some(entry) = entries.first() {
-                prop_assert_eq!(list.insert_sorted(entry).as_ref(), Some(entry));
+                prop_assert_eq!(list.insert_sorted(entry), Some(entry.clone()));
                 list.push(entry);
                 list.sort();
-                prop_assert_eq!(list.first_repeated().as_ref(), Some(&entry.path));
+                prop_assert_eq!(list.first_repeated(), Some(entry.path.clone()));
             }
         }
 

@@ -7,8 +7,16 @@
     reason = "a test that cannot go on has failed, and says why"
 )]
 
+mod asking;
 mod crash;
+mod damage;
+mod damage_by_hand;
 mod documents;
+mod embedding;
+mod faults;
 mod hurry;
+mod odd_names;
+mod old_stores;
+mod purged;
 mod reader;
 mod support;

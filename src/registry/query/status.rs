@@ -8,7 +8,7 @@ use crate::db::ReadTx;
 use crate::disk::FileKind;
 use crate::error::Error;
 use crate::events::{self, Bookkeeping};
-use crate::storage::{StorageError, layout, reserve};
+use crate::storage::{Backend as _, StorageError, layout, reserve};
 use crate::views::{browse, objects, runs};
 
 /// Less free space than this is worth a word.
@@ -89,6 +89,9 @@ impl Registry {
                 }
             }
             Err(error) => concerns.push(format!("log/ cannot be read: {error}")),
+        }
+        if let Err(error) = self.local.health() {
+            concerns.push(format!("the objects cannot be reached: {error}"));
         }
         match browse::damaged(tx)? {
             0 => {}
