@@ -3,42 +3,26 @@
 
 use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
-/// A person with a home, a shell in it, and no environment else.
+use crate::support::cli::{Desk, Said, said};
+
+/// Somebody at a desk who names no root: the store is where it is for everyone, beneath their home.
 struct Person {
-    home: tempfile::TempDir,
-}
-
-/// How a command ended.
-#[derive(Debug)]
-struct Answer {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl From<Output> for Answer {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code().expect("it was not killed"),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
+    desk: Desk,
 }
 
 impl Person {
     /// With a tree `site` to archive: three entries, of which two are files.
     fn new() -> Self {
-        let person = Self { home: super::support::store::fast_dir() };
+        let person = Self { desk: Desk::without_store() };
         person.write("site/index.html", "hi\n");
         person.write("site/css/a.css", "a{}\n");
         person
     }
 
     fn at(&self, path: &str) -> PathBuf {
-        self.home.path().join(path)
+        self.desk.path(path)
     }
 
     fn write(&self, path: &str, text: &str) {
@@ -46,29 +30,20 @@ impl Person {
         std::fs::write(self.at(path), text).unwrap();
     }
 
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir(self.home.path()).env_clear().stdin(Stdio::null());
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("HOME", self.home.path()).env("ASTORE_ACTOR", "tester@here");
-        command
-    }
-
     fn astore(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command(env!("CARGO_BIN_EXE_astore"));
-        command.args(arguments);
+        let mut command = self.desk.command(arguments);
+        command.env_remove("ASTORE_ROOT");
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Answer {
-        self.astore(arguments).output().expect("astore runs").into()
+    fn run(&self, arguments: &[&str]) -> Said {
+        said(self.astore(arguments))
     }
 
     /// Runs what has to succeed and returns standard output.
+    #[track_caller]
     fn done(&self, arguments: &[&str]) -> String {
-        let answer = self.run(arguments);
-        assert_eq!(answer.code, 0, "{arguments:?}: {answer:?}");
-        answer.out
+        self.run(arguments).expect(0)
     }
 
     /// The default root.
@@ -110,8 +85,12 @@ fn the_readme_can_be_followed() {
     let bin = Path::new(env!("CARGO_BIN_EXE_astore")).parent().unwrap().display().to_string();
     let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
     let script = format!("set -eu\n{}\n", script.join("\n"));
-    let answer: Answer =
-        person.command("sh").args(["-c", &script]).env("PATH", path).output().unwrap().into();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).current_dir(person.at(".")).env("HOME", person.at(".")).env("PATH", path);
+    for variable in ["ASTORE_ROOT", "ASTORE_ACTOR", "XDG_DATA_HOME"] {
+        shell.env_remove(variable);
+    }
+    let answer = said(shell);
     assert_eq!(answer.code, 0, "{answer:?}");
     assert!(answer.out.starts_with("site@1 blake3:"), "{answer:?}");
     assert!(answer.out.contains("css/a.css: OK\nindex.html: OK\nsound: "), "{answer:?}");
@@ -369,7 +348,7 @@ fn odd_names_do_no_harm() {
     assert_eq!(person.done(&["cat", "odd:new\nline", "--range", "4-6"]), "lin");
     person.done(&["export", "odd", "out"]);
     person.write("sums", &person.done(&["manifest", "odd", "--format", "sha256sums"]));
-    let checked = person.command("sha256sum").args(["-c", "../sums"]).current_dir(person.at("out")).output();
+    let checked = Command::new("sha256sum").args(["-c", "../sums"]).current_dir(person.at("out")).output();
     assert!(checked.unwrap().status.success());
     let answer = person.run(&["cat", "odd:no\nsuch"]);
     assert_eq!((answer.code, answer.err.lines().count()), (7, 1), "{answer:?}");
@@ -383,7 +362,8 @@ fn the_same_everywhere() {
     let mut elsewhere = person.astore(&["add", "--finalize", "../site/.", "--name", "b", "--json"]);
     std::fs::create_dir(person.at("away")).unwrap();
     elsewhere.current_dir(person.at("away")).env("LC_ALL", "tr_TR.UTF-8").env("TZ", "Asia/Tokyo");
-    let second: Answer = elsewhere.env("NO_COLOR", "1").output().unwrap().into();
+    elsewhere.env("NO_COLOR", "1");
+    let second = said(elsewhere);
     let second: serde_json::Value = serde_json::from_str(&second.out).unwrap();
     assert_eq!(first[0]["package"]["content_digest"], second["package"]["content_digest"]);
     assert!(second["package"]["created_at"].as_str().unwrap().ends_with('Z'));
@@ -414,7 +394,8 @@ fn a_closed_pipe_is_silent() {
         assert!(output.stderr.is_empty(), "{line}: {output:?}");
     }
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let answer: Answer = person.astore(&["list"]).stdout(full).output().unwrap().into();
+    let mut list = person.astore(&["list"]);
+    let answer = Said::of(&list.stdout(full).output().unwrap());
     assert_eq!(answer.code, 1, "{answer:?}");
     assert!(answer.err.starts_with("astore: cannot write to standard output: No space left"), "{answer:?}");
 }
@@ -432,7 +413,7 @@ fn a_signal_leaves_the_store_clean() {
         // More than a pipe holds: when this returns, it is reading.
         input.write_all(&vec![7; 4 << 20]).unwrap();
         signal(&child, asked);
-        let answer: Answer = child.wait_with_output().unwrap().into();
+        let answer = Said::of(&child.wait_with_output().unwrap());
         drop(input);
         assert_eq!((answer.code, answer.out.as_str()), (code, ""), "{answer:?}");
         assert!(answer.err.contains("astore: interrupted (root "), "{answer:?}");
@@ -459,7 +440,7 @@ fn a_store_in_use_is_waited_for() {
     err.read_line(&mut told).unwrap();
     assert_eq!(told, "astore: waiting for the store's lock\n");
     drop(held);
-    let answer: Answer = child.wait_with_output().unwrap().into();
+    let answer = Said::of(&child.wait_with_output().unwrap());
     assert_eq!((answer.code, answer.out.as_str()), (0, "site@2\n"), "{answer:?}");
 }
 
