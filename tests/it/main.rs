@@ -14,6 +14,7 @@ mod documents;
 mod embedding;
 mod faults;
 mod full;
+mod hurry;
 mod mistyped;
 mod odd_names;
 mod old_stores;
