@@ -13,3 +13,4 @@ mod embedding;
 mod old_stores;
 mod reader;
 mod support;
+mod tidy;
