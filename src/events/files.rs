@@ -132,7 +132,7 @@ impl LogFiles {
             self.close(position)?;
             self.disk.create(&path, self.file_mode).map_err(at(&path))?
         } else {
-            self.disk.open_write(&path).map_err(at(&path))?
+            self.open_to_write(&path)?
         };
         let written = handle.write_all_at(items, offset).and_then(|()| {
             self.disk.point("log written");
@@ -208,6 +208,11 @@ impl LogFiles {
         }
     }
 
+    /// Returns the path of the file that begins with this event, relative to the root.
+    pub fn path(first: u64) -> PathBuf {
+        file_path(first)
+    }
+
     /// Returns the sequences that the files are named by, ascending.
     ///
     /// # Errors
@@ -234,8 +239,9 @@ impl LogFiles {
         }
         if position.file != 0 {
             let path = file_path(position.file);
-            let file = self.disk.open_write(&path).map_err(at(&path))?;
-            if file.stat().map_err(at(&path))?.size_bytes > position.length {
+            let found = self.disk.stat(&path).map_err(at(&path))?;
+            if found.size_bytes > position.length {
+                let file = self.open_to_write(&path)?;
                 file.set_len(position.length).map_err(at(&path))?;
                 file.sync().map_err(at(&path))?;
             }
@@ -264,12 +270,8 @@ impl LogFiles {
     /// be clean: readable now, gone after a power cut. Written over, they are dirty again, and the sync counts.
     pub(super) fn write_over(&self, file: u64, from: u64, to: u64) -> Result<(), LogError> {
         let path = file_path(file);
-        let readable = self.disk.open(&path).map_err(at(&path))?;
-        let mode = readable.stat().map_err(at(&path))?.mode;
-        if mode & 0o200 == 0 {
-            readable.set_mode(mode | 0o200).map_err(at(&path))?;
-        }
-        let handle = self.disk.open_write(&path).map_err(at(&path))?;
+        let mode = self.disk.stat(&path).map_err(at(&path))?.mode;
+        let handle = self.open_to_write(&path)?;
         let mut offset = from / PAGE_BYTES * PAGE_BYTES;
         let mut buffer = vec![0; 1 << 20];
         while offset < to {
@@ -283,9 +285,22 @@ impl LogFiles {
         }
         handle.sync().map_err(at(&path))?;
         if mode & 0o200 == 0 {
-            readable.set_mode(mode).map_err(at(&path))?;
+            handle.set_mode(mode).map_err(at(&path))?;
         }
         Ok(())
+    }
+
+    /// Opens a file to be written, though it may be one that was [closed](Self::close): an append that was cut
+    /// short in the file after it leaves the log ending there.
+    fn open_to_write(&self, path: &Path) -> Result<Box<dyn DiskFile>, LogError> {
+        match self.disk.open_write(path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let closed = self.disk.open(path).map_err(at(path))?;
+                closed.set_mode(self.file_mode).map_err(at(path))?;
+                self.disk.open_write(path).map_err(at(path))
+            }
+            opened => opened.map_err(at(path)),
+        }
     }
 }
 

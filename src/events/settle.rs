@@ -185,6 +185,7 @@ mod tests {
     use super::*;
     use crate::db::Database;
     use crate::disk::RealDisk;
+    use crate::disk::testing::{Call, Observed};
     use crate::env::Timestamp;
     use crate::events::{Record, insert};
     use crate::identity::Blake3;
@@ -359,6 +360,51 @@ mod tests {
                 assert_eq!(pair.settle().unwrap(), Settled::Even);
             }
         }
+    }
+
+    /// A disk for whom the modes count, as they do not for root, who may be running this.
+    fn as_a_plain_user(pair: &mut Pair) {
+        let root = pair.root.path().to_owned();
+        let disk = Observed::new(Arc::new(RealDisk::open(&root).unwrap()), move |_, call| {
+            use std::os::unix::fs::PermissionsExt as _;
+            let Call::OpenWrite { path, .. } = call else { return Ok(()) };
+            let mode = std::fs::metadata(root.join(path)).map_or(0o600, |found| found.permissions().mode());
+            if mode & 0o200 == 0 { Err(std::io::ErrorKind::PermissionDenied.into()) } else { Ok(()) }
+        });
+        pair.files = LogFiles::new(Arc::new(disk), 0o600).with_limit(1);
+    }
+
+    #[test]
+    fn a_file_that_was_closed_is_no_obstacle_to_its_owner() {
+        // Killed within the append that begins the next file: the one before it is read-only by then.
+        let mut pair = started(1);
+        as_a_plain_user(&mut pair);
+        pair.write(2, false);
+        let torn = std::fs::OpenOptions::new().write(true).open(pair.last_file()).unwrap();
+        torn.set_len(7).unwrap();
+        assert_eq!(pair.settle().unwrap(), Settled::Cut);
+        pair.write(1, true);
+        assert_eq!(pair.settle().unwrap(), Settled::Even);
+        // The last files are gone: what is left ends with one that was closed.
+        std::fs::remove_file(pair.path(8)).unwrap();
+        std::fs::remove_file(pair.path(5)).unwrap();
+        assert_eq!(pair.settle().unwrap(), Settled::Completed { events: 4 });
+        assert_eq!(pair.settle().unwrap(), Settled::Even);
+        // A closed file was cut short by a hand.
+        let file = pair.path(1);
+        let bytes = std::fs::read(&file).unwrap();
+        for first in pair.files.names().unwrap().into_iter().skip(1) {
+            std::fs::remove_file(pair.path(first)).unwrap();
+        }
+        std::fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+        assert_eq!(pair.settle().unwrap(), Settled::Completed { events: 8 });
+        assert!(matches!(pair.compare(), Ok(Compared::Reaches(_))));
+        // And where the next items go into it, because it is not full any more.
+        pair.files = pair.files.clone().with_limit(u64::MAX);
+        let closed = std::fs::File::open(pair.last_file()).unwrap();
+        closed.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
+        pair.write(1, true);
+        assert_eq!(pair.settle().unwrap(), Settled::Even);
     }
 
     #[test]

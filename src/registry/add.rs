@@ -4,6 +4,7 @@
 //! nothing. The last batch takes the manifest along and is published before the one transaction that makes
 //! the package.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -24,11 +25,13 @@ use crate::error::Error;
 use crate::events::{EventType, payload};
 use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::manifest::{
-    Entry, EntryList, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt, RetentionSummary,
-    content_digest, write_manifest,
+    Entry, EntryList, EntryPath, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt,
+    RetentionSummary, content_digest, write_manifest,
 };
 use crate::monitor::Monitor;
-use crate::plane::{self, BoxError, IngestContext, IngestOptions, IngestStore, Ingested, Known, Source};
+use crate::plane::{
+    self, BoxError, Healed, IngestContext, IngestOptions, IngestStore, Ingested, Known, Source,
+};
 use crate::storage::{Staged, Staging, layout};
 use crate::views::{PackageRow, Standing, objects, packages, retention, trees};
 
@@ -88,7 +91,7 @@ impl Registry {
             }
         };
         let report = report?;
-        staging.finish()?;
+        drop(staging); // the events stand: what cannot be cleared away now must not make a failure of this
         Ok(report)
     }
 
@@ -225,7 +228,7 @@ impl Registry {
                 let id = draft.id.to_string();
                 change.append(EventType::PackageCreated, &id, &created)?;
                 change.append(EventType::EntriesAdded, &id, &added)?;
-                append_healed(&mut change, &ingested)?;
+                append_healed(&mut change, &ingested.healed)?;
                 let number = self.number_of(&change, &draft.id)?;
                 change.commit()?;
                 number
@@ -268,7 +271,7 @@ impl Registry {
             let next = packages::next_version(change.tx(), draft.name.as_str())?;
             if next == version {
                 change.append(EventType::PackageFinalized, &draft.id.to_string(), &payload)?;
-                append_healed(&mut change, ingested)?;
+                append_healed(&mut change, &ingested.healed)?;
                 let number = self.number_of(&change, &draft.id)?;
                 change.commit()?;
                 return Ok(number);
@@ -341,7 +344,7 @@ impl Registry {
         if !ingested.healed.is_empty() {
             self.publish(staging, monitor)?;
             let mut change = Change::begin(self, monitor)?;
-            append_healed(&mut change, ingested)?;
+            append_healed(&mut change, &ingested.healed)?;
             change.commit()?;
         }
         self.summary_by_number(&self.db.read()?, package.number)
@@ -359,28 +362,55 @@ impl Registry {
     ) -> Result<AddReport, Error> {
         let entries = std::mem::take(&mut ingested.entries);
         let replace = on_conflict == OnConflict::Replace;
+        let summary = match completion {
+            Completion::LeaveOpen => {
+                self.extend_open(package, &entries, replace, &ingested.healed, staging, monitor)?
+            }
+            Completion::Finalize | Completion::FinalizeIfChanged => {
+                // One step, so one transaction: the manifest says what the package holds with these in it.
+                let merged = self.merge(package, &entries, replace)?;
+                self.freeze(package, merged, &ingested.healed, staging, monitor)?
+            }
+        };
+        Ok(report(summary, ingested, false))
+    }
+
+    fn extend_open(
+        &self,
+        package: &PackageRow,
+        entries: &EntryList,
+        replace: bool,
+        healed: &[Healed],
+        staging: &Staging,
+        monitor: &dyn Monitor,
+    ) -> Result<PackageSummary, Error> {
         if !replace {
-            self.check_conflicts(&self.db.read()?, package, &entries)?;
+            self.check_conflicts(&self.db.read()?, package, entries)?;
         }
         let added = payload::entries_added(LOCAL, entries.iter(), replace);
         let added = Payload::staged(added, staging)?;
         self.publish(staging, monitor)?;
-        let id = package.id.to_string();
         let mut change = Change::begin(self, monitor)?;
         self.resolve_still_open(change.tx(), package)?;
         if !replace {
-            self.check_conflicts(change.tx(), package, &entries)?;
+            self.check_conflicts(change.tx(), package, entries)?;
         }
-        change.append(EventType::EntriesAdded, &id, &added)?;
-        append_healed(&mut change, &ingested)?;
+        change.append(EventType::EntriesAdded, &package.id.to_string(), &added)?;
+        append_healed(&mut change, healed)?;
+        let summary = self.summary_by_number(change.tx(), package.number)?;
         change.commit()?;
-        let summary = match completion {
-            Completion::LeaveOpen => self.summary_by_number(&self.db.read()?, package.number)?,
-            Completion::Finalize | Completion::FinalizeIfChanged => {
-                self.finalize(&super::report::Reference(id), monitor)?
-            }
-        };
-        Ok(report(summary, ingested, false))
+        Ok(summary)
+    }
+
+    /// Returns what an open package would hold with these entries in it, sorted by path.
+    fn merge(&self, package: &PackageRow, entries: &EntryList, replace: bool) -> Result<EntryList, Error> {
+        let mut merged = BTreeMap::new();
+        trees::each_entry(&self.db.read()?, package.tree, |entry| -> Result<(), Error> {
+            merged.insert(entry.path.clone(), entry);
+            Ok(())
+        })?;
+        trees::merge(&mut merged, entries.iter(), replace).map_err(|path| path_taken(package, path))?;
+        Ok(merged.into_values().collect())
     }
 
     /// Refuses entries that would displace what an open package has.
@@ -393,10 +423,7 @@ impl Registry {
         for entry in entries.iter() {
             let there = trees::entry_at(tx, package.tree, entry.path.as_bytes())?;
             if trees::meet(there.as_ref(), &entry) == trees::Meeting::Taken {
-                return Err(Error::PathTaken {
-                    reference: format!("{}@{}", package.name, package.version),
-                    path: entry.path,
-                });
+                return Err(path_taken(package, entry.path));
             }
         }
         Ok(())
@@ -410,14 +437,18 @@ impl Registry {
     }
 }
 
+fn path_taken(package: &PackageRow, path: EntryPath) -> Error {
+    Error::PathTaken { reference: format!("{}@{}", package.name, package.version), path }
+}
+
 enum Target {
     New(Draft),
     Open(Box<PackageRow>, OnConflict),
 }
 
 /// Records the objects that were found missing or damaged and are whole again.
-fn append_healed(change: &mut Change<'_>, ingested: &Ingested) -> Result<(), Error> {
-    for healed in &ingested.healed {
+pub(super) fn append_healed(change: &mut Change<'_>, healed: &[Healed]) -> Result<(), Error> {
+    for healed in healed {
         let payload = payload::object_healed(&healed.object, LOCAL, healed.fault.name(), "add");
         let subject = healed.object.address().to_string();
         change.append(EventType::ObjectHealed, &subject, &Payload::inline(payload))?;

@@ -60,7 +60,6 @@ impl Registry {
         let staging = Staging::begin(self.disk.clone(), self.env.random_id())?;
         let payload = Payload::staged(bytes, &staging)?;
         staging.publish()?;
-        staging.finish()?;
         Ok(payload)
     }
 }
@@ -189,8 +188,9 @@ pub(super) fn enter_found(
     kept: &mut Bookkeeping,
     event: &Stored,
 ) -> Result<(), Error> {
-    // Views of another version cannot take events: they are replayed right after settling.
-    if kept.views_version != VIEWS_VERSION {
+    // Views of another version cannot take events: they are replayed right after settling. Views that know the
+    // event have it already: only its row was lost.
+    if kept.views_version != VIEWS_VERSION || event.record.sequence <= kept.views_sequence {
         return Ok(crate::events::insert(tx, event)?);
     }
     match &event.payload {

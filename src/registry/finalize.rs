@@ -1,7 +1,7 @@
 //! `finalize`: an open package becomes immutable and gets its manifest.
 
 use super::Registry;
-use super::add::receipt;
+use super::add::{append_healed, receipt};
 use super::change::Change;
 use super::report::{PackageSummary, Reference};
 use crate::db::ReadTx;
@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::events::EventType;
 use crate::manifest::{EntryList, ManifestHeader, RetentionSummary};
 use crate::monitor::Monitor;
+use crate::plane::Healed;
 use crate::storage::Staging;
 use crate::views::{PackageRow, packages, retention, trees};
 
@@ -19,7 +20,7 @@ impl Registry {
     /// [`Error::NoSuchPackage`], [`Error::Ambiguous`], [`Error::WrongState`] where it is not open,
     /// [`Error::Changed`] where another process changed it meanwhile.
     pub fn finalize(&self, reference: &Reference, monitor: &dyn Monitor) -> Result<PackageSummary, Error> {
-        let (package, header, entries) = {
+        let (package, entries) = {
             let tx = self.db.read()?;
             let package = self.resolve_open(&tx, reference)?;
             let mut entries = EntryList::new();
@@ -27,35 +28,49 @@ impl Registry {
                 entries.push(&entry);
                 Ok(())
             })?;
-            let class = package.class.clone();
-            let duration_seconds = retention::classes(&tx)?
-                .into_iter()
-                .find_map(|(name, duration)| (name == class).then_some(duration))
-                .flatten();
-            let header = ManifestHeader {
-                id: package.id,
-                name: package.name.clone(),
-                version: package.version,
-                created_at: package.created_at,
-                created_by: package.created_by.clone(),
-                metadata: package.metadata.clone(),
-                receipts: vec![receipt(&entries)],
-                retention: RetentionSummary { class, duration_seconds },
-                provenance: package.provenance.clone(),
-            };
-            (package, header, entries)
+            (package, entries)
         };
         let staging = Staging::begin(self.disk.clone(), self.env.random_id())?;
-        let manifest = self.stage_manifest(&staging, &header, entries.iter())?;
+        let summary = self.freeze(&package, entries, &[], &staging, monitor)?;
+        drop(staging); // the event stands: what cannot be cleared away now must not make a failure of this
+        Ok(summary)
+    }
+
+    /// Finalises a package that was open when it was read, with these entries, in one transaction.
+    pub(super) fn freeze(
+        &self,
+        package: &PackageRow,
+        entries: EntryList,
+        healed: &[Healed],
+        staging: &Staging,
+        monitor: &dyn Monitor,
+    ) -> Result<PackageSummary, Error> {
+        let class = package.class.clone();
+        let duration_seconds = retention::classes(&self.db.read()?)?
+            .into_iter()
+            .find_map(|(name, duration)| (name == class).then_some(duration))
+            .flatten();
+        let header = ManifestHeader {
+            id: package.id,
+            name: package.name.clone(),
+            version: package.version,
+            created_at: package.created_at,
+            created_by: package.created_by.clone(),
+            metadata: package.metadata.clone(),
+            receipts: vec![receipt(&entries)],
+            retention: RetentionSummary { class, duration_seconds },
+            provenance: package.provenance.clone(),
+        };
+        let manifest = self.stage_manifest(staging, &header, entries.iter())?;
         drop(entries);
-        self.publish(&staging, monitor)?;
+        self.publish(staging, monitor)?;
         let payload = self.load_manifest(&manifest)?;
         let mut change = Change::begin(self, monitor)?;
-        self.resolve_still_open(change.tx(), &package)?;
+        self.resolve_still_open(change.tx(), package)?;
         change.append(EventType::PackageFinalized, &package.id.to_string(), &payload)?;
+        append_healed(&mut change, healed)?;
         let summary = self.summary_by_number(change.tx(), package.number)?;
         change.commit()?;
-        staging.finish()?;
         Ok(summary)
     }
 

@@ -126,8 +126,10 @@ impl Registry {
 impl Payloads for Local {
     fn load(&self, digest: &Blake3) -> Result<Vec<u8>, PayloadUnavailable> {
         let unavailable = |why: String| PayloadUnavailable { digest: *digest, why };
-        let found =
-            self.get(&ContentAddress::new(*digest), None).map_err(|error| unavailable(error.to_string()))?;
+        let found = self.get(&ContentAddress::new(*digest), None).map_err(|error| {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+            unavailable(format!("{error}{}", cause.unwrap_or_default()))
+        })?;
         let mut reader = found.ok_or_else(|| unavailable("its object is missing".to_owned()))?;
         let address = ContentAddress::new(*digest);
         let size = self.head(&address).ok().flatten().map_or(0, |found| found.size_bytes);

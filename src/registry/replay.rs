@@ -7,8 +7,9 @@ use super::report::ReplayReport;
 use super::{Access, Registry};
 use crate::db::{Database, ReadTx, WriteTx};
 use crate::error::Error;
-use crate::events::{Bookkeeping, replay};
+use crate::events::{Bookkeeping, Settled, head, replay};
 use crate::monitor::{Counter, Monitor, Task};
+use crate::storage::{LockRequest, StoreLock};
 use crate::views::{Applied, VIEWS_VERSION, ViewWriter, table_digests, view_digest};
 
 /// How often a long replay looks whether it should stop, in events.
@@ -22,7 +23,11 @@ impl Registry {
     /// stand as they did.
     pub fn replay(&self, monitor: &dyn Monitor) -> Result<ReplayReport, Error> {
         let tx = self.db.write()?;
-        let (mut kept, settled) = settle_into(self, &tx)?;
+        let (mut kept, settled) = match self.private {
+            // A private copy settles nothing: `log/` is another's to write.
+            Some(_) => (Bookkeeping::load(&tx)?, Settled::Even),
+            None => settle_into(self, &tx)?,
+        };
         tell(settled, monitor);
         let before = if kept.views_version == VIEWS_VERSION { view_digest(&tx).ok() } else { None };
         let skipped = self.feed(&tx, &tx, &mut kept, monitor)?;
@@ -98,16 +103,39 @@ impl Registry {
         Ok(skipped.into_iter().collect())
     }
 
-    /// Brings views of an earlier version up to this build's; refuses those of a later one.
+    /// Brings views of an earlier version up to this build's; refuses those of a later one. Views of this version
+    /// may be behind the events, where a build that does not know it entered some.
     pub(super) fn bring_views_up(&self, monitor: &dyn Monitor) -> Result<(), Error> {
-        let kept = Bookkeeping::load(&self.db.read()?)?;
+        let (kept, head) = {
+            let tx = self.db.read()?;
+            (Bookkeeping::load(&tx)?, head(&tx)?)
+        };
         match kept.views_version.cmp(&VIEWS_VERSION) {
-            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Equal if kept.views_sequence >= head.sequence => Ok(()),
             _ if self.access == Access::Log => Ok(()),
-            std::cmp::Ordering::Less => self.replay(monitor).map(drop),
+            std::cmp::Ordering::Less | std::cmp::Ordering::Equal => {
+                let lock = self.lock_to_replay()?;
+                self.replay(monitor)?;
+                drop(lock);
+                Ok(())
+            }
             std::cmp::Ordering::Greater => {
                 Err(Error::ViewsVersion { found: kept.views_version, known: VIEWS_VERSION })
             }
         }
+    }
+
+    /// Takes the shared lock where this registry was opened to read, and the store itself is written now.
+    fn lock_to_replay(&self) -> Result<Option<StoreLock>, Error> {
+        if self.lock.is_some() || self.private.is_some() {
+            return Ok(None);
+        }
+        let mut request = LockRequest {
+            command: "replay",
+            wait: self.wait,
+            cancelled: &self.cancelled,
+            on_wait: &mut |_| {},
+        };
+        Ok(Some(StoreLock::shared(&self.root, &mut request)?))
     }
 }

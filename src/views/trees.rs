@@ -1,5 +1,8 @@
 //! The view `artifact_files`: the entries of packages. Packages of equal content digest share one tree.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
 use rusqlite::Row;
 
 use super::packages::PackageKey;
@@ -135,6 +138,38 @@ pub(super) fn add_entries(
             }
         }
     })
+}
+
+/// Does to entries in memory what [`add_entries`] does to a tree: for a package that gets its last entries with
+/// its manifest. Fails with the path that is taken, where nothing is to be replaced.
+pub(crate) fn merge(
+    tree: &mut BTreeMap<EntryPath, Entry>,
+    entries: impl Iterator<Item = Entry>,
+    replace: bool,
+) -> Result<(), EntryPath> {
+    for entry in entries {
+        match meet(tree.get(&entry.path), &entry) {
+            Meeting::Free => {}
+            Meeting::Merges => continue,
+            Meeting::Taken if !replace => return Err(entry.path),
+            Meeting::Taken => {
+                let is_directory = |entry: &Entry| matches!(entry.body, EntryBody::Directory { .. });
+                if !(is_directory(&entry) && tree.get(&entry.path).is_some_and(is_directory)) {
+                    let above = entry.path.as_bytes();
+                    let beneath: Vec<EntryPath> = tree
+                        .range((Bound::Excluded(&entry.path), Bound::Unbounded))
+                        .map(|(path, _)| path)
+                        .take_while(|path| path.as_bytes().starts_with(above))
+                        .filter(|path| path.as_bytes().get(above.len()) == Some(&b'/'))
+                        .cloned()
+                        .collect();
+                    beneath.iter().for_each(|path| drop(tree.remove(path)));
+                }
+            }
+        }
+        tree.insert(entry.path.clone(), entry);
+    }
+    Ok(())
 }
 
 /// Takes away everything beneath a path: what begins with it and a slash.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use astore::disk::testing::{Call, CrashState, Crashes, Trace, Tree};
+use astore::error::Error;
 use astore::monitor::Void;
-use astore::registry::report::Completion;
+use astore::registry::report::{Completion, ListFilter};
 use astore::registry::{Access, Registry};
 
 use crate::support::oracle::{self, Seen};
@@ -266,4 +267,49 @@ fn settling_can_be_interrupted_at_any_call() {
         states += 1;
     }
     eprintln!("{} calls, {states} crash states", calls.len());
+}
+
+/// An older build may settle a store whose views are of a later version: it enters the events, and cannot apply
+/// them. The later build must notice that its views are behind.
+#[test]
+fn views_that_another_build_left_behind_are_made_again() {
+    let stage = Stage::new();
+    let source = stage.tree("t", &[("a", b"alpha")]);
+    let root = stage.root();
+    let database = std::fs::read(root.join("astore.db")).unwrap();
+    add(&open(&root, Access::Write).unwrap(), "x", &source, Completion::Finalize).unwrap();
+    std::fs::write(root.join("astore.db"), database).unwrap();
+    let set_version = |version: i64| {
+        let db = rusqlite::Connection::open(root.join("astore.db")).unwrap();
+        db.execute("UPDATE bookkeeping SET value = ?1 WHERE name = 'views_version'", [version]).unwrap();
+    };
+    set_version(2);
+    assert!(matches!(open(&root, Access::Write), Err(Error::ViewsVersion { found: 2, .. })));
+    drop(open(&root, Access::Log).unwrap());
+    set_version(1);
+    for access in [Access::Read, Access::Write] {
+        let registry = open(&root, access).unwrap();
+        assert_eq!(registry.list(ListFilter::All, None).unwrap().len(), 1, "{access:?}");
+        assert!(registry.replay_check(&Void).unwrap().differing.is_empty(), "{access:?}");
+    }
+}
+
+/// The database loses its last rows to a hand; its views stay. The rows come back from `log/`, and nothing is
+/// applied twice.
+#[test]
+fn rows_that_the_views_know_are_entered_and_not_applied_again() {
+    let stage = Stage::new();
+    let source = stage.tree("t", &[("a", b"alpha")]);
+    let root = stage.root();
+    let registry = open(&root, Access::Write).unwrap();
+    add(&registry, "x", &source, Completion::Finalize).unwrap();
+    registry.remove(&[reference("x")], "gone").unwrap();
+    drop(registry);
+    let db = rusqlite::Connection::open(root.join("astore.db")).unwrap();
+    db.execute_batch("DROP TRIGGER events_are_never_deleted; DELETE FROM events WHERE sequence > 1").unwrap();
+    drop(db);
+    let registry = open(&root, Access::Write).unwrap();
+    assert!(registry.replay_check(&Void).unwrap().differing.is_empty());
+    drop(registry);
+    assert_eq!(oracle::check_log(&root).unwrap().head, 3);
 }

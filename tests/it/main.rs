@@ -7,10 +7,14 @@
     reason = "a test that cannot go on has failed, and says why"
 )]
 
+mod asking;
 mod crash;
+mod damage;
 mod documents;
 mod embedding;
+mod faults;
 mod old_stores;
+mod purged;
 mod reader;
 mod support;
 mod tidy;

@@ -95,3 +95,21 @@ pub(crate) fn tree(at: &Path, files: &[(&str, &[u8])]) -> PathBuf {
     }
     at.to_owned()
 }
+
+/// Copies a store. What is never written in place is linked, so that a thousand copies cost little.
+pub(crate) fn copy_store(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().expect("a type").is_dir() {
+            copy_store(&source, &target);
+        } else if entry.file_name() == "reserve" {
+            std::fs::hard_link(source, target).expect("a link");
+        } else {
+            std::fs::copy(source, target).expect("a copy");
+        }
+    }
+    let mode = std::fs::metadata(from).expect("a directory").permissions();
+    std::fs::set_permissions(to, mode).expect("a mode");
+}
