@@ -179,6 +179,7 @@ fn complete<E: From<LogError> + From<DbError>>(
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "loses and damages files by hand")]
 mod tests {
     use std::sync::Arc;
 

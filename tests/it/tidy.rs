@@ -22,12 +22,17 @@ const NEIGHBOURS: [(&str, &str); 4] =
 const SQLITE: [&str; 4] = ["db", "events", "views", "cache"];
 
 /// Files of more than 500 lines, and why they are one thought.
-const LONG: [(&str, &str); 6] = [
+const LONG: [(&str, &str); 8] = [
     ("src/cache.rs", "half of it tests: a small database of its own, from opening to forgetting"),
+    (
+        "src/events/settle.rs",
+        "two thirds of it tests: every way in which the two copies of the log can differ",
+    ),
     ("src/events/event.rs", "a list of fifteen types, each with its fields and how they are read"),
     ("src/manifest/jcs.rs", "one codec, both ways, with its tests"),
     ("src/plane/hand.rs", "one worker of an add, from the open file to the staged object"),
     ("src/plane/verify.rs", "one merge of what is on disk with what is expected"),
+    ("src/registry/add.rs", "one add, from what is asked to what is committed"),
     ("src/registry/report.rs", "plain values, each with a line of documentation"),
 ];
 
@@ -66,7 +71,7 @@ impl Source {
             return String::new();
         }
         let code = self.code();
-        code.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned()
+        code.split("\nmod tests {").next().unwrap().to_owned()
     }
 
     fn is_binary(&self) -> bool {
@@ -184,7 +189,7 @@ fn names_after(code: &str, prefix: &str) -> Vec<String> {
 fn rooms_named(source: &Source) -> BTreeSet<String> {
     let code = source.code();
     let mut named: BTreeSet<String> = names_after(&code, "crate::").into_iter().collect();
-    let tests = code.find("#[cfg(test)]\nmod tests {").unwrap_or(code.len());
+    let tests = code.find("\nmod tests {").unwrap_or(code.len());
     for (code, depth) in [(&code[..tests], source.depth()), (&code[tests..], source.depth() + 1)] {
         named.extend(names_after(code, &"super::".repeat(depth)));
     }
@@ -279,8 +284,10 @@ fn length_broken(sources: &[Source]) -> Vec<String> {
     for source in sources {
         let lines = source.text.lines().count();
         let is_listed = LONG.iter().any(|(path, _)| *path == source.path);
-        if (lines > 500) != is_listed {
-            broken.push(format!("{} has {lines} lines and is listed: {is_listed}", source.path));
+        if lines > 500 && !is_listed {
+            broken.push(format!("{} has {lines} lines: look for the second thought", source.path));
+        } else if lines <= 450 && is_listed {
+            broken.push(format!("{} has only {lines} lines and is still listed", source.path));
         }
     }
     for (path, _) in LONG.iter().filter(|(path, _)| !sources.iter().any(|source| source.path == *path)) {
@@ -462,6 +469,8 @@ fn each_rule_finds_what_breaks_it() {
     }
     let long = "//! x\n".repeat(501);
     assert!(length_broken(&[Source::new("src/plane/x.rs", &long)])[0].contains("501 lines"));
+    let short = length_broken(&[Source::new("src/cache.rs", "")]);
+    assert!(short[0].contains("only 0 lines"), "{short:?}");
     let path = ["in /ro", "ot/x"].concat();
     assert!(!machines_broken("x", path.as_bytes()).is_empty());
 }
@@ -473,7 +482,7 @@ fn no_rule_finds_what_is_allowed() {
         (floors_broken, "src/views/x.rs", "use crate::{db::X, events::Y, manifest::{registry, Z}};"),
         (floors_broken, "src/views/x.rs", "// crate::registry\nconst X: &str = \"crate::registry\";"),
         (floors_broken, "src/views/x.rs", "use super::cache;\nuse super::super::db;"),
-        (floors_broken, "src/cache.rs", "#[cfg(test)]\nmod tests {\n    use super::plane;\n}"),
+        (floors_broken, "src/cache.rs", "#[cfg(test)]\n#[expect(x)]\nmod tests {\n    use super::plane;\n}"),
         (floors_broken, "src/manifest/cbor/x.rs", "use super::super::storage;"),
         (floors_broken, "src/events/x.rs", "use ciborium_crate::views; macro $crate::views"),
         (sqlite_broken, "src/registry/x.rs", "/// As rusqlite does.\nconst X: &str = r#\"rusqlite\"#;"),

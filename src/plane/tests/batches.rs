@@ -170,10 +170,10 @@ fn what_is_missing_or_of_the_wrong_size_is_healed() {
         let harms: [(HealedFault, &dyn Fn()); 4] = [
             (HealedFault::Missing, &|| fs::remove_file(&path).unwrap()),
             (HealedFault::Truncated, &|| {
-                fs::File::options().write(true).open(&path).unwrap().set_len(17).unwrap()
+                fs::File::options().write(true).open(&path).unwrap().set_len(17).unwrap();
             }),
             (HealedFault::Truncated, &|| {
-                fs::File::options().write(true).open(&path).unwrap().set_len(9 << 20).unwrap()
+                fs::File::options().write(true).open(&path).unwrap().set_len(9 << 20).unwrap();
             }),
             (HealedFault::Damaged, &|| {
                 fs::remove_file(&path).unwrap();

@@ -35,8 +35,8 @@ fn bytes_are_served_whole_and_in_ranges() {
             for (first, to) in
                 [(0, Some(0)), (0, None), (3, Some(7)), (last, Some(last)), (last, None), (5, Some(u64::MAX))]
             {
-                let from = first as usize;
-                let upto = to.map_or(end, |to| to.saturating_add(1).min(last + 1) as usize);
+                let from = usize::try_from(first).unwrap();
+                let upto = to.map_or(end, |to| usize::try_from(to.saturating_add(1).min(last + 1)).unwrap());
                 if from < end {
                     assert!(
                         serve(Some((first, to))).unwrap() == content[from..upto],
