@@ -523,7 +523,7 @@ mod tests {
         assert!(copy_once(&source, &copy).expect("a copy"));
         let copied = layout::within(&copy, "astore.db-wal".as_ref());
         assert!(copied.exists());
-        rustix::fs::unlink(&at("astore.db-wal")).expect("a checkpoint");
+        rustix::fs::unlink(at("astore.db-wal")).expect("a checkpoint");
         assert!(copy_once(&source, &copy).expect("a copy"));
         assert!(!copied.exists(), "the WAL of the first try lies beside the database of the second");
     }

@@ -23,3 +23,4 @@ mod races;
 mod reader;
 mod rotten;
 mod support;
+mod tidy;
