@@ -8,6 +8,7 @@ mod change;
 mod finalize;
 mod init;
 mod open;
+mod private;
 mod query;
 mod remove;
 mod replay;
@@ -79,7 +80,7 @@ pub struct Registry {
     /// Dropped in this order: the database before the lock, and both before the private copy.
     db: Database,
     lock: Option<StoreLock>,
-    private: Option<open::PrivateCopy>,
+    private: Option<private::PrivateCopy>,
     root: PathBuf,
     config: StoreConfig,
     disk: Arc<dyn Disk>,
