@@ -18,5 +18,8 @@ mod odd_names;
 mod old_stores;
 mod purged;
 mod reader;
+mod real;
 mod rotten;
+mod same_content;
 mod support;
+mod together;
