@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn holds_more_than_a_chunk() {
-        let path = |nth: u32| EntryPath::new(format!("{:0>4000}", nth).into_bytes()).unwrap();
+        let path = |nth: u32| EntryPath::new(format!("{nth:0>4000}").into_bytes()).unwrap();
         let directory =
             |nth| Entry { path: path(nth), body: EntryBody::Directory { mode: 0o755 }, mtime: None };
         let list: EntryList = (0..1000).map(directory).collect();

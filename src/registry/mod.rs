@@ -8,6 +8,7 @@ mod change;
 mod finalize;
 mod init;
 mod open;
+mod private;
 mod query;
 mod remove;
 mod replay;
@@ -55,6 +56,9 @@ pub struct OpenOptions {
     pub cancelled: Arc<AtomicBool>,
     /// Where a private copy of the database goes when a store that may not be written has to be caught up.
     pub scratch: PathBuf,
+    /// Whether the reserve may be given up where the disk is full: for what makes room in the end (`remove`), and
+    /// for nothing that fills it.
+    pub spends_reserve: bool,
 }
 
 impl OpenOptions {
@@ -66,6 +70,7 @@ impl OpenOptions {
             command: "library".to_owned(),
             cancelled: Arc::default(),
             scratch: scratch.into(),
+            spends_reserve: false,
         }
     }
 }
@@ -75,7 +80,7 @@ pub struct Registry {
     /// Dropped in this order: the database before the lock, and both before the private copy.
     db: Database,
     lock: Option<StoreLock>,
-    private: Option<open::PrivateCopy>,
+    private: Option<private::PrivateCopy>,
     root: PathBuf,
     config: StoreConfig,
     disk: Arc<dyn Disk>,

@@ -1,12 +1,12 @@
 //! Opening a store: to write it, to read it, or to read one that may not be written.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::change::{enter_found, settle_into, tell, unless_busy};
+use super::private::{copy_database, wal_is_empty};
 use super::{Access, OpenOptions, Registry};
 use crate::db::{Database, DbError, OpenMode};
 use crate::disk::Disk;
@@ -19,28 +19,6 @@ use crate::storage::{
     Action, Local, LockError, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root,
     staging,
 };
-
-/// How often a private copy is tried again when the store changes while it is copied.
-const COPY_TRIES: u32 = 100;
-
-/// How long it waits between two tries: longer than the ticks in which file times move.
-const COPY_PAUSE: Duration = Duration::from_millis(25);
-
-/// A copy of the database that only this process sees; it goes when the registry goes.
-#[derive(Debug)]
-pub(super) struct PrivateCopy {
-    directory: PathBuf,
-}
-
-impl Drop for PrivateCopy {
-    #[expect(clippy::disallowed_methods, reason = "the copy is outside of any store")]
-    fn drop(&mut self) {
-        for name in ["astore.db", "astore.db-wal", "astore.db-shm"] {
-            drop(std::fs::remove_file(self.directory.join(name)));
-        }
-        drop(std::fs::remove_dir(&self.directory));
-    }
-}
 
 impl Registry {
     /// Opens a store.
@@ -97,9 +75,27 @@ impl Registry {
         monitor: &dyn Monitor,
     ) -> Result<Self, Error> {
         let lock = lock_to_write(disk.as_ref(), root, &options, monitor)?;
-        let db = open_database(&layout::within(root, layout::DATABASE.as_ref()), OpenMode::Write)?;
+        let path = layout::within(root, layout::DATABASE.as_ref());
+        let spends = options.spends_reserve;
+        let db = match open_database(&path, OpenMode::Write) {
+            // Merely to be read, the database needs some room beside it.
+            Err(Error::Db(error)) if error.is_system() && is_full(disk.as_ref()) => {
+                if !spends || !make_room(disk.as_ref()) {
+                    return Err(no_room());
+                }
+                open_database(&path, OpenMode::Write)?
+            }
+            opened => opened?,
+        };
         let registry = Self::assemble(disk, root, config, options, env, db, Some(lock))?;
-        registry.settle(monitor)?;
+        match registry.settle(monitor) {
+            Err(Error::Db(_) | Error::Log(LogError::Io { .. }))
+                if spends && make_room(registry.disk.as_ref()) =>
+            {
+                registry.settle(monitor)?;
+            }
+            settled => settled?,
+        }
         registry.bring_views_up(monitor)?;
         registry.refill_reserve();
         Ok(registry)
@@ -126,7 +122,13 @@ impl Registry {
         if !is_writable(root) || !is_writable(&path) {
             return Self::open_unwritable(disk, root, config, options, env, monitor);
         }
-        let db = open_database(&path, OpenMode::Write)?;
+        let db = match open_database(&path, OpenMode::Write) {
+            // Even to be read it needs some room beside it; a copy may stand where there is some.
+            Err(Error::Db(error)) if error.is_system() && is_full(disk.as_ref()) => {
+                return Self::open_unwritable(disk, root, config, options, env, monitor);
+            }
+            opened => opened?,
+        };
         let mut registry = Self::assemble(disk, root, config, options, env, db, None)?;
         if registry.is_behind()? {
             registry.catch_up_unless_busy(monitor)?;
@@ -277,9 +279,7 @@ impl Registry {
 
     /// Gives up the reserve where the disk is full, so that what follows has room.
     pub(super) fn make_room(&self) {
-        if self.disk.free_bytes().is_ok_and(|free| free < reserve::RESERVE_BYTES) {
-            drop(reserve::release(self.disk.as_ref()));
-        }
+        make_room(self.disk.as_ref());
     }
 
     /// Sets the reserve aside again where it was given up and there is plenty of room.
@@ -339,6 +339,21 @@ fn lock_to_write(
     Ok(lock?)
 }
 
+fn is_full(disk: &dyn Disk) -> bool {
+    disk.free_bytes().is_ok_and(|free| free < reserve::RESERVE_BYTES)
+}
+
+/// Says plainly what SQLite tells in numbers.
+fn no_room() -> Error {
+    let (action, path) = (Action::Open, PathBuf::from(layout::DATABASE));
+    Error::Storage(StorageError::Io { action, path, source: io::ErrorKind::StorageFull.into() })
+}
+
+/// Gives up the reserve where the disk is full, and returns whether there is more room now.
+fn make_room(disk: &dyn Disk) -> bool {
+    is_full(disk) && disk.stat(Path::new(layout::RESERVE)).is_ok() && reserve::release(disk).is_ok()
+}
+
 fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
     Database::open(path, mode).map_err(|error| match error {
         DbError::Missing { .. } => Error::DatabaseMissing,
@@ -354,6 +369,7 @@ fn reopen(options: &OpenOptions) -> OpenOptions {
         command: options.command.clone(),
         cancelled: options.cancelled.clone(),
         scratch: options.scratch.clone(),
+        spends_reserve: options.spends_reserve,
     }
 }
 
@@ -364,129 +380,4 @@ pub(super) fn is_writable(path: &Path) -> bool {
 
 fn is_read_only_media(root: &Path) -> bool {
     rustix::fs::statvfs(root).is_ok_and(|stat| stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
-}
-
-/// Makes the directory of a private copy: nobody else's business.
-fn make_private_dir(directory: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().mode(0o700).create(directory)
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut text = OsString::from(path);
-    text.push(suffix);
-    text.into()
-}
-
-fn wal_is_empty(database: &Path) -> bool {
-    std::fs::metadata(with_suffix(database, "-wal")).map_or(true, |wal| wal.len() == 0)
-}
-
-/// What tells whether a file was changed: its size, its times, its inode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Print {
-    size_bytes: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-    inode: u64,
-}
-
-impl Print {
-    fn of(path: &Path) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt as _;
-        let found = std::fs::metadata(path).ok()?;
-        Some(Self {
-            size_bytes: found.len(),
-            modified: (found.mtime(), found.mtime_nsec()),
-            changed: (found.ctime(), found.ctime_nsec()),
-            inode: found.ino(),
-        })
-    }
-
-    /// Returns whether a change from now on would show in the times: they move in ticks of up to 10 ms.
-    fn is_telling(&self) -> bool {
-        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-        let age = nanoseconds(now.tv_sec, now.tv_nsec) - nanoseconds(self.changed.0, self.changed.1);
-        // A change long in the future is a clock that was set; waiting would not help.
-        !(-20_000_000..20_000_000).contains(&age)
-    }
-}
-
-/// Copies database and WAL, again if either changed meanwhile.
-fn copy_database(source: &Path, directory: PathBuf) -> Result<PrivateCopy, Error> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Storage(StorageError::Io { action: Action::Create, path, source })
-    };
-    make_private_dir(&directory).map_err(failed(&directory))?;
-    let private = PrivateCopy { directory };
-    for nth in 0..COPY_TRIES {
-        if nth > 0 {
-            std::thread::sleep(COPY_PAUSE);
-        }
-        if copy_once(source, &private.directory)? {
-            return Ok(private);
-        }
-    }
-    Err(failed(source)(io::Error::other("it changes faster than it can be copied")))
-}
-
-/// Copies database and WAL, and returns whether the copy can be trusted: neither changed meanwhile, and neither
-/// was changed so lately that another change would not show.
-#[expect(clippy::disallowed_methods, reason = "the copy is outside of any store")]
-fn copy_once(source: &Path, directory: &Path) -> Result<bool, Error> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Storage(StorageError::Io { action: Action::Create, path, source })
-    };
-    let wal = with_suffix(source, "-wal");
-    let target = layout::within(directory, layout::DATABASE.as_ref());
-    let target_wal = with_suffix(&target, "-wal");
-    // What an earlier try left: a WAL over a database that has taken it in already would turn it back.
-    for left in [&target, &target_wal] {
-        match std::fs::remove_file(left) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(left)(error)),
-            Ok(()) | Err(_) => {}
-        }
-    }
-    let before = (Print::of(source), Print::of(&wal));
-    let (Some(database), log) = before else { return Err(Error::DatabaseMissing) };
-    if !database.is_telling() || log.is_some_and(|log| !log.is_telling()) {
-        return Ok(false);
-    }
-    std::fs::copy(source, &target).map_err(failed(source))?;
-    if log.is_some() {
-        match std::fs::copy(&wal, &target_wal) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            copied => drop(copied.map_err(failed(&wal))?),
-        }
-    }
-    std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o600)).map_err(failed(&target))?;
-    Ok(before == (Print::of(source), Print::of(&wal)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wal_that_is_gone_by_the_next_try_leaves_no_copy_of_itself() {
-        let place = tempfile::tempdir().expect("a directory");
-        let at = |name: &str| layout::within(place.path(), name.as_ref());
-        let (source, copy) = (at("astore.db"), at("copy"));
-        let write = |name: &str| std::fs::File::create(at(name)).expect("a file");
-        write("astore.db");
-        write("astore.db-wal");
-        std::fs::DirBuilder::new().recursive(true).create(&copy).expect("a directory");
-        assert!(!copy_once(&source, &copy).expect("a look"), "too fresh to tell");
-        std::thread::sleep(COPY_PAUSE * 2);
-        assert!(copy_once(&source, &copy).expect("a copy"));
-        let copied = layout::within(&copy, "astore.db-wal".as_ref());
-        assert!(copied.exists());
-        rustix::fs::unlink(&at("astore.db-wal")).expect("a checkpoint");
-        assert!(copy_once(&source, &copy).expect("a copy"));
-        assert!(!copied.exists(), "the WAL of the first try lies beside the database of the second");
-    }
 }

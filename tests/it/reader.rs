@@ -490,21 +490,24 @@ fn overwrite(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     fs::set_permissions(path, mode).unwrap();
 }
 
+/// The kind of fault, what it is about, and what is done to the store.
+type Damage<'a> = (&'a str, &'a str, &'a dyn Fn(&Path));
+
 #[test]
 fn the_reader_finds_what_was_done_by_hand() {
     // The stores that CI reads again must be sound, so these are copies that go when the test ends.
     let (sound, digest) = write_history("every-event-to-damage", 5);
     check_sound(&sound, &digest);
-    let cases: &[(&str, &str, &dyn Fn(&Path))] = &[
+    let cases: &[Damage<'_>] = &[
         ("chain", "event 5", &|store| edit(store, "UPDATE events SET actor = 'nobody' WHERE sequence = 5")),
         ("chain", "event 6", &|store| edit(store, "DELETE FROM events WHERE sequence = 6")),
         ("log", "event 4", &|store| {
-            edit(store, "UPDATE events SET created_at = created_at + 1 WHERE sequence = 4")
+            edit(store, "UPDATE events SET created_at = created_at + 1 WHERE sequence = 4");
         }),
         ("chain", "event 3", &|store| edit(store, "UPDATE events SET payload = x'a0' WHERE sequence = 3")),
         ("views", "pins", &|store| edit(store, "UPDATE pins SET reason = 'another' WHERE name = 'keep'")),
         ("views", "artifact_files", &|store| {
-            edit(store, "DELETE FROM artifact_files WHERE path = CAST('dir/a' AS BLOB)")
+            edit(store, "DELETE FROM artifact_files WHERE path = CAST('dir/a' AS BLOB)");
         }),
         ("missing", "blake3:", &|store| fs::remove_file(object_file(store, b"one")).unwrap()),
         ("altered", "blake3:", &|store| overwrite(&object_file(store, b"one"), |bytes| bytes[0] ^= 1)),
