@@ -11,6 +11,7 @@ mod crash;
 mod documents;
 mod faults;
 mod full;
+mod model;
 mod races;
 mod reader;
 mod support;
