@@ -661,3 +661,16 @@ fn a_store_says_what_a_model_says_and_replay_says_the_same() {
         panic!("{failure}");
     }
 }
+
+/// The same content again brings back what was purged, whether or not that makes a new version.
+#[test]
+fn an_add_that_changes_nothing_brings_purged_bytes_back() {
+    let ground = Ground::new();
+    for unlinks in [true, false] {
+        let mut run = Run::new(&ground);
+        run.apply(&Op::Add { name: 0, tree: 1, completion: Completion::Finalize });
+        run.apply(&Op::ByHand(Hand::Gc { contents: vec![1], unlinks, completes: true }));
+        run.apply(&Op::Add { name: 0, tree: 1, completion: Completion::FinalizeIfChanged });
+        run.judge();
+    }
+}
