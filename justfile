@@ -29,7 +29,7 @@ snap:
 
 # Runs everything, the slow tests too.
 slow:
-    ASTORE_TEST_SLOW=1 cargo test -- --include-ignored
+    ASTORE_TEST_SLOW=1 ASTORE_TEST_MODEL_CASES=2000 cargo test
 
 # Runs the crash tests at depth.
 crash:

@@ -86,7 +86,9 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::PathTaken { .. } => "--replace lets what is added displace it",
         Error::NoSuchClass { known, .. } => return Some(format!("the classes are {}", known.join(", "))),
         Error::Changed { .. } => "try again",
-        Error::MayStand(_) => "look with 'astore log' before you try again",
+        Error::MayStand(_) | Error::Log(LogError::Unsure { .. }) => {
+            "look with 'astore log' before you try again"
+        }
         Error::Output(error) if error.kind() == io::ErrorKind::StorageFull => {
             "make room where the output goes"
         }

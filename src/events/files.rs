@@ -32,6 +32,15 @@ pub enum LogError {
         /// Why.
         source: io::Error,
     },
+    /// An item was written, and the system would not say that it is durable. It was taken back, but after a power
+    /// cut it may be there all the same.
+    #[error("{} could not be synced: the operation may stand", path.display())]
+    Unsure {
+        /// The file, relative to the root.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The plain-file log has another event at this place than the database.
     #[error("log/ and the database part at event {sequence}")]
     Parted {
@@ -109,7 +118,7 @@ impl LogFiles {
     /// file is cut back as far as that goes; whatever is left, the next settling judges.
     ///
     /// # Errors
-    /// [`LogError::Io`] by what failed; the events may or may not be durable then.
+    /// [`LogError::Io`] where nothing was written, [`LogError::Unsure`] where the events may or may not be durable.
     pub fn append(&self, position: &Position, events: &[Stored]) -> Result<Position, LogError> {
         match events.first().zip(events.last()) {
             Some((first, last)) => {
@@ -136,15 +145,21 @@ impl LogFiles {
         } else {
             self.open_to_write(&path)?
         };
-        let written = handle.write_all_at(items, offset).and_then(|()| {
-            self.disk.point("log written");
-            handle.sync()?;
-            if fresh { self.disk.sync_dir(Path::new(DIRECTORY)) } else { Ok(()) }
-        });
-        if let Err(source) = written {
+        let take_back = || {
             let cut = if fresh { self.disk.remove_file(&path) } else { handle.set_len(offset) };
             drop(cut); // best effort: the next settling judges what is still there
+        };
+        if let Err(source) = handle.write_all_at(items, offset) {
+            take_back();
             return Err(LogError::Io { path, source });
+        }
+        self.disk.point("log written");
+        let synced = handle.sync();
+        let synced =
+            if fresh { synced.and_then(|()| self.disk.sync_dir(Path::new(DIRECTORY))) } else { synced };
+        if let Err(source) = synced {
+            take_back();
+            return Err(LogError::Unsure { path, source });
         }
         self.disk.point("log durable");
         Ok(Position { file, length: offset + items.len() as u64, head })

@@ -145,19 +145,21 @@ pub fn stored_digest(tx: &ReadTx<'_>, sequence: u64) -> Result<Option<Blake3>, D
 
 /// Hands every event after `after` to `each`, in order.
 ///
+/// No statement is open while `each` works: it may write to the same database, and rolling back to a savepoint
+/// ends every reader of a connection whose schema has changed in the transaction, as it has in a replay.
+///
 /// # Errors
 /// [`DbError::Sqlite`] where the database cannot be read, and whatever `each` returns.
 pub fn each_after<E: From<DbError>>(
     tx: &ReadTx<'_>,
-    after: u64,
+    mut after: u64,
     mut each: impl FnMut(Stored) -> Result<(), E>,
 ) -> Result<(), E> {
     let sqlite = |error| E::from(DbError::Sqlite(error));
-    let mut statement =
-        tx.prepare("SELECT * FROM events WHERE sequence > ?1 ORDER BY sequence").map_err(sqlite)?;
-    let mut rows = statement.query([signed(after)]).map_err(sqlite)?;
-    while let Some(row) = rows.next().map_err(sqlite)? {
-        each(read_row(row).map_err(sqlite)?)?;
+    let sql = "SELECT * FROM events WHERE sequence > ?1 ORDER BY sequence LIMIT 1";
+    while let Some(event) = tx.maybe(sql, [signed(after)], read_row).map_err(sqlite)? {
+        after = event.record.sequence;
+        each(event)?;
     }
     Ok(())
 }

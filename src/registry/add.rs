@@ -333,7 +333,8 @@ impl Registry {
         Ok(newest.filter(|package| package.content_digest == Some(content)))
     }
 
-    /// Records what was healed on the way where nothing else changes.
+    /// Records what was healed or brought back on the way where nothing else changes: the package may have
+    /// expired and lost objects to a gc.
     fn heal_alone(
         &self,
         package: PackageRow,
@@ -341,8 +342,12 @@ impl Registry {
         staging: &Staging,
         monitor: &dyn Monitor,
     ) -> Result<PackageSummary, Error> {
+        let mut brought_back = self.publish(staging, monitor)?;
+        brought_back.retain(|object| !ingested.healed.iter().any(|healed| healed.object == *object));
+        if !brought_back.is_empty() {
+            self.record_batch(self.env.random_id(), &brought_back, monitor)?;
+        }
         if !ingested.healed.is_empty() {
-            self.publish(staging, monitor)?;
             let mut change = Change::begin(self, monitor)?;
             append_healed(&mut change, &ingested.healed)?;
             change.commit()?;

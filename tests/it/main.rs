@@ -16,6 +16,7 @@ mod faults;
 mod full;
 mod hurry;
 mod mistyped;
+mod model;
 mod odd_names;
 mod old_stores;
 mod purged;
