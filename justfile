@@ -29,7 +29,7 @@ snap:
 
 # Runs everything, the slow tests too.
 slow:
-    cargo test -- --include-ignored
+    ASTORE_TEST_SLOW=1 cargo test -- --include-ignored
 
 # Runs the crash tests at depth.
 crash:

@@ -12,10 +12,12 @@ mod fault;
 mod hand;
 mod handle;
 pub mod ingest;
+mod look;
 mod queue;
 mod roots;
 pub mod serve;
 mod stream;
+mod tick;
 pub mod verify;
 mod walk;
 

@@ -10,9 +10,11 @@
 mod asking;
 mod crash;
 mod damage;
+mod damage_by_hand;
 mod documents;
 mod embedding;
 mod faults;
+mod odd_names;
 mod old_stores;
 mod purged;
 mod reader;

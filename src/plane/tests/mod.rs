@@ -210,3 +210,29 @@ fn entry_path(text: impl AsRef<[u8]>) -> EntryPath {
 fn mode(path: &Path, bits: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(bits)).unwrap();
 }
+
+/// Runs one test again as a user who may not do everything, and returns whether that was needed: where we are
+/// such a user already, it returns `false` and the test goes on.
+fn as_nobody(test: &str) -> bool {
+    use std::os::unix::process::CommandExt as _;
+    if !rustix::process::geteuid().is_root() {
+        return false;
+    }
+    // A copy, since that user may not be let into the directory where we stand.
+    let place = tempfile::tempdir().unwrap();
+    mode(place.path(), 0o755);
+    let copy = place.path().join("tests");
+    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    mode(&copy, 0o755);
+    let output = std::process::Command::new(&copy)
+        .args(["--exact", test])
+        .current_dir(place.path())
+        .uid(65534)
+        .gid(65534)
+        .env_remove("TMPDIR")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    true
+}

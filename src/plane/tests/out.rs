@@ -297,6 +297,55 @@ fn nothing_is_written_through_what_somebody_puts_there() {
 }
 
 #[test]
+fn no_symlink_on_the_way_is_followed() {
+    let bench = Bench::new();
+    bench.file("p/d/a/f", "1").directory("p/d/c");
+    let added = bench.add().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::create_dir(elsewhere.path().join("d")).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let swap = |entry: Entry| {
+        if entry.path.as_bytes() == b"p/d/c" {
+            fs::rename(out.path().join("p"), out.path().join("moved")).unwrap();
+            symlink(elsewhere.path(), out.path().join("p")).unwrap();
+        }
+        Ok(entry)
+    };
+    let mut entries = added.entries.iter().cloned().map(swap);
+    let options = ExportOptions::default();
+    let error = export(&mut entries, &bench.local, out.path(), &options, &bench.monitor, &bench.cancelled)
+        .unwrap_err();
+    assert!(matches!(&error, ExportError::Write { path, .. } if path.ends_with("p/d/c")), "{error}");
+    assert_eq!(fs::read_dir(elsewhere.path().join("d")).unwrap().count(), 0);
+}
+
+#[test]
+fn directories_that_may_not_be_written_are_filled_by_an_ordinary_user() {
+    if as_nobody("plane::tests::out::directories_that_may_not_be_written_are_filled_by_an_ordinary_user") {
+        return;
+    }
+    let bench = Bench::new();
+    bench.file("a/b/c/f", "1").file("a/g", "2");
+    let added = {
+        let mut added = bench.add().unwrap();
+        for entry in &mut added.entries {
+            if let EntryBody::Directory { mode } = &mut entry.body {
+                *mode = if entry.path.as_bytes() == b"a/b" { 0o000 } else { 0o500 };
+            }
+        }
+        added
+    };
+    let out = tempfile::tempdir().unwrap();
+    let exported = export_to(&bench, &added.entries, out.path(), &ExportOptions::default()).unwrap();
+    assert_eq!(exported.entries, 5);
+    assert_eq!(fs::read(out.path().join("a/g")).unwrap(), b"2");
+    mode(&out.path().join("a/b"), 0o700);
+    assert_eq!(fs::read(out.path().join("a/b/c/f")).unwrap(), b"1");
+    mode(&out.path().join("a"), 0o700);
+    mode(&out.path().join("a/b/c"), 0o700);
+}
+
+#[test]
 fn reflinks_are_made_or_refused() {
     let bench = Bench::new();
     bench.file("f", "12345").file("g", vec![8; 2 << 20]);

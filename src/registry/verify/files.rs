@@ -103,7 +103,7 @@ impl Registry {
                     return Ok((here, false));
                 }
                 // Behind the head it is an append that was cut short, or one that is being written.
-                Ok(Step::Broken { continued: false }) if here.head.sequence >= head.sequence => {
+                Ok(Step::Broken { continued: false, .. }) if here.head.sequence >= head.sequence => {
                     look.notes.push("log/ ends with an append that was cut short".to_owned());
                     return Ok((here, false));
                 }
