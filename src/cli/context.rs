@@ -179,6 +179,7 @@ impl Context {
             command: format!("astore {command}"),
             cancelled: self.interrupt.flag(),
             scratch: self.environment.scratch.clone(),
+            spends_reserve: command == "remove",
         };
         Ok(Registry::open(&root, options, env, &self.terminal)?)
     }

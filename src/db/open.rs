@@ -62,6 +62,18 @@ impl DbError {
         })
     }
 
+    /// Returns whether the system refused what the database needs: on a full disk, room for the files beside it.
+    pub fn is_system(&self) -> bool {
+        self.sqlite_code().is_some_and(|code| {
+            matches!(
+                code,
+                rusqlite::ErrorCode::SystemIoFailure
+                    | rusqlite::ErrorCode::DiskFull
+                    | rusqlite::ErrorCode::CannotOpen
+            )
+        })
+    }
+
     /// Returns whether the database's own bytes are damaged, or hold a value that nothing of ours writes there.
     pub fn is_corrupt(&self) -> bool {
         use rusqlite::Error as Odd;
@@ -114,7 +126,12 @@ impl Database {
     /// # Errors
     /// [`DbError::Sqlite`] where SQLite cannot make it.
     pub fn create(path: &Path) -> Result<Self, DbError> {
-        let connection = Connection::open(path)?;
+        // Not the defaults, by which a path that begins with `file:` is read as a URI.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let connection = Connection::open_with_flags(path, flags)?;
         let database = Self { connection, origin: Some((path.to_owned(), OpenMode::Write)) };
         database.set_up(OpenMode::Write)?;
         let tx = database.write()?;

@@ -50,8 +50,11 @@ impl Registry {
             Sharing::Private => storage::Sharing::Private,
             Sharing::Shared => storage::Sharing::Shared,
         };
-        let disk = root::prepare(root, sharing)?.disk;
-        Self::init_on(disk, root, &classes, env)
+        match root::prepare(root, sharing) {
+            Ok(prepared) => Self::init_on(prepared.disk, root, &classes, env),
+            // Another init may have come first meanwhile, and an add behind it: then this is no failure.
+            Err(error) => existing(root)?.ok_or_else(|| error.into()),
+        }
     }
 
     /// The same on a directory that is prepared already.
@@ -174,7 +177,8 @@ fn clear_unfinished(disk: &dyn Disk, root: &Path, files: &LogFiles) -> Result<()
         return Err(remains());
     }
     let log = format!("{}/{:020}.cborseq", layout::LOG, 1);
-    for name in ["astore.db", "astore.db-wal", "astore.db-shm", layout::RESERVE, layout::CONFIG_NEW, &log] {
+    let database = ["astore.db", "astore.db-wal", "astore.db-shm", "astore.db-journal"];
+    for name in database.into_iter().chain([layout::RESERVE, layout::CONFIG_NEW, &log]) {
         match disk.remove_file(Path::new(name)) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

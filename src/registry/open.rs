@@ -97,9 +97,27 @@ impl Registry {
         monitor: &dyn Monitor,
     ) -> Result<Self, Error> {
         let lock = lock_to_write(disk.as_ref(), root, &options, monitor)?;
-        let db = open_database(&layout::within(root, layout::DATABASE.as_ref()), OpenMode::Write)?;
+        let path = layout::within(root, layout::DATABASE.as_ref());
+        let spends = options.spends_reserve;
+        let db = match open_database(&path, OpenMode::Write) {
+            // Merely to be read, the database needs some room beside it.
+            Err(Error::Db(error)) if error.is_system() && is_full(disk.as_ref()) => {
+                if !spends || !make_room(disk.as_ref()) {
+                    return Err(no_room());
+                }
+                open_database(&path, OpenMode::Write)?
+            }
+            opened => opened?,
+        };
         let registry = Self::assemble(disk, root, config, options, env, db, Some(lock))?;
-        registry.settle(monitor)?;
+        match registry.settle(monitor) {
+            Err(Error::Db(_) | Error::Log(LogError::Io { .. }))
+                if spends && make_room(registry.disk.as_ref()) =>
+            {
+                registry.settle(monitor)?;
+            }
+            settled => settled?,
+        }
         registry.bring_views_up(monitor)?;
         registry.refill_reserve();
         Ok(registry)
@@ -126,7 +144,13 @@ impl Registry {
         if !is_writable(root) || !is_writable(&path) {
             return Self::open_unwritable(disk, root, config, options, env, monitor);
         }
-        let db = open_database(&path, OpenMode::Write)?;
+        let db = match open_database(&path, OpenMode::Write) {
+            // Even to be read it needs some room beside it; a copy may stand where there is some.
+            Err(Error::Db(error)) if error.is_system() && is_full(disk.as_ref()) => {
+                return Self::open_unwritable(disk, root, config, options, env, monitor);
+            }
+            opened => opened?,
+        };
         let mut registry = Self::assemble(disk, root, config, options, env, db, None)?;
         if registry.is_behind()? {
             registry.catch_up_unless_busy(monitor)?;
@@ -277,9 +301,7 @@ impl Registry {
 
     /// Gives up the reserve where the disk is full, so that what follows has room.
     pub(super) fn make_room(&self) {
-        if self.disk.free_bytes().is_ok_and(|free| free < reserve::RESERVE_BYTES) {
-            drop(reserve::release(self.disk.as_ref()));
-        }
+        make_room(self.disk.as_ref());
     }
 
     /// Sets the reserve aside again where it was given up and there is plenty of room.
@@ -339,6 +361,21 @@ fn lock_to_write(
     Ok(lock?)
 }
 
+fn is_full(disk: &dyn Disk) -> bool {
+    disk.free_bytes().is_ok_and(|free| free < reserve::RESERVE_BYTES)
+}
+
+/// Says plainly what SQLite tells in numbers.
+fn no_room() -> Error {
+    let (action, path) = (Action::Open, PathBuf::from(layout::DATABASE));
+    Error::Storage(StorageError::Io { action, path, source: io::ErrorKind::StorageFull.into() })
+}
+
+/// Gives up the reserve where the disk is full, and returns whether there is more room now.
+fn make_room(disk: &dyn Disk) -> bool {
+    is_full(disk) && disk.stat(Path::new(layout::RESERVE)).is_ok() && reserve::release(disk).is_ok()
+}
+
 fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
     Database::open(path, mode).map_err(|error| match error {
         DbError::Missing { .. } => Error::DatabaseMissing,
@@ -354,6 +391,7 @@ fn reopen(options: &OpenOptions) -> OpenOptions {
         command: options.command.clone(),
         cancelled: options.cancelled.clone(),
         scratch: options.scratch.clone(),
+        spends_reserve: options.spends_reserve,
     }
 }
 

@@ -214,15 +214,24 @@ fn check_file_system(root: &Path) -> Result<(), StorageError> {
 
 /// Makes the root with exactly its mode, or takes one that is empty or half made.
 fn make_root(root: &Path, sharing: Sharing) -> Result<(), StorageError> {
-    match rustix::fs::mkdir(root, Mode::from_raw_mode(sharing.mode() & 0o777)) {
-        Ok(()) => sync_parent(root)?,
-        Err(rustix::io::Errno::EXIST) => check_left_over(root)?,
+    let make = || rustix::fs::mkdir(root, Mode::from_raw_mode(sharing.mode() & 0o777));
+    let made = match make() {
         Err(rustix::io::Errno::NOENT) => {
             make_parents(root)?;
-            rustix::fs::mkdir(root, Mode::from_raw_mode(sharing.mode() & 0o777))
-                .map_err(io::Error::from)
-                .doing(Action::Create, root)?;
-            sync_parent(root)?;
+            make() // somebody else may be making the same store
+        }
+        made => made,
+    };
+    match made {
+        Ok(()) => sync_parent(root)?,
+        Err(rustix::io::Errno::EXIST) => {
+            check_left_over(root)?;
+            match sync_parent(root) {
+                // It was there before us, in a directory that is not ours to look into.
+                Err(StorageError::Io { action: Action::Open, .. }) => {}
+                // Whoever made it may have been killed before this.
+                synced => synced?,
+            }
         }
         Err(error) => return Err(io::Error::from(error)).doing(Action::Create, root),
     }

@@ -490,13 +490,15 @@ fn overwrite(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     fs::set_permissions(path, mode).unwrap();
 }
 
+/// The kind of fault, what it is about, and what is done to the store.
+type Damage<'a> = (&'a str, &'a str, &'a dyn Fn(&Path));
+
 #[test]
 fn the_reader_finds_what_was_done_by_hand() {
     // The stores that CI reads again must be sound, so these are copies that go when the test ends.
     let (sound, digest) = write_history("every-event-to-damage", 5);
     check_sound(&sound, &digest);
-    type Case<'a> = (&'a str, &'a str, &'a dyn Fn(&Path));
-    let cases: &[Case<'_>] = &[
+    let cases: &[Damage<'_>] = &[
         ("chain", "event 5", &|store| edit(store, "UPDATE events SET actor = 'nobody' WHERE sequence = 5")),
         ("chain", "event 6", &|store| edit(store, "DELETE FROM events WHERE sequence = 6")),
         ("log", "event 4", &|store| {

@@ -1,0 +1,50 @@
+//! Several at once: whoever comes second finds what the first has done, and neither fails for the other.
+
+use std::path::Path;
+use std::sync::Barrier;
+
+use astore::env::Env;
+use astore::monitor::Void;
+use astore::registry::report::{Completion, InitRequest};
+use astore::registry::{Access, Registry};
+
+use crate::support::oracle;
+use crate::support::store::{add, env, fast_dir, open, options, tree};
+
+/// Opens a store as a process of its own would: with ids that nobody else has.
+fn open_as_itself(root: &Path) -> Registry {
+    Registry::open(root, options(Access::Write), Env::system("tester@here"), &Void).unwrap()
+}
+
+const TOGETHER: usize = 6;
+
+/// The first `add` of a user makes the store; a script starts several at once.
+#[test]
+fn all_who_make_the_same_store_at_once_get_it() {
+    let place = fast_dir();
+    let source = tree(&place.path().join("tree"), &[("a", b"alpha")]);
+    for round in 0..25 {
+        let root = place.path().join(format!("{round}/made/on/the/way"));
+        let barrier = Barrier::new(TOGETHER);
+        let reports: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..TOGETHER)
+                .map(|_| {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        let report = Registry::init(&root, &InitRequest::default(), &env()).unwrap();
+                        let registry = open_as_itself(&root);
+                        add(&registry, "x", &source, Completion::Finalize).unwrap();
+                        report
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(reports.iter().filter(|report| !report.existed).count(), 1, "{reports:?}");
+        assert!(reports.iter().all(|report| report.store_id == reports[0].store_id), "{reports:?}");
+        let seen = oracle::check_log(&root).unwrap();
+        assert_eq!(seen.packages.len(), TOGETHER);
+        let check = open(&root, Access::Read).unwrap().replay_check(&Void).unwrap();
+        assert!(check.differing.is_empty());
+    }
+}
