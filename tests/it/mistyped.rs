@@ -202,8 +202,8 @@ fn who_may_not_hears_of_it() {
     // The store belongs to another, and is closed.
     let closed = desk.path("closed");
     tree(&closed, &[("secret", b"s")]);
-    fs::set_permissions(desk.root(), PermissionsExt::from_mode(0)).unwrap();
-    fs::set_permissions(&closed, PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(desk.root(), PermissionsExt::from_mode(0o000)).unwrap();
+    fs::set_permissions(&closed, PermissionsExt::from_mode(0o000)).unwrap();
     assert_snapshot!(shown(&desk, someone.run(["list"])), @"");
     assert_snapshot!(shown(&desk, someone.run(["add", "doc"])), @"");
     assert_snapshot!(shown(&desk, someone.run(["init", "--root", "closed/store"])), @"");
