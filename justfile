@@ -33,12 +33,7 @@ slow:
 
 # Runs the crash tests at depth.
 crash:
-    cargo test --release --test it -- crash --include-ignored
-
-# Compares with plain tools: ratios of one run on one machine.
-bench:
-    @test -x benches/run || { echo "no benchmarks yet"; exit 1; }
-    benches/run
+    ASTORE_TEST_CRASH_SEEDS=64 cargo test --release --test it -- crash faults
 
 # Builds the documentation, warnings as errors.
 doc:
