@@ -29,7 +29,7 @@ snap:
 
 # Runs everything, the slow tests too.
 slow:
-    ASTORE_TEST_MODEL_CASES=2000 cargo test -- --include-ignored
+    ASTORE_TEST_SLOW=1 cargo test -- --include-ignored
 
 # Runs the crash tests at depth.
 crash:
@@ -53,6 +53,11 @@ generate:
     UPDATE_DOCUMENTS=1 cargo test --quiet --test it -- documents::the_layout_quotes_the_schema
     cargo run --quiet -- man --out man
     for shell in bash zsh fish; do cargo run --quiet -- completions $shell > completions/astore.$shell; done
+
+# Writes the fixtures that are missing; what is there stays as it is. To make one anew, delete it first.
+fixtures:
+    ASTORE_MAKE_FIXTURES=1 cargo test --quiet --lib -- golden
+    ASTORE_MAKE_FIXTURES=1 cargo test --quiet --test it -- old_stores
 
 # Runs the independent reader on a store: just reader DIR
 reader ROOT:

@@ -239,7 +239,11 @@ impl Error {
                 | IngestError::StoreItself { .. }
                 | IngestError::Exclude { .. },
             ) => ErrorKind::Usage,
-            Self::Serve(ServeError::Missing { .. } | ServeError::Damaged { .. }) => ErrorKind::Damage,
+            Self::Serve(
+                ServeError::Missing { .. }
+                | ServeError::Damaged { .. }
+                | ServeError::Storage(StorageError::NotAFile { .. }),
+            ) => ErrorKind::Damage,
             Self::Serve(ServeError::OutOfRange { .. })
             | Self::Export(ExportError::NotEmpty { .. } | ExportError::NoReflink { .. }) => ErrorKind::Usage,
             Self::Serve(ServeError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {

@@ -108,6 +108,7 @@ impl fmt::Display for Problem {
             Self::LogRewritten { events } => {
                 write!(f, "log/ was behind the database; {events} event(s) were written to it again")
             }
+            Self::Waiting { holders } if holders.is_empty() => write!(f, "waiting for the store's lock"),
             Self::Waiting { holders } => write!(f, "waiting for {}", holders.join(", ")),
             Self::Note(text) => f.write_str(text),
         }

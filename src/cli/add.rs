@@ -226,21 +226,9 @@ fn remarks(report: &AddReport) -> Vec<String> {
     let mut remarks = Vec::new();
     if report.unchanged {
         remarks.push(format!("astore: {reference} has the same content; no new version"));
-        return remarks;
+    } else {
+        remarks.push(stored(report));
     }
-    let stored = match report.objects_new {
-        0 => "nothing new to store".to_owned(),
-        new => format!("{} stored ({})", count(new, "new object"), size(report.bytes_new)),
-    };
-    let cached = match report.cache_hits {
-        0 => String::new(),
-        hits => format!(", {} not read again", count(hits, "unchanged file")),
-    };
-    let files = format!("{}, {}", count(package.files, "file"), size(package.bytes));
-    remarks.push(format!(
-        "astore: {reference} has {} ({files}); {stored}{cached}",
-        count(package.entries, "entry")
-    ));
     if !report.healed.is_empty() {
         let healed = count(report.healed.len() as u64, "object");
         remarks.push(format!("astore: healed {healed} that had been missing or damaged"));
@@ -252,6 +240,22 @@ fn remarks(report: &AddReport) -> Vec<String> {
         remarks.push(format!("astore: {reference} is open; freeze it with: astore finalize {reference}"));
     }
     remarks
+}
+
+/// Says what is in the package now, and what of it was new.
+fn stored(report: &AddReport) -> String {
+    let package = &report.package;
+    let stored = match report.objects_new {
+        0 => "nothing new to store".to_owned(),
+        new => format!("{} stored ({})", count(new, "new object"), size(report.bytes_new)),
+    };
+    let cached = match report.cache_hits {
+        0 => String::new(),
+        hits => format!(", {} not read again", count(hits, "unchanged file")),
+    };
+    let files = format!("{}, {}", count(package.files, "file"), size(package.bytes));
+    let entries = count(package.entries, "entry");
+    format!("astore: {} has {entries} ({files}); {stored}{cached}", package.reference())
 }
 
 #[cfg(test)]
@@ -276,7 +280,15 @@ mod tests {
         astore: run@11 has 0 entries (0 files, 0 B); nothing new to store
         astore: run@11 is open; freeze it with: astore finalize run@11
         ");
-        report.unchanged = true;
-        insta::assert_snapshot!(remarks(&report).join("\n"), @"astore: run@11 has the same content; no new version");
+    }
+
+    #[test]
+    fn what_was_healed_is_said_where_nothing_else_is_new() {
+        let report = AddReport { unchanged: true, ..samples::added() };
+        insta::assert_snapshot!(remarks(&report).join("\n"), @"
+        astore: doc@2 has the same content; no new version
+        astore: healed 1 object that had been missing or damaged
+        astore: left out 1 path
+        ");
     }
 }

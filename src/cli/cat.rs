@@ -32,7 +32,7 @@ pub(crate) struct Args {
     target: OsString,
 
     /// Only these bytes, counted from 0, both ends included; A- goes on to the end
-    #[arg(long, value_name = "A-B", value_parser = values::byte_range)]
+    #[arg(long, value_name = "A-B", allow_negative_numbers = true, value_parser = values::byte_range)]
     range: Option<ByteRange>,
 }
 

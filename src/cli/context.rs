@@ -14,6 +14,7 @@ use super::environment::{Environment, Place};
 use super::exit::Exit;
 use super::failure::usage;
 use super::global::Global;
+use super::hint::Asked;
 use super::interrupt::{Interrupt, Interruptible};
 use super::output::style::Style;
 use super::progress::{Bars, Terminal, Volume};
@@ -98,6 +99,7 @@ pub(crate) struct Context {
     actor_option: Option<String>,
     wait: Duration,
     place: Option<Place>,
+    command: &'static str,
 }
 
 impl Context {
@@ -129,6 +131,7 @@ impl Context {
             actor_option: global.actor.clone(),
             wait: global.wait,
             place: None,
+            command: "",
         }
     }
 
@@ -149,6 +152,11 @@ impl Context {
         self.place.as_ref().map(|place| place.root.as_path())
     }
 
+    /// Returns what was asked for, as far as advice depends on it.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked { command: self.command, root: self.root(), root_option: self.root_option.is_some() }
+    }
+
     /// Returns the clock, the source of ids and the actor.
     ///
     /// # Errors
@@ -161,7 +169,8 @@ impl Context {
     ///
     /// # Errors
     /// Whatever the library answers.
-    pub(crate) fn open(&mut self, command: &str, access: Access) -> anyhow::Result<Registry> {
+    pub(crate) fn open(&mut self, command: &'static str, access: Access) -> anyhow::Result<Registry> {
+        self.command = command;
         let env = self.env()?;
         let root = self.place()?.root.clone();
         let options = OpenOptions {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use astore::error::Error;
+use astore::plane::ExportError;
 use astore::registry::Access;
 use astore::registry::report::{ExportRequest, Fault, LinkMode, Reference};
 
@@ -66,7 +68,16 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         special_modes: args.special_modes,
     };
     let registry = ctx.open("export", Access::Read)?;
-    let report = registry.export(&request, &ctx.terminal)?;
+    let report = match registry.export(&request, &ctx.terminal) {
+        Ok(report) => report,
+        Err(error) => {
+            if is_partial(&error) {
+                let shown = escape::path(&request.destination);
+                ctx.terminal.note(&format!("astore: {shown} is incomplete; remove it before the next try"));
+            }
+            return Err(error.into());
+        }
+    };
     for fault in &report.damaged {
         damage(fault).iter().for_each(|line| ctx.terminal.warn(line));
     }
@@ -80,10 +91,28 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         "astore: exported {} to {}: {}, {}",
         report.package.reference(),
         escape::path(&request.destination),
-        count(report.entries, "entry"),
+        entries(report.entries, report.package.entries),
         size(report.bytes),
     ));
     Ok(exit)
+}
+
+/// Returns whether the failure left part of the tree behind.
+const fn is_partial(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Export(
+            ExportError::Write { .. }
+                | ExportError::NoReflink { .. }
+                | ExportError::Entries(_)
+                | ExportError::Cancelled
+        )
+    )
+}
+
+/// Says how many entries were written, and of how many where some are missing.
+fn entries(written: u64, all: u64) -> String {
+    if written == all { count(all, "entry") } else { format!("{written} of {}", count(all, "entry")) }
 }
 
 /// Says what is damaged and which paths are therefore not there.

@@ -8,7 +8,7 @@ use std::path::Path;
 use astore::error::{Error, ErrorKind};
 
 use super::exit::Exit;
-use super::hint::hint;
+use super::hint::{Asked, hint};
 use super::output::escape;
 
 /// A request that makes no sense as given; the text says so to the person who typed it.
@@ -52,12 +52,14 @@ pub(crate) fn interrupted(root: Option<&Path>) -> String {
 
 /// Writes the error as one line without a newline: causes joined by colons, then the hint, then the root
 /// unless it was named already.
-pub(crate) fn line(error: &anyhow::Error, root: Option<&Path>) -> String {
+pub(crate) fn line(error: &anyhow::Error, asked: Asked<'_>) -> String {
     let mut text = String::from("astore: ");
     let mut last = String::new();
     for cause in error.chain() {
         let said = cause.to_string();
-        if said.is_empty() || last.ends_with(&said) {
+        // SQLite's number for what was just said in words says nothing more.
+        let words = said.strip_prefix("Error code ").and_then(|rest| rest.split_once(": "));
+        if said.is_empty() || last.ends_with(words.map_or(&*said, |(_, words)| words)) {
             continue; // a transparent wrapper repeats its source
         }
         if !last.is_empty() {
@@ -66,11 +68,11 @@ pub(crate) fn line(error: &anyhow::Error, root: Option<&Path>) -> String {
         text.push_str(&said);
         last = said;
     }
-    if let Some(hint) = library(error).and_then(hint) {
+    if let Some(hint) = library(error).and_then(|error| hint(error, asked)) {
         text.push_str("; ");
         text.push_str(&hint);
     }
-    if let Some(root) = root {
+    if let Some(root) = asked.root {
         let root = root.display().to_string();
         if !text.contains(&root) {
             text.push_str(&format!(" (root {root})"));
@@ -96,11 +98,18 @@ pub(crate) fn usage_line(error: &clap::Error, command: Option<&str>) -> String {
     let mut usage = None;
     for sentence in paragraphs.flat_map(str::lines).map(str::trim) {
         if let Some(tip) = sentence.strip_prefix("tip: ") {
+            // Only `add` takes what may begin with a dash; elsewhere it is an option that there is not.
+            if tip.starts_with("to pass '") && command != Some("add") {
+                continue;
+            }
             text.push_str("; ");
             text.push_str(tip);
         } else if let Some(form) = sentence.strip_prefix("Usage: ") {
             usage = Some(form);
         }
+    }
+    if command == Some("init") && error.kind() == clap::error::ErrorKind::UnknownArgument {
+        text.push_str("; the root is named by --root DIR or ASTORE_ROOT");
     }
     match (usage, error.kind()) {
         (Some(usage), clap::error::ErrorKind::MissingRequiredArgument) => {
@@ -130,16 +139,14 @@ mod tests {
     #[test]
     fn a_failure_is_one_line_that_names_the_root_once() {
         let error = no_store();
-        let text = line(&error, Some(Path::new("/srv/store")));
+        let asked = Asked { root: Some(Path::new("/srv/store")), ..Asked::default() };
+        let text = line(&error, asked);
         assert_eq!(text, "astore: no store at /srv/store; make one with 'astore init'");
         assert_eq!(exit_of(&error), Exit::NoStore);
 
         let disk = io::Error::from(io::ErrorKind::StorageFull);
         let error = anyhow::Error::new(disk).context("cannot write a\nb");
-        assert_eq!(
-            line(&error, Some(Path::new("/srv/store"))),
-            "astore: cannot write a\\nb: no storage space (root /srv/store)"
-        );
+        assert_eq!(line(&error, asked), "astore: cannot write a\\nb: no storage space (root /srv/store)");
         assert_eq!(exit_of(&error), Exit::Failed);
     }
 

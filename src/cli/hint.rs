@@ -1,32 +1,57 @@
 //! What to do about a failure: advice for people, which the library does not give.
 
 use std::io;
+use std::path::Path;
 
 use astore::db::DbError;
 use astore::error::Error;
 use astore::events::LogError;
-use astore::plane::IngestError;
 use astore::plane::ingest::Unreadable;
+use astore::plane::{ExportError, IngestError, ServeError};
 use astore::storage::{LockError, StorageError};
+
+/// What was asked for, as far as advice depends on it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asked<'a> {
+    /// The command that opened the store, or nothing.
+    pub(crate) command: &'static str,
+    /// The root, once it is decided.
+    pub(crate) root: Option<&'a Path>,
+    /// Whether `--root` named it.
+    pub(crate) root_option: bool,
+}
+
+const RESTORE_DATABASE: &str =
+    "restore astore.db from a backup: what happened since then stands in log/ and is caught up";
 
 /// Returns what to do about it, where there is something.
 #[expect(clippy::wildcard_enum_match_arm, reason = "most failures say all there is to say")]
-pub(crate) fn hint(error: &Error) -> Option<String> {
+pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
     let said = match error {
-        Error::Storage(error) => return storage(error),
-        Error::Ingest(IngestError::Storage(error)) => return storage(error),
+        Error::Storage(error) => return storage(error, asked),
+        Error::Ingest(IngestError::Storage(error)) => return storage(error, asked),
         Error::Ingest(IngestError::Unreadable { source: Unreadable::Io(source), .. })
             if source.kind() == io::ErrorKind::NotFound =>
         {
             return None; // mistyped, most likely
         }
+        Error::Ingest(IngestError::Unreadable { .. }) if asked.command != "add" => return None,
         Error::Ingest(IngestError::Unreadable { .. }) => "--keep-going leaves out what cannot be read",
         Error::Db(DbError::Version { .. }) | Error::ViewsVersion { .. } => {
             "use the newer astore that wrote them"
         }
-        Error::Db(DbError::Missing { .. }) | Error::DatabaseMissing => {
-            "restore astore.db from a backup: what happened since then stands in log/ and is caught up"
+        Error::Db(DbError::Missing { .. }) | Error::DatabaseMissing => RESTORE_DATABASE,
+        Error::Db(error) if error.is_corrupt() => RESTORE_DATABASE,
+        Error::Serve(ServeError::Missing { .. } | ServeError::Damaged { .. }) => {
+            "'astore verify' says what it harms, and adding the same content again heals it"
         }
+        Error::Export(ExportError::NotEmpty { .. }) => "name a directory that is missing or empty",
+        Error::Export(ExportError::Destination { source, .. })
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            "make the directory that it is to stand in first"
+        }
+        Error::Export(ExportError::NoReflink { .. }) => "--link auto copies where there are no reflinks",
         Error::Log(LogError::Parted { .. }) => {
             "there are two histories: if the database is right, move log/ aside, and it is written again"
         }
@@ -34,12 +59,26 @@ pub(crate) fn hint(error: &Error) -> Option<String> {
             "if the database is whole ('astore verify' says so), move log/ aside, and it is written again"
         }
         Error::Lock(LockError::Busy { .. }) => "try again later, or wait longer with --wait",
-        Error::NoSuchPackage { .. } => "'astore list --all' shows the packages there are",
+        Error::Lock(LockError::Io { source, .. })
+            if matches!(
+                source.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+            ) =>
+        {
+            "only who may write to the store can change it"
+        }
+        Error::NoSuchPackage { reference } => return Some(no_such_package(reference, asked)),
         Error::NoSuchPath { reference, .. } => {
             return Some(format!("'astore files {reference}' shows its paths"));
         }
         Error::WrongState { reference, state: "removed" } => {
             return Some(format!("'astore restore {reference}' brings it back"));
+        }
+        Error::WrongState { reference, state: "open" } => {
+            return Some(format!("freeze it with 'astore finalize {reference}'"));
+        }
+        Error::WrongState { state: "finalized already", .. } if asked.command == "add" => {
+            "without --package, add makes a new version"
         }
         Error::Ambiguous { .. } => "name one of them",
         Error::AmbiguousObject { .. } => "give more digits",
@@ -59,8 +98,11 @@ pub(crate) fn hint(error: &Error) -> Option<String> {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "most failures say all there is to say")]
-fn storage(error: &StorageError) -> Option<String> {
+fn storage(error: &StorageError, asked: Asked<'_>) -> Option<String> {
     let said = match error {
+        StorageError::NoStore { .. } if asked.root_option => {
+            "make one with 'astore init' and the same --root"
+        }
         StorageError::NoStore { .. } => "make one with 'astore init'",
         StorageError::UnknownFormat { .. } => "use the newer astore that made it",
         StorageError::NotEmpty { .. } => "name a directory that is missing or empty",
@@ -73,6 +115,21 @@ fn storage(error: &StorageError) -> Option<String> {
     Some(said.to_owned())
 }
 
+/// Says where to look for a package that there is not, and what may have been meant.
+fn no_such_package(reference: &str, asked: Asked<'_>) -> String {
+    let list = "'astore list --all' shows the packages there are";
+    let is_short_id = (1..8).contains(&reference.len()) && reference.bytes().all(|b| b.is_ascii_hexdigit());
+    if asked.command == "diff" && reference.contains('/') {
+        "the package comes first, a directory second".to_owned()
+    } else if asked.command == "diff" && Path::new(reference).is_dir() {
+        format!("{list}, and the directory of that name is ./{reference}")
+    } else if is_short_id {
+        format!("{list}; of an id, give 8 digits or more")
+    } else {
+        list.to_owned()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -82,10 +139,36 @@ mod tests {
     #[test]
     fn who_finds_no_store_learns_how_to_make_one() {
         let error = Error::Storage(StorageError::NoStore { root: PathBuf::from("/srv/s") });
-        assert_eq!(hint(&error).as_deref(), Some("make one with 'astore init'"));
+        let asked = Asked::default();
+        assert_eq!(hint(&error, asked).as_deref(), Some("make one with 'astore init'"));
+        let by_option = Asked { root_option: true, ..asked };
+        assert_eq!(
+            hint(&error, by_option).as_deref(),
+            Some("make one with 'astore init' and the same --root")
+        );
         let known = vec!["transient".to_owned(), "permanent-record".to_owned()];
         let error = Error::NoSuchClass { class: "x".into(), known };
-        assert_eq!(hint(&error).as_deref(), Some("the classes are transient, permanent-record"));
-        assert_eq!(hint(&Error::Cancelled), None);
+        assert_eq!(hint(&error, asked).as_deref(), Some("the classes are transient, permanent-record"));
+        assert_eq!(hint(&Error::Cancelled, asked), None);
+    }
+
+    #[test]
+    fn advice_fits_the_command() {
+        let said =
+            |error: &Error, command| hint(error, Asked { command, ..Asked::default() }).unwrap_or_default();
+        let denied = || Unreadable::Io(io::ErrorKind::PermissionDenied.into());
+        let error = Error::Ingest(IngestError::Unreadable { path: PathBuf::from("a"), source: denied() });
+        assert!(said(&error, "add").contains("--keep-going"));
+        assert_eq!(said(&error, "diff"), "", "diff has no --keep-going");
+
+        let missing = |reference: &str| Error::NoSuchPackage { reference: reference.to_owned() };
+        assert!(said(&missing("src"), "diff").ends_with("the directory of that name is ./src"));
+        assert!(!said(&missing("src"), "show").contains("./src"));
+        assert!(said(&missing("./src"), "diff").contains("directory second"));
+        assert!(said(&missing("01a1fea"), "show").contains("8 digits or more"));
+        assert!(!said(&missing("doc"), "show").contains("digits"));
+
+        let open = Error::WrongState { reference: "doc@3".into(), state: "open" };
+        assert_eq!(said(&open, "manifest"), "freeze it with 'astore finalize doc@3'");
     }
 }

@@ -5,6 +5,7 @@ use astore::registry::report::{InitRequest, RetentionClass, Sharing};
 
 use super::context::{Context, Form};
 use super::exit::Exit;
+use super::failure::usage;
 use super::output::escape;
 use super::output::json::{self, schema};
 use super::progress::Volume;
@@ -35,10 +36,20 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    for (index, class) in args.classes.iter().enumerate() {
+        if args.classes[..index].iter().any(|earlier| earlier.name == class.name) {
+            return Err(usage(format!("--class {} is given twice", class.name)));
+        }
+    }
+    let wishes = args.shared || !args.classes.is_empty();
     let env = ctx.env()?;
     let root = ctx.place()?.root.clone();
     let sharing = if args.shared { Sharing::Shared } else { Sharing::Private };
     let report = Registry::init(&root, &InitRequest { sharing, classes: args.classes }, &env)?;
+    if report.existed && wishes {
+        ctx.terminal
+            .warn("astore: the store stays as it is: --class and --shared count only when it is made");
+    }
     let (form, volume) = (ctx.form, ctx.volume);
     ctx.result(Exit::Done, |out| match (form, volume) {
         (Form::Json, _) => json::write(schema::INIT, json::Init::of(&report), out),

@@ -43,7 +43,7 @@ pub(crate) struct Args {
     expired: bool,
 
     /// At most this many, the newest
-    #[arg(long, value_name = "N", value_parser = values::number_from_1)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::number_from_1)]
     limit: Option<u64>,
 }
 

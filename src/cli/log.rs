@@ -29,7 +29,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Only events after event N
-    #[arg(long, value_name = "N", default_value = "0", value_parser = values::number)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value = "0", value_parser = values::number)]
     since: u64,
 
     /// Go on printing events as they happen, until interrupted
@@ -45,8 +45,10 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let filter = LogFilter { since: args.since, event_type: args.event_type };
     let registry = ctx.open("log", Access::Log)?;
     let (form, style) = (ctx.form, ctx.style);
+    let mut printed = false;
     let out = ctx.out();
     let mut print = |row: EventRow| -> io::Result<()> {
+        printed = true;
         match form {
             Form::Json => json::write(schema::EVENT, json::Event::of(&row), out)?,
             Form::Text => human::event(&row.line, style, out)?,
@@ -59,5 +61,9 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     } else {
         registry.log(&filter, &mut print)?;
     }
-    ctx.done(Exit::Done, Ok(()))
+    let exit = ctx.done(Exit::Done, Ok(()))?;
+    if !printed && form == Form::Text {
+        ctx.terminal.note("astore: no such events");
+    }
+    Ok(exit)
 }

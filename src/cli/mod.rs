@@ -155,12 +155,12 @@ fn fail(error: &anyhow::Error, ctx: &Context) -> Exit {
         let text = if failure::is_cancelled(error) {
             failure::interrupted(ctx.root())
         } else {
-            failure::line(error, ctx.root())
+            failure::line(error, ctx.asked())
         };
         ctx.terminal.warn(&text);
         return exit;
     }
-    ctx.terminal.warn(&failure::line(error, ctx.root()));
+    ctx.terminal.warn(&failure::line(error, ctx.asked()));
     failure::exit_of(error)
 }
 

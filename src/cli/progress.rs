@@ -181,7 +181,7 @@ impl Shared {
             let bar = state.bar.get_or_insert_with(|| {
                 ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(spinner())
             });
-            bar.set_message(self.counters.describe(task));
+            bar.set_message(self.counters.describe(task, bytes));
             match bytes {
                 Some(total) if bar.length() != Some(total) => {
                     bar.set_length(total);
@@ -199,13 +199,16 @@ impl Shared {
     }
 }
 
+// What is of no fixed length comes last, as `wide_msg`: it is cut where the terminal ends. A line that wraps
+// would be left behind, half of it, each time that the bar is drawn.
+
 fn spinner() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {msg} [{elapsed}]")
+    ProgressStyle::with_template("{spinner} [{elapsed}] {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
 fn gauge() -> ProgressStyle {
-    let template = "{msg} [{bar:30}] {percent}% of {binary_total_bytes}, {eta} left";
+    let template = "[{bar:16}] {percent}% {eta} left, {wide_msg}";
     ProgressStyle::with_template(template)
         .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> "))
 }
@@ -250,7 +253,8 @@ impl Counters {
         counter.load(Ordering::Relaxed)
     }
 
-    fn describe(&self, task: Task) -> String {
+    fn describe(&self, task: Task, total: Option<u64>) -> String {
+        let of = total.map(|total| format!(" of {}", size(total))).unwrap_or_default();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let files = read(&self.files_hashed) + read(&self.cache_hits);
         let adding = || {
@@ -266,11 +270,11 @@ impl Counters {
             Task::Syncing => format!("making durable: {}", adding()),
             Task::Verifying => {
                 let bytes = size(read(&self.bytes_verified));
-                format!("verifying: {}, {bytes}", count(read(&self.objects_verified), "object"))
+                format!("verifying: {}, {bytes}{of}", count(read(&self.objects_verified), "object"))
             }
             Task::Exporting => {
                 let bytes = size(read(&self.bytes_exported));
-                format!("exporting: {}, {bytes}", count(read(&self.entries_exported), "entry"))
+                format!("exporting: {}, {bytes}{of}", count(read(&self.entries_exported), "entry"))
             }
             Task::Replaying => format!("replaying: {}", count(read(&self.events_replayed), "event")),
             Task::Waiting => "waiting for the lock".to_owned(),
@@ -334,8 +338,12 @@ mod tests {
         ] {
             counters.add(counter, n);
         }
-        assert_eq!(counters.describe(Task::Adding), "adding: 3 files, 2.0 KiB read, 1 object new");
-        assert_eq!(counters.describe(Task::Verifying), "verifying: 5 objects, 1.0 KiB");
+        assert_eq!(counters.describe(Task::Adding, None), "adding: 3 files, 2.0 KiB read, 1 object new");
+        assert_eq!(counters.describe(Task::Verifying, None), "verifying: 5 objects, 1.0 KiB");
+        assert_eq!(
+            counters.describe(Task::Verifying, Some(2048)),
+            "verifying: 5 objects, 1.0 KiB of 2.0 KiB"
+        );
         assert_eq!((counters.bytes(Task::Adding), counters.bytes(Task::Verifying)), (2048, 1024));
     }
 

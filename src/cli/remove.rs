@@ -45,7 +45,7 @@ pub(crate) struct Args {
     reason: Option<String>,
 
     /// Remove all but the newest N finalised versions of a name
-    #[arg(long, value_name = "N", value_parser = values::number)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::number)]
     keep: Option<u64>,
 
     /// Of these, only those that were finalised longer ago than this
@@ -107,7 +107,10 @@ fn removed(report: &RemoveReport, ctx: &mut Context) -> anyhow::Result<Exit> {
 fn would_remove(packages: &[PackageSummary], ctx: &mut Context) -> anyhow::Result<Exit> {
     let form = ctx.form;
     if form == Form::Text {
-        ctx.terminal.note("astore: nothing is changed; these would be removed:");
+        ctx.terminal.note(match packages {
+            [] => "astore: nothing to remove",
+            _ => "astore: nothing is changed; these would be removed:",
+        });
     }
     ctx.result(Exit::Done, |out| match form {
         Form::Json => json::write(schema::REMOVE, json::Remove::dry(packages), out),

@@ -26,12 +26,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 /// Parses a number of things, from 0.
 pub(crate) fn number(text: &str) -> Result<u64, String> {
-    integer(text).ok_or_else(|| "expected a number".to_owned())
+    integer(text).ok_or_else(|| too_large(text).unwrap_or("expected a number").to_owned())
 }
 
 /// Parses a number of things, from 1.
 pub(crate) fn number_from_1(text: &str) -> Result<u64, String> {
-    integer(text).filter(|&number| number > 0).ok_or_else(|| "expected a number from 1".to_owned())
+    integer(text)
+        .filter(|&number| number > 0)
+        .ok_or_else(|| too_large(text).unwrap_or("expected a number from 1").to_owned())
 }
 
 /// Parses `YYYY-MM-DD` and returns the instant at which that day has ended, UTC.
@@ -95,6 +97,12 @@ pub(crate) fn head(text: &str) -> Result<(u64, Blake3), String> {
     Ok((sequence, digest))
 }
 
+/// Says so where a text is a number that does not fit.
+fn too_large(text: &str) -> Option<&'static str> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (digits && text.parse::<u64>().is_err()).then_some("the number is too large")
+}
+
 /// Parses digits and nothing else: no sign, no spaces.
 fn integer(text: &str) -> Option<u64> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
@@ -144,6 +152,17 @@ mod tests {
             "9999-12-31",
         ] {
             assert!(date(bad).is_err(), "{bad:?} was taken for a date");
+        }
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!((number("0"), number_from_1("1")), (Ok(0), Ok(1)));
+        assert_eq!(number("-1"), Err("expected a number".to_owned()));
+        assert_eq!(number(""), Err("expected a number".to_owned()));
+        assert_eq!(number_from_1("0"), Err("expected a number from 1".to_owned()));
+        for parse in [number, number_from_1] {
+            assert_eq!(parse("18446744073709551616"), Err("the number is too large".to_owned()));
         }
     }
 

@@ -52,7 +52,7 @@ pub(crate) struct Args {
     no_record: bool,
 
     /// How many threads read [default: one a processor]
-    #[arg(long, value_name = "N", value_parser = values::number_from_1)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::number_from_1)]
     threads: Option<u64>,
 }
 

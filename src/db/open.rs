@@ -74,12 +74,22 @@ impl DbError {
         })
     }
 
-    /// Returns whether the database's own bytes are damaged.
+    /// Returns whether the database's own bytes are damaged, or hold a value that nothing of ours writes there.
     pub fn is_corrupt(&self) -> bool {
-        matches!(self, Self::Foreign { .. })
-            || self.sqlite_code().is_some_and(|code| {
-                matches!(code, rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
-            })
+        use rusqlite::Error as Odd;
+        matches!(
+            self,
+            Self::Foreign { .. }
+                | Self::Sqlite(
+                    Odd::FromSqlConversionFailure(..)
+                        | Odd::IntegralValueOutOfRange(..)
+                        | Odd::InvalidColumnType(..)
+                        | Odd::InvalidColumnName(..)
+                        | Odd::Utf8Error(..)
+                )
+        ) || self.sqlite_code().is_some_and(|code| {
+            matches!(code, rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+        })
     }
 
     fn sqlite_code(&self) -> Option<rusqlite::ErrorCode> {

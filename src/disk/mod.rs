@@ -2,7 +2,7 @@
 //!
 //! One seam serves three ends. Paths are relative to an open directory and never follow a symlink, so that
 //! nothing under the root can lead a write out of it. A failing, recording or stalling disk stands in for
-//! the real one in tests ([`testing`]), which makes every crash and fault an ordinary test. And a sync that
+//! the real one in tests (`testing`), which makes every crash and fault an ordinary test. And a sync that
 //! failed is remembered: this process never claims durability again.
 //!
 //! This module knows nothing of objects, events or layouts: only paths and bytes.

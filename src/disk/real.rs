@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::resolve::Resolver;
@@ -41,6 +41,8 @@ pub struct RealDisk {
     sync_all_alone: Mutex<()>,
     directory_mode: u32,
     umask: Option<u32>,
+    /// Whom new things are given to, where this process is the superuser's and the root is not.
+    owner: Option<(Uid, Gid)>,
     can_sync_all: bool,
     scratch_names: AtomicU64,
 }
@@ -55,13 +57,15 @@ impl RealDisk {
     }
 
     fn with(at: Resolver) -> io::Result<Self> {
-        let directory_mode = rustix::fs::fstat(at.root())?.st_mode & 0o7777;
+        let root = rustix::fs::fstat(at.root())?;
+        let foreign = rustix::process::geteuid().is_root() && root.st_uid != 0;
         Ok(Self {
             at,
             poisoned: Arc::new(AtomicBool::new(false)),
             sync_all_alone: Mutex::new(()),
-            directory_mode,
+            directory_mode: root.st_mode & 0o7777,
             umask: umask(),
+            owner: foreign.then(|| (Uid::from_raw(root.st_uid), Gid::from_raw(root.st_gid))),
             can_sync_all: kernel_reports_writeback_errors(rustix::system::uname().release().to_bytes()),
             scratch_names: AtomicU64::new(0),
         })
@@ -175,7 +179,7 @@ impl RealDisk {
     }
 
     fn create_file(&self, path: &Path, mode: u32) -> io::Result<RealFile> {
-        if self.umask_strips(mode) && !path.starts_with(SCRATCH) {
+        if (self.umask_strips(mode) || self.owner.is_some()) && !path.starts_with(SCRATCH) {
             let make = |scratch: &Path| self.create_in_place(scratch, mode);
             if let Some(file) = self.make_veiled(path, make, |scratch| self.remove_file(scratch))? {
                 return Ok(file);
@@ -187,10 +191,20 @@ impl RealDisk {
     fn create_in_place(&self, path: &Path, mode: u32) -> io::Result<RealFile> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         let fd = self.at.open_beneath(path, flags, Mode::from_raw_mode(mode))?;
+        self.give_away(&fd)?;
         if self.umask_strips(mode) {
             retry_on_intr(|| rustix::fs::fchmod(&fd, Mode::from_raw_mode(mode)))?;
         }
         Ok(self.file(fd))
+    }
+
+    /// Gives what the superuser made to the root's owner: whoever verifies a store as root must not leave
+    /// anything in it that its owner cannot write to. Before the mode is set, for this may take bits of it away.
+    fn give_away(&self, made: &OwnedFd) -> io::Result<()> {
+        match self.owner {
+            Some((user, group)) => Ok(retry_on_intr(|| rustix::fs::fchown(made, Some(user), Some(group)))?),
+            None => Ok(()),
+        }
     }
 
     fn make_dir_in_place(&self, path: &Path) -> io::Result<()> {
@@ -198,8 +212,9 @@ impl RealDisk {
         let mode = self.directory_mode;
         retry_on_intr(|| rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(mode & 0o777)))?;
         // A set-group-ID bit comes from the parent by itself; the umask and the other special bits do not.
-        if self.umask_strips(mode & 0o777) || mode & 0o5000 != 0 {
+        if self.umask_strips(mode & 0o777) || mode & 0o5000 != 0 || self.owner.is_some() {
             let made = self.at.open_beneath(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+            self.give_away(&made)?;
             retry_on_intr(|| rustix::fs::fchmod(&made, Mode::from_raw_mode(mode)))?;
         }
         Ok(())
@@ -220,7 +235,8 @@ impl Disk for RealDisk {
     }
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {
-        if self.umask_strips(self.directory_mode & 0o777) && !path.starts_with(SCRATCH) {
+        let changed_after = self.umask_strips(self.directory_mode & 0o777) || self.owner.is_some();
+        if changed_after && !path.starts_with(SCRATCH) {
             let make = |scratch: &Path| self.make_dir_in_place(scratch);
             if self.make_veiled(path, make, |scratch| self.remove_dir(scratch))?.is_some() {
                 return Ok(());

@@ -94,6 +94,8 @@ pub enum Step {
     Broken {
         /// Whether an event after this place stands behind them: then it is damage, and no append cut short.
         continued: bool,
+        /// Whether the bytes simply end too early, or end in zeros.
+        cut_short: bool,
     },
 }
 
@@ -221,6 +223,11 @@ impl LogFiles {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(at(&path)(error)),
         }
+    }
+
+    /// Returns the path of the file that begins with this event, relative to the root.
+    pub fn path(first: u64) -> PathBuf {
+        file_path(first)
     }
 
     /// Returns the sequences that the files are named by, ascending.
@@ -460,14 +467,18 @@ impl Walk<'_> {
         let path = file_path(self.cursor.file);
         let sequence = self.cursor.head.sequence;
         let length = self.cursor.length;
+        let mut cut_short = true;
         if let Some(open) = self.opened()? {
             while open.fill(length).map_err(at(&path))? {}
+            // What a power cut takes from the end of a file is missing, or reads as zeros.
+            cut_short = matches!(decode_item(open.rest()), Err(NotAnItem::Incomplete))
+                || open.rest().ends_with(&[0; 32]);
             if holds_item_after(open.rest(), sequence) {
-                return Ok(Step::Broken { continued: true });
+                return Ok(Step::Broken { continued: true, cut_short });
             }
         }
         let later = self.files.names()?.into_iter().any(|first| first > sequence && first > self.cursor.file);
-        Ok(Step::Broken { continued: later })
+        Ok(Step::Broken { continued: later, cut_short })
     }
 
     /// Returns the error that says what stands here.

@@ -5,13 +5,19 @@
 mod event;
 mod fields;
 mod files;
+#[cfg(test)]
+mod golden;
 mod item;
 mod log;
 pub mod payload;
+#[cfg(test)]
+mod properties;
 mod record;
 mod replay;
 mod search;
 mod settle;
+#[cfg(test)]
+mod testing;
 
 pub use event::{
     Decoded, Event, EventType, INLINE_PAYLOAD_BYTES_MAX, Items, PayloadError, PinTarget, PurgedObject,

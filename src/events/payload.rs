@@ -1,5 +1,7 @@
 //! Writing payloads: one function a type, each the inverse of what [`super::decode`] reads.
 
+use std::borrow::Borrow;
+
 use uuid::Uuid;
 
 use super::event::{PinTarget, PurgedObject, RecordedFault};
@@ -123,13 +125,13 @@ pub fn objects_stored(backend_id: &str, objects: &[Digests]) -> Vec<u8> {
 }
 
 /// `v1.package.entries_added`; `entries` ascend by path.
-pub fn entries_added<'a>(
+pub fn entries_added<E: Borrow<Entry>>(
     backend_id: &str,
-    entries: impl ExactSizeIterator<Item = &'a Entry>,
+    entries: impl ExactSizeIterator<Item = E>,
     replace: bool,
 ) -> Vec<u8> {
-    let map =
-        Map::default().text("backend_id", backend_id).with_bytes("entries", array(entries, encode_entry));
+    let entries = array(entries, |out, entry| encode_entry(out, entry.borrow()));
+    let map = Map::default().text("backend_id", backend_id).with_bytes("entries", entries);
     if replace { map.with("replace", |out| done(out.bool(true))) } else { map }.finish()
 }
 

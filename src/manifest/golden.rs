@@ -2,11 +2,9 @@
 //!
 //! `NAME.cbor` is the manifest, `NAME.jcs` its projection, `NAME.digest` its digest; `refused/NAME.cbor` is no
 //! manifest of version 1, and `refused/NAME.txt` says why. To add one, add it below and run
-//! `cargo test --lib manifest::golden -- --ignored`, which writes what is missing and changes nothing.
+//! `just fixtures`, which writes what is missing and changes nothing.
 
-use std::collections::BTreeSet;
 use std::error::Error;
-use std::fs;
 
 use ciborium::Value;
 use uuid::Uuid;
@@ -14,9 +12,10 @@ use uuid::Uuid;
 use super::cbor::INTEGER_MAX;
 use super::*;
 use crate::env::Timestamp;
+use crate::fixtures;
 use crate::identity::{Blake3, Digests, Sha256};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/manifests");
+const FOLDER: &str = "manifests";
 
 fn entry(path: impl Into<Box<[u8]>>, body: EntryBody) -> Entry {
     Entry { path: EntryPath::new(path).expect("a good path"), body, mtime: None }
@@ -368,67 +367,24 @@ fn expected_good() -> Vec<(String, Vec<u8>)> {
     good().into_iter().flat_map(three).collect()
 }
 
-/// Returns the names of the files in a folder.
-fn names(folder: &str) -> BTreeSet<String> {
-    let name = |entry: std::io::Result<fs::DirEntry>| {
-        let entry = entry.expect("a readable folder");
-        entry
-            .file_type()
-            .expect("a known type")
-            .is_file()
-            .then(|| entry.file_name().into_string().expect("UTF-8"))
-    };
-    fs::read_dir(folder).expect("a folder of fixtures").filter_map(name).collect()
-}
-
-fn read(folder: &str, name: &str) -> Vec<u8> {
-    fs::read(format!("{folder}/{name}")).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
 #[test]
 fn the_golden_manifests_are_written_and_read_to_the_byte() {
-    let expected = expected_good();
-    assert_eq!(names(FOLDER), expected.iter().map(|(name, _)| name.clone()).collect());
-    for (name, bytes) in &expected {
-        assert!(read(FOLDER, name) == *bytes, "{name} is not what this build writes");
-    }
+    fixtures::check(FOLDER, &expected_good());
     for (name, header, entries) in good() {
-        let bytes = read(FOLDER, &format!("{name}.cbor"));
+        let bytes = fixtures::read(FOLDER, &format!("{name}.cbor"));
         let manifest = Manifest::parse(&bytes).expect("a golden manifest");
         assert_eq!((manifest.header(), manifest.entries().collect::<Vec<_>>()), (&header, entries), "{name}");
-        assert_eq!(from_jcs(&read(FOLDER, &format!("{name}.jcs"))).expect("a projection"), bytes, "{name}");
+        let json = fixtures::read(FOLDER, &format!("{name}.jcs"));
+        assert_eq!(from_jcs(&json).expect("a projection"), bytes, "{name}");
     }
 }
 
 #[test]
 fn what_is_no_manifest_is_refused_for_its_reason() {
-    let folder = format!("{FOLDER}/refused");
-    let bad = bad();
-    let files = bad.iter().flat_map(|(name, _)| [format!("{name}.cbor"), format!("{name}.txt")]);
-    assert_eq!(names(&folder), files.collect());
-    for (name, bytes) in &bad {
-        assert!(read(&folder, &format!("{name}.cbor")) == *bytes, "{name}.cbor is not what it was made of");
-        let reason = String::from_utf8(read(&folder, &format!("{name}.txt"))).expect("UTF-8");
-        assert_eq!(verdict(bytes), reason, "{name}");
-    }
-}
-
-#[test]
-#[ignore = "writes the fixtures that are missing"]
-fn write_missing_fixtures() {
-    let refused = |(name, bytes): (&str, Vec<u8>)| {
+    let two = |(name, bytes): (&str, Vec<u8>)| {
         let reason = verdict(&bytes).into_bytes();
-        [(format!("refused/{name}.cbor"), bytes), (format!("refused/{name}.txt"), reason)]
+        [(format!("{name}.cbor"), bytes), (format!("{name}.txt"), reason)]
     };
-    for (name, bytes) in expected_good().into_iter().chain(bad().into_iter().flat_map(refused)) {
-        write_missing(&format!("{FOLDER}/{name}"), &bytes);
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "fixtures are files of the repository, not of a store")]
-fn write_missing(path: &str, bytes: &[u8]) {
-    fs::create_dir_all(format!("{FOLDER}/refused")).expect("a folder");
-    if !fs::exists(path).expect("an answer") {
-        fs::write(path, bytes).expect("a fixture");
-    }
+    let expected: Vec<_> = bad().into_iter().flat_map(two).collect();
+    fixtures::check(&format!("{FOLDER}/refused"), &expected);
 }

@@ -7,6 +7,7 @@ mod codec;
 #[cfg(test)]
 mod golden;
 mod jcs;
+mod list;
 mod model;
 mod path;
 #[cfg(test)]
@@ -18,6 +19,7 @@ pub use codec::{
     TEXT_BYTES_MAX, check_entry, content_digest, decode_entry, encode_entry, write_manifest,
 };
 pub use jcs::{BYTE_KEYS, JcsError, from_jcs, to_jcs, write_jcs};
+pub use list::EntryList;
 pub use model::{
     ENTRIES_MAX, Entry, EntryBody, LABEL_BYTES_MAX, Labels, ManifestHeader, Mtime, PackageName,
     ParseNameError, Receipt, RetentionSummary, TARGET_BYTES_MAX,

@@ -32,12 +32,12 @@ impl Chance {
         self.next() % end
     }
 
-    fn pick<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
+    pub(crate) fn pick<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
         choices[usize::try_from(self.below(choices.len() as u64)).expect("an index")]
     }
 
     /// Returns an integer of any size up to 2^53−1, the ends among them.
-    fn integer(&mut self) -> u64 {
+    pub(crate) fn integer(&mut self) -> u64 {
         match self.below(8) {
             0 => 0,
             1 => INTEGER_MAX,
@@ -48,12 +48,12 @@ impl Chance {
         }
     }
 
-    fn signed(&mut self) -> i64 {
+    pub(crate) fn signed(&mut self) -> i64 {
         let magnitude = i64::try_from(self.integer()).expect("2^53-1 is within an i64");
         if self.below(2) == 0 { magnitude } else { -magnitude }
     }
 
-    fn text(&mut self) -> String {
+    pub(crate) fn text(&mut self) -> String {
         let parts = [
             "",
             "a",
@@ -73,11 +73,11 @@ impl Chance {
         (0..self.below(5)).map(|_| self.pick(&parts)).collect()
     }
 
-    fn labels(&mut self) -> Labels {
+    pub(crate) fn labels(&mut self) -> Labels {
         (0..self.below(6)).map(|_| (self.text(), self.text())).collect()
     }
 
-    fn digest(&mut self) -> [u8; 32] {
+    pub(crate) fn digest(&mut self) -> [u8; 32] {
         *Blake3::of(&self.next().to_le_bytes()).as_bytes()
     }
 

@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
         on_batch: &mut dyn FnMut(Vec<Digests>) -> Result<(), BoxError>,
     ) -> Result<(), IngestError> {
         self.go_on()?;
-        ingested.entries.extend(haul.entries);
+        haul.entries.iter().for_each(|entry| ingested.entries.push(entry));
         ingested.healed.extend(haul.healed);
         let monitor = self.context.monitor;
         for (total, counter, n) in [
@@ -314,12 +314,12 @@ fn finish(
     mut ingested: Ingested,
     stdin: Option<&crate::manifest::EntryPath>,
 ) -> Result<Ingested, IngestError> {
-    ingested.entries.sort_unstable_by(|left, right| left.path.cmp(&right.path));
+    ingested.entries.sort();
     if let Some(name) = stdin {
         add_parents(&mut ingested.entries, name)?;
     }
-    if let Some(pair) = ingested.entries.windows(2).find(|pair| pair[0].path == pair[1].path) {
-        return Err(IngestError::Alike { path: pair[0].path.clone() });
+    if let Some(path) = ingested.entries.first_repeated() {
+        return Err(IngestError::Alike { path });
     }
     let (found, limit) = (ingested.entries.len() as u64, ENTRIES_MAX);
     if found > limit {

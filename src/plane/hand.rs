@@ -1,25 +1,22 @@
 //! One reader: opens files, makes sure that they hold still, and hands their bytes to the store.
 //!
-//! A file is looked at before and after it is read; where the two differ it is read again. The kernel's file
-//! times move in ticks, so a file that was changed within the present tick might change once more without
-//! showing it: such a file is read in the next tick.
+//! A file is looked at before and after it is read; where the two differ it is read again.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use rustix::io::Errno;
-use rustix::time::{ClockId, clock_gettime};
 
 use super::crew::{Haul, Moment, Run};
 use super::handle::{FileStat, Follow, Kind, open_file, stat, stat_at};
 use super::ingest::{Healed, HealedFault, IngestError, Standing, Unreadable};
 use super::stream::{CHUNK_BYTES, StreamError, stream};
+use super::tick::wait_out_the_tick;
 use super::walk::{Folder, Leaves, Named, Work};
-use crate::cache::{CacheReader, Fact, FileTime};
+use crate::cache::{CacheReader, Fact};
 use crate::identity::Digests;
 use crate::manifest::{Entry, EntryBody, EntryPath};
 use crate::monitor::{Counter, Problem};
@@ -29,8 +26,6 @@ use crate::storage::{Backend as _, Staged, StorageError};
 const SMALL_BYTES: usize = CHUNK_BYTES;
 /// How often a file that does not hold still is read.
 const TRIES: usize = 3;
-/// The longest tick of any kernel's file times (`CONFIG_HZ=100`).
-const TICK: Duration = Duration::from_millis(10);
 const STDIN_MODE: u32 = 0o644;
 
 /// Why there is no entry for a name.
@@ -495,18 +490,5 @@ impl Place<'_> {
             Kind::Special(kind) => Some(Instead::Special(kind)),
             Kind::Unknown => Some(Instead::Special("unknown")),
         }
-    }
-}
-
-/// Waits for the next tick of the file system's clock where a file was changed in this one.
-fn wait_out_the_tick(changed: FileTime) {
-    let now = clock_gettime(ClockId::RealtimeCoarse);
-    // Differences of more than a few seconds are all the same here, so they may saturate.
-    let seconds = now.tv_sec.saturating_sub(changed.seconds).clamp(-10, 10);
-    let age_ns = seconds * 1_000_000_000 + now.tv_nsec - i64::from(changed.nanoseconds);
-    let tick_ns = i64::try_from(TICK.as_nanos()).unwrap_or(0);
-    // A change long in the future is a clock that was set; waiting would not help.
-    if (-tick_ns..tick_ns).contains(&age_ns) {
-        std::thread::sleep(TICK * 2);
     }
 }

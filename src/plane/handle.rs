@@ -67,17 +67,24 @@ pub(super) fn open_place(at: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
 ///
 /// `access` is how: `O_PATH` to open other names from, `O_RDONLY` to change its mode and times.
 pub(super) fn open_beneath(root: impl AsFd, path: &[u8], access: OFlags) -> io::Result<OwnedFd> {
-    let flags = access | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let flags = beneath_flags(access);
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     match retry_on_intr(|| openat2(&root, path, flags, Mode::empty(), resolve)) {
         // Kernels before 5.6 do not have it, and some sandboxes refuse what they do not know.
-        Err(Errno::NOSYS | Errno::PERM) => {}
-        opened => return Ok(opened?),
+        Err(Errno::NOSYS | Errno::PERM) => open_step_by_step(root, path, access),
+        opened => Ok(opened?),
     }
+}
+
+fn beneath_flags(access: OFlags) -> OFlags {
+    access | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW
+}
+
+fn open_step_by_step(root: impl AsFd, path: &[u8], access: OFlags) -> io::Result<OwnedFd> {
     let mut at: Option<OwnedFd> = None;
     let mut names = path.split(|&byte| byte == b'/').peekable();
     while let Some(name) = names.next() {
-        let flags = if names.peek().is_some() { flags | OFlags::PATH } else { flags };
+        let flags = beneath_flags(if names.peek().is_some() { OFlags::PATH } else { access });
         let from = at.as_ref().map_or(root.as_fd(), AsFd::as_fd);
         let opened = retry_on_intr(|| openat(from, name, flags, Mode::empty()))?;
         at = Some(opened);
@@ -144,5 +151,40 @@ fn convert(stat: &rustix::fs::Stat) -> FileStat {
             mtime: time(stat.st_mtime as i64, stat.st_mtime_nsec as u32),
             ctime: time(stat.st_ctime as i64, stat.st_ctime_nsec as u32),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "makes a tree to open")]
+    fn no_symlink_leads_out_of_the_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        std::fs::create_dir_all(at("a/b/c")).unwrap();
+        std::fs::write(at("a/file"), "").unwrap();
+        symlink("b", at("a/link")).unwrap();
+        symlink("/", at("out")).unwrap();
+        let fd: OwnedFd = std::fs::File::open(root.path()).unwrap().into();
+        for (path, opens) in [
+            ("a", true),
+            ("a/b/c", true),
+            ("a/link", false),
+            ("a/link/c", false),
+            ("out/tmp", false),
+            ("a/file", false),
+        ] {
+            assert_eq!(open_beneath(&fd, path.as_bytes(), OFlags::PATH).is_ok(), opens, "{path}");
+            assert_eq!(open_beneath(&fd, path.as_bytes(), OFlags::RDONLY).is_ok(), opens, "{path}");
+            assert_eq!(
+                open_step_by_step(&fd, path.as_bytes(), OFlags::RDONLY).is_ok(),
+                opens,
+                "{path}, step by step"
+            );
+        }
     }
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use super::crew::{Hook, Run};
 use crate::cache::{FileId, StatCache};
 use crate::identity::{ContentAddress, Digests};
-use crate::manifest::{Entry, EntryPath, PathError};
+use crate::manifest::{EntryList, EntryPath, PathError};
 use crate::monitor::Monitor;
 use crate::storage::{Local, Staging, StorageError};
 
@@ -187,7 +187,7 @@ pub struct Skipped {
 #[derive(Debug, Default)]
 pub struct Ingested {
     /// What is to be in the package: sorted by path, no two alike, every parent a directory entry.
-    pub entries: Vec<Entry>,
+    pub entries: EntryList,
     /// What was damaged and is staged again.
     pub healed: Vec<Healed>,
     /// What was left out ([`OnUnreadable::Skip`]), sorted by path.

@@ -1,6 +1,6 @@
 //! The data path: bytes in, bytes out, on top of the objects of the store.
 //!
-//! [`ingest`] reads trees and stages what is new; [`serve`] and [`export`] hand bytes out and check them on
+//! [`ingest()`] reads trees and stages what is new; [`serve`] and [`export()`] hand bytes out and check them on
 //! the way; [`verify`] reads them all again. What they return are facts (entries, findings); nothing here
 //! writes an event, knows a package or opens the database.
 
@@ -12,10 +12,12 @@ mod fault;
 mod hand;
 mod handle;
 pub mod ingest;
+mod look;
 mod queue;
 mod roots;
 pub mod serve;
 mod stream;
+mod tick;
 pub mod verify;
 mod walk;
 

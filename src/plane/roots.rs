@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::ingest::{IngestError, Source, Unreadable};
-use crate::manifest::{Entry, EntryBody, EntryPath};
+use crate::manifest::{Entry, EntryBody, EntryList, EntryPath};
 
 /// The mode of directories that are made up for the path of standard input.
 const MADE_UP_MODE: u32 = 0o755;
@@ -59,20 +59,16 @@ fn name_of(path: &Path) -> Result<EntryPath, IngestError> {
 
 /// Adds the directories above standard input's path where no other source has them. `entries` are sorted,
 /// and stay so.
-pub(super) fn add_parents(entries: &mut Vec<Entry>, stdin: &EntryPath) -> Result<(), IngestError> {
+pub(super) fn add_parents(entries: &mut EntryList, stdin: &EntryPath) -> Result<(), IngestError> {
     let bytes = stdin.as_bytes();
     for slash in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at) {
         let path =
             EntryPath::new(&bytes[..slash]).expect("the front of a path, cut before a slash, is a path");
-        match entries.binary_search_by(|entry| entry.path.cmp(&path)) {
-            Ok(at) if matches!(entries[at].body, EntryBody::Directory { .. }) => {}
-            Ok(_) => return Err(IngestError::Alike { path }),
-            Err(at) => {
-                entries.insert(
-                    at,
-                    Entry { path, body: EntryBody::Directory { mode: MADE_UP_MODE }, mtime: None },
-                );
-            }
+        let made_up = Entry { path, body: EntryBody::Directory { mode: MADE_UP_MODE }, mtime: None };
+        match entries.insert_sorted(&made_up) {
+            None => {}
+            Some(there) if matches!(there.body, EntryBody::Directory { .. }) => {}
+            Some(there) => return Err(IngestError::Alike { path: there.path }),
         }
     }
     Ok(())

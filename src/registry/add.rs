@@ -25,8 +25,8 @@ use crate::error::Error;
 use crate::events::{EventType, payload};
 use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::manifest::{
-    Entry, EntryPath, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt, RetentionSummary,
-    content_digest, write_manifest,
+    Entry, EntryList, EntryPath, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt,
+    RetentionSummary, content_digest, write_manifest,
 };
 use crate::monitor::Monitor;
 use crate::plane::{
@@ -245,7 +245,7 @@ impl Registry {
     fn finalize_draft(
         &self,
         draft: Draft,
-        entries: Vec<Entry>,
+        entries: EntryList,
         ingested: &Ingested,
         staging: &Staging,
         monitor: &dyn Monitor,
@@ -324,7 +324,7 @@ impl Registry {
     }
 
     /// Returns the newest finalised version of a name, where it has just this content.
-    fn unchanged(&self, name: &PackageName, entries: &[Entry]) -> Result<Option<PackageRow>, Error> {
+    fn unchanged(&self, name: &PackageName, entries: &EntryList) -> Result<Option<PackageRow>, Error> {
         let tx = self.db.read()?;
         let newest = packages::versions(&tx, name.as_str())?
             .into_iter()
@@ -373,7 +373,7 @@ impl Registry {
             }
             Completion::Finalize | Completion::FinalizeIfChanged => {
                 // One step, so one transaction: the manifest says what the package holds with these in it.
-                let merged = self.merge(package, entries, replace)?;
+                let merged = self.merge(package, &entries, replace)?;
                 self.freeze(package, merged, &ingested.healed, staging, monitor)?
             }
         };
@@ -383,7 +383,7 @@ impl Registry {
     fn extend_open(
         &self,
         package: &PackageRow,
-        entries: &[Entry],
+        entries: &EntryList,
         replace: bool,
         healed: &[Healed],
         staging: &Staging,
@@ -408,22 +408,27 @@ impl Registry {
     }
 
     /// Returns what an open package would hold with these entries in it, sorted by path.
-    fn merge(&self, package: &PackageRow, entries: Vec<Entry>, replace: bool) -> Result<Vec<Entry>, Error> {
+    fn merge(&self, package: &PackageRow, entries: &EntryList, replace: bool) -> Result<EntryList, Error> {
         let mut merged = BTreeMap::new();
         trees::each_entry(&self.db.read()?, package.tree, |entry| -> Result<(), Error> {
             merged.insert(entry.path.clone(), entry);
             Ok(())
         })?;
-        trees::merge(&mut merged, entries, replace).map_err(|path| path_taken(package, path))?;
+        trees::merge(&mut merged, entries.iter(), replace).map_err(|path| path_taken(package, path))?;
         Ok(merged.into_values().collect())
     }
 
     /// Refuses entries that would displace what an open package has.
-    fn check_conflicts(&self, tx: &ReadTx<'_>, package: &PackageRow, entries: &[Entry]) -> Result<(), Error> {
-        for entry in entries {
+    fn check_conflicts(
+        &self,
+        tx: &ReadTx<'_>,
+        package: &PackageRow,
+        entries: &EntryList,
+    ) -> Result<(), Error> {
+        for entry in entries.iter() {
             let there = trees::entry_at(tx, package.tree, entry.path.as_bytes())?;
-            if trees::meet(there.as_ref(), entry) == trees::Meeting::Taken {
-                return Err(path_taken(package, entry.path.clone()));
+            if trees::meet(there.as_ref(), &entry) == trees::Meeting::Taken {
+                return Err(path_taken(package, entry.path));
             }
         }
         Ok(())
@@ -457,9 +462,9 @@ pub(super) fn append_healed(change: &mut Change<'_>, healed: &[Healed]) -> Resul
 }
 
 /// Counts the distinct objects of some entries.
-pub(super) fn receipt(entries: &[Entry]) -> Receipt {
-    let mut objects: Vec<(&Blake3, u64)> =
-        entries.iter().filter_map(Entry::object).map(|object| (&object.blake3, object.size_bytes)).collect();
+pub(super) fn receipt(entries: &EntryList) -> Receipt {
+    let mut objects: Vec<(Blake3, u64)> =
+        entries.objects().map(|object| (object.blake3, object.size_bytes)).collect();
     objects.sort_unstable();
     objects.dedup();
     Receipt {

@@ -7,7 +7,7 @@ use super::report::{PackageSummary, Reference};
 use crate::db::ReadTx;
 use crate::error::Error;
 use crate::events::EventType;
-use crate::manifest::{Entry, ManifestHeader, RetentionSummary};
+use crate::manifest::{EntryList, ManifestHeader, RetentionSummary};
 use crate::monitor::Monitor;
 use crate::plane::Healed;
 use crate::storage::Staging;
@@ -23,9 +23,9 @@ impl Registry {
         let (package, entries) = {
             let tx = self.db.read()?;
             let package = self.resolve_open(&tx, reference)?;
-            let mut entries: Vec<Entry> = Vec::new();
+            let mut entries = EntryList::new();
             trees::each_entry(&tx, package.tree, |entry| -> Result<(), Error> {
-                entries.push(entry);
+                entries.push(&entry);
                 Ok(())
             })?;
             (package, entries)
@@ -40,7 +40,7 @@ impl Registry {
     pub(super) fn freeze(
         &self,
         package: &PackageRow,
-        entries: Vec<Entry>,
+        entries: EntryList,
         healed: &[Healed],
         staging: &Staging,
         monitor: &dyn Monitor,

@@ -138,7 +138,10 @@ fn existing(root: &Path) -> Result<Option<InitReport>, Error> {
 fn merge_classes(extra: &[RetentionClass]) -> Result<Vec<(String, Option<u64>)>, Error> {
     let mut classes: Vec<(String, Option<u64>)> =
         SEEDED_CLASSES.iter().map(|(name, duration)| ((*name).to_owned(), *duration)).collect();
-    for class in extra {
+    for (index, class) in extra.iter().enumerate() {
+        if extra[..index].iter().any(|earlier| earlier.name == class.name) {
+            return Err(Error::BadText { what: "class name", problem: "is given twice" });
+        }
         if class.name.parse::<crate::manifest::PackageName>().is_err() {
             return Err(Error::BadText {
                 what: "class name",

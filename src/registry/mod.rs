@@ -8,6 +8,7 @@ mod change;
 mod finalize;
 mod init;
 mod open;
+mod private;
 mod query;
 mod remove;
 mod replay;
@@ -79,7 +80,7 @@ pub struct Registry {
     /// Dropped in this order: the database before the lock, and both before the private copy.
     db: Database,
     lock: Option<StoreLock>,
-    private: Option<open::PrivateCopy>,
+    private: Option<private::PrivateCopy>,
     root: PathBuf,
     config: StoreConfig,
     disk: Arc<dyn Disk>,
@@ -135,7 +136,10 @@ impl Payloads for Local {
             unavailable(format!("{error}{}", cause.unwrap_or_default()))
         })?;
         let mut reader = found.ok_or_else(|| unavailable("its object is missing".to_owned()))?;
-        let mut bytes = Vec::new();
+        let address = ContentAddress::new(*digest);
+        let size = self.head(&address).ok().flatten().map_or(0, |found| found.size_bytes);
+        // Room for all of it at once: doubling would touch twice as much memory as a large manifest needs.
+        let mut bytes = Vec::with_capacity(usize::try_from(size + 1).unwrap_or(0));
         reader.read_to_end(&mut bytes).map_err(|error| unavailable(error.to_string()))?;
         if Blake3::of(&bytes) == *digest {
             Ok(bytes)

@@ -86,6 +86,13 @@ pub enum AddTarget {
     },
 }
 
+impl AddTarget {
+    /// Makes a new version of this name, in the default class, of which nothing more is said.
+    pub const fn new_version(name: PackageName) -> Self {
+        Self::New { name, class: None, metadata: Labels::new(), provenance: Labels::new() }
+    }
+}
+
 /// What happens where a path of an open package is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnConflict {
@@ -143,6 +150,22 @@ pub struct AddRequest {
     pub on_unreadable: OnUnreadable,
     /// Whether the stat cache is asked.
     pub cache: CacheUse,
+}
+
+impl AddRequest {
+    /// Asks for all of these sources: nothing excluded, no times kept, every file read, all or nothing.
+    pub const fn new(sources: Vec<AddSource>, target: AddTarget, completion: Completion) -> Self {
+        Self {
+            sources,
+            target,
+            completion,
+            exclude: Vec::new(),
+            one_file_system: false,
+            keep_mtime: false,
+            on_unreadable: OnUnreadable::Fail,
+            cache: CacheUse::Ignore,
+        }
+    }
 }
 
 /// A path that was left out, and why.

@@ -1,4 +1,4 @@
-//! Where everything stands beneath the root (store-layout.md §1): the only place that builds such paths.
+//! Where everything stands beneath the root (store-layout.md §2): the only place that builds such paths.
 //!
 //! Knows names, not files: nothing here looks at a disk.
 

@@ -2,11 +2,37 @@
 
 use std::cmp::Ordering;
 
-use rusqlite::Rows;
-use rusqlite::types::Value;
+use rusqlite::{Rows, types};
 
 use super::digest::Table;
 use crate::db::{DbError, ReadTx};
+
+/// What stands in one column of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    /// Nothing.
+    Null,
+    /// An integer.
+    Integer(i64),
+    /// A number that no view has: somebody else wrote it.
+    Real(f64),
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+impl From<types::Value> for Value {
+    fn from(value: types::Value) -> Self {
+        match value {
+            types::Value::Null => Self::Null,
+            types::Value::Integer(number) => Self::Integer(number),
+            types::Value::Real(number) => Self::Real(number),
+            types::Value::Text(text) => Self::Text(text),
+            types::Value::Blob(bytes) => Self::Blob(bytes),
+        }
+    }
+}
 
 /// Returns the primary keys of up to `limit` rows of a view that are not the same in both databases.
 ///
@@ -54,7 +80,10 @@ pub(crate) fn differing_rows(
 fn next(rows: &mut Rows<'_>, columns: usize) -> Result<Option<Vec<Value>>, DbError> {
     match rows.next()? {
         None => Ok(None),
-        Some(row) => Ok(Some((0..columns).map(|column| row.get(column)).collect::<Result<_, _>>()?)),
+        Some(row) => {
+            let value = |column| row.get::<_, types::Value>(column).map(Value::from);
+            Ok(Some((0..columns).map(value).collect::<Result<_, _>>()?))
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) mod runs;
 pub(crate) mod trees;
 
 pub(crate) use browse::EntryPages;
-pub(crate) use compare::differing_rows;
+pub(crate) use compare::{Value, differing_rows};
 pub use digest::{TABLES, Table, table_digests, view_digest};
 pub use objects::{ObjectRecord, Standing, TreeUse};
 pub use packages::{PackageFilter, PackageRow};

@@ -144,7 +144,7 @@ pub(super) fn add_entries(
 /// its manifest. Fails with the path that is taken, where nothing is to be replaced.
 pub(crate) fn merge(
     tree: &mut BTreeMap<EntryPath, Entry>,
-    entries: Vec<Entry>,
+    entries: impl Iterator<Item = Entry>,
     replace: bool,
 ) -> Result<(), EntryPath> {
     for entry in entries {

@@ -269,9 +269,9 @@ fn healing_fails_clearly_or_succeeds() {
 #[test]
 fn a_log_that_cannot_be_synced_leaves_it_open_what_happened() {
     let stage = Stage::with(Completion::Finalize);
-    let watch = |_: usize, call: &Call| match call {
-        Call::SyncFile { path, .. } if path.starts_with("log") => Err(io::Error::from_raw_os_error(EIO)),
-        _ => Ok(()),
+    let watch = |_: usize, call: &Call| {
+        let fails = matches!(call, Call::SyncFile { path, .. } if path.starts_with("log"));
+        if fails { Err(io::Error::from_raw_os_error(EIO)) } else { Ok(()) }
     };
     let root = stage.root();
     let registry = open_on(Arc::new(Observed::new(real_disk(&root), watch)), &root).unwrap();

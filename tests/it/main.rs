@@ -7,11 +7,21 @@
     reason = "a test that cannot go on has failed, and says why"
 )]
 
+mod asking;
 mod crash;
+mod damage;
 mod documents;
+mod embedding;
 mod faults;
 mod full;
+mod hurry;
+mod mistyped;
 mod model;
+mod odd_names;
+mod old_stores;
+mod purged;
 mod races;
 mod reader;
+mod rotten;
 mod support;
+mod tidy;

@@ -30,7 +30,7 @@ const GC: &str = "00000000-0000-4000-8000-00000000000c";
 const VERIFY: &str = "00000000-0000-4000-8000-00000000000e";
 
 /// Where stores for the reader are left: CI reads them once more.
-fn place(name: &str) -> PathBuf {
+pub(crate) fn place(name: &str) -> PathBuf {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reader-stores").join(name);
     drop(fs::remove_dir_all(&place));
     fs::create_dir_all(place.parent().unwrap()).unwrap();
@@ -48,7 +48,7 @@ fn python() -> Option<String> {
 }
 
 /// What the reader says of a store: its exit code and its summary. `None` where there is no Python.
-fn read(store: &Path, options: &[&str]) -> Option<(i32, String)> {
+pub(crate) fn read(store: &Path, options: &[&str]) -> Option<(i32, String)> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reader/astore_reader.py");
     let output = Command::new(python()?).arg(script).args(options).arg(store).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
@@ -284,7 +284,9 @@ fn write_history(name: &str, files: usize) -> (PathBuf, Blake3) {
     store.event(EventType::PackageFinalized, &same.to_string(), finalized);
     let many: Vec<Entry> = (0..files).map(|n| file(format!("many-{n:04}").as_bytes(), three)).collect();
     let large = Uuid::from_u128(0x7000_8000_0000_0000_0003);
-    store.event(EventType::PackageFinalized, &large.to_string(), manifest(large, "large", 7, class, &many));
+    let finalized = manifest(large, "large", 7, class, &many);
+    store.put(&finalized);
+    store.event(EventType::PackageFinalized, &large.to_string(), finalized);
     let imported = Uuid::from_u128(0x7000_8000_0000_0000_0004);
     let foreign = manifest(imported, "imported", 3, class, &[file(b"six", store.put(b"six"))]);
     store.put(&foreign);
@@ -488,20 +490,24 @@ fn overwrite(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     fs::set_permissions(path, mode).unwrap();
 }
 
+/// The kind of fault, what it is about, and what is done to the store.
+type Damage<'a> = (&'a str, &'a str, &'a dyn Fn(&Path));
+
 #[test]
 fn the_reader_finds_what_was_done_by_hand() {
     // The stores that CI reads again must be sound, so these are copies that go when the test ends.
-    let (sound, _) = write_history("every-event-to-damage", 5);
-    let cases: &[(&str, &str, &dyn Fn(&Path))] = &[
+    let (sound, digest) = write_history("every-event-to-damage", 5);
+    check_sound(&sound, &digest);
+    let cases: &[Damage<'_>] = &[
         ("chain", "event 5", &|store| edit(store, "UPDATE events SET actor = 'nobody' WHERE sequence = 5")),
         ("chain", "event 6", &|store| edit(store, "DELETE FROM events WHERE sequence = 6")),
         ("log", "event 4", &|store| {
-            edit(store, "UPDATE events SET created_at = created_at + 1 WHERE sequence = 4")
+            edit(store, "UPDATE events SET created_at = created_at + 1 WHERE sequence = 4");
         }),
-        ("payload", "event 3", &|store| edit(store, "UPDATE events SET payload = x'a0' WHERE sequence = 3")),
+        ("chain", "event 3", &|store| edit(store, "UPDATE events SET payload = x'a0' WHERE sequence = 3")),
         ("views", "pins", &|store| edit(store, "UPDATE pins SET reason = 'another' WHERE name = 'keep'")),
         ("views", "artifact_files", &|store| {
-            edit(store, "DELETE FROM artifact_files WHERE path = CAST('dir/a' AS BLOB)")
+            edit(store, "DELETE FROM artifact_files WHERE path = CAST('dir/a' AS BLOB)");
         }),
         ("missing", "blake3:", &|store| fs::remove_file(object_file(store, b"one")).unwrap()),
         ("altered", "blake3:", &|store| overwrite(&object_file(store, b"one"), |bytes| bytes[0] ^= 1)),

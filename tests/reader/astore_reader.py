@@ -1331,13 +1331,16 @@ class Checker:
             previous = head_digest = event["digest"]
             try:
                 data = self.load_payload(event)
-                need(blake3(data) == event["payload_digest"], "its payload does not hash to payload_digest")
+                if blake3(data) != event["payload_digest"]:
+                    self.fault("chain", subject, "its payload does not hash to payload_digest")
+                    views = None
+                    continue
                 payload, unknown_keys = check_payload(event, data)
                 if sequence == 1:
                     need(event["event_type"] == "v1.store.created", "event 1 is no v1.store.created")
                     need(event["subject_id"] == self.summary["store_id"], "the store has another id in astore.toml")
             except (Refused, NotCanonical) as error:
-                self.fault("payload", subject, error)
+                self.fault("views", subject, error)
                 views = None
                 continue
             if views is None:

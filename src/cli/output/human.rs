@@ -240,7 +240,7 @@ pub(crate) fn stats(report: &r::StatsReport, out: &mut dyn Write) -> io::Result<
         (report.packages_open, report.packages_finalized, report.packages_removed);
     fact("packages", format!("{finalized} finalized, {open} open, {removed} removed"))?;
     fact("objects", format!("{} ({})", report.objects, size(report.object_bytes)))?;
-    fact("without sharing", size(report.logical_bytes))?;
+    fact("in packages", format!("{}, equal files counted each time", size(report.logical_bytes)))?;
     fact("purged objects", report.purged_objects.to_string())?;
     fact("log and views", size(report.overhead_bytes))?;
     if !report.classes.is_empty() {
@@ -415,7 +415,7 @@ mod tests {
         events          7
         packages        2 finalized, 1 open, 3 removed
         objects         4 (4.0 KiB)
-        without sharing 12.0 KiB
+        in packages     12.0 KiB, equal files counted each time
         purged objects  0
         log and views   64.0 KiB
         classes

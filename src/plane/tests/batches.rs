@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::super::crew::Moment;
 use super::*;
 use crate::cache::StatCache;
+use crate::disk::testing::Observed;
 use crate::env::Timestamp;
 
 /// Files of one kibibyte each, all different.
@@ -80,6 +82,59 @@ fn a_small_add_publishes_nothing_by_itself() {
 }
 
 #[test]
+fn readers_do_not_run_away_from_a_slow_disk() {
+    let mut bench = Bench::new();
+    files(&bench, 500);
+    bench.options.batch_files = 10;
+    let staging = Staging::begin(Arc::clone(&bench.disk), Uuid::new_v4()).unwrap();
+    let store = IngestStore { staging: &staging, local: &bench.local, known: &bench.log };
+    let context = IngestContext { cache: None, monitor: &bench.monitor, cancelled: &bench.cancelled };
+    let sources = [Source::Path(bench.source.path().to_owned())];
+    let mut pending_max = 0;
+    ingest(&sources, &mut std::io::empty(), &bench.options, store, context, &mut |_| {
+        // As long as recording takes, whoever reads may go on; but only so far.
+        let mut before = u64::MAX;
+        while pending_max < 100 && staging.pending().files != before {
+            before = staging.pending().files;
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        pending_max = pending_max.max(staging.pending().files);
+        Ok(())
+    })
+    .unwrap();
+    let limit = 2 * bench.options.batch_files + bench.options.threads as u64;
+    assert!(pending_max <= limit, "{pending_max} files waited");
+}
+
+#[test]
+fn a_long_file_does_not_hold_up_its_neighbours() {
+    let bench = Bench::new();
+    let names = ["one", "two"];
+    for name in names {
+        bench.file(name, vec![name.as_bytes()[0]; 3 << 20]);
+    }
+    let begun = AtomicU64::new(0);
+    let together = AtomicU64::new(0);
+    let hook = |moment, _: &[u8]| match moment {
+        Moment::BeforeRead => drop(begun.fetch_add(1, Ordering::SeqCst)),
+        Moment::AfterRead => {
+            // Both were handed out together, to one thread; the other takes over what is left.
+            for _ in 0..2000 {
+                if begun.load(Ordering::SeqCst) == 2 {
+                    together.fetch_add(1, Ordering::SeqCst);
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+        }
+        Moment::BeforeOpen => {}
+    };
+    let sources = [Source::Path(bench.source.path().to_owned())];
+    bench.add_hooked(&sources, &mut std::io::empty(), &Hook(Some(&hook))).unwrap();
+    assert_eq!(together.into_inner(), 2);
+}
+
+#[test]
 fn a_batch_that_cannot_be_recorded_ends_it() {
     let mut bench = Bench::new();
     files(&bench, 300);
@@ -98,11 +153,15 @@ fn a_log_that_cannot_be_asked_ends_it() {
     struct Broken;
     impl Known for Broken {
         fn standing(&self, _address: &ContentAddress) -> Result<Standing, BoxError> {
+            // Long enough for the walk to fill the queue and wait: it must be sent home too.
+            std::thread::sleep(std::time::Duration::from_millis(300));
             Err("broken".into())
         }
     }
     let bench = Bench::new();
-    files(&bench, 300);
+    for nth in 0..300 {
+        bench.file(format!("{nth}/f"), "1");
+    }
     let staging = Staging::begin(Arc::clone(&bench.disk), Uuid::new_v4()).unwrap();
     let store = IngestStore { staging: &staging, local: &bench.local, known: &Broken };
     let context = IngestContext { cache: None, monitor: &bench.monitor, cancelled: &bench.cancelled };
@@ -170,10 +229,10 @@ fn what_is_missing_or_of_the_wrong_size_is_healed() {
         let harms: [(HealedFault, &dyn Fn()); 4] = [
             (HealedFault::Missing, &|| fs::remove_file(&path).unwrap()),
             (HealedFault::Truncated, &|| {
-                fs::File::options().write(true).open(&path).unwrap().set_len(17).unwrap()
+                fs::File::options().write(true).open(&path).unwrap().set_len(17).unwrap();
             }),
             (HealedFault::Truncated, &|| {
-                fs::File::options().write(true).open(&path).unwrap().set_len(9 << 20).unwrap()
+                fs::File::options().write(true).open(&path).unwrap().set_len(9 << 20).unwrap();
             }),
             (HealedFault::Damaged, &|| {
                 fs::remove_file(&path).unwrap();
@@ -242,63 +301,17 @@ fn a_file_that_was_just_changed_is_not_cached() {
     }
 }
 
-/// Returns a disk that counts what it is asked to write, but for the writer's own directory.
+/// Returns a disk that counts what it is asked to change or sync, but for the making and removing of a
+/// writer's own directory.
 fn counting(bench: &Bench) -> (Arc<dyn Disk>, Arc<AtomicU64>) {
     let writes = Arc::new(AtomicU64::new(0));
-    (Arc::new(Counting { inner: Arc::clone(&bench.disk), writes: Arc::clone(&writes) }), writes)
-}
-
-#[derive(Debug)]
-struct Counting {
-    inner: Arc<dyn Disk>,
-    writes: Arc<AtomicU64>,
-}
-
-impl Counting {
-    fn count(&self) -> &dyn Disk {
-        self.writes.fetch_add(1, Ordering::Relaxed);
-        &*self.inner
-    }
-}
-
-impl Disk for Counting {
-    fn open(&self, path: &Path) -> std::io::Result<Box<dyn crate::disk::DiskFile>> {
-        self.inner.open(path)
-    }
-    fn open_write(&self, path: &Path) -> std::io::Result<Box<dyn crate::disk::DiskFile>> {
-        self.count().open_write(path)
-    }
-    fn create(&self, path: &Path, mode: u32) -> std::io::Result<Box<dyn crate::disk::DiskFile>> {
-        self.count().create(path, mode)
-    }
-    fn make_dir(&self, path: &Path) -> std::io::Result<()> {
-        if path.parent() == Some(Path::new("tmp")) { &*self.inner } else { self.count() }.make_dir(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
-        self.count().rename(from, to)
-    }
-    fn remove_file(&self, path: &Path) -> std::io::Result<()> {
-        self.count().remove_file(path)
-    }
-    fn remove_dir(&self, path: &Path) -> std::io::Result<()> {
-        if path.parent() == Some(Path::new("tmp")) { &*self.inner } else { self.count() }.remove_dir(path)
-    }
-    fn stat(&self, path: &Path) -> std::io::Result<crate::disk::Stat> {
-        self.inner.stat(path)
-    }
-    fn list(&self, path: &Path) -> std::io::Result<Vec<crate::disk::Listed>> {
-        self.inner.list(path)
-    }
-    fn sync_dir(&self, path: &Path) -> std::io::Result<()> {
-        self.count().sync_dir(path)
-    }
-    fn sync_all(&self) -> std::io::Result<()> {
-        self.count().sync_all()
-    }
-    fn can_sync_all(&self) -> bool {
-        self.inner.can_sync_all()
-    }
-    fn free_bytes(&self) -> std::io::Result<u64> {
-        self.inner.free_bytes()
-    }
+    let counter = Arc::clone(&writes);
+    let disk = Observed::new(Arc::clone(&bench.disk), move |_, call| {
+        let own = call.path().and_then(Path::parent) == Some(Path::new("tmp"));
+        if (call.is_change() || call.is_sync()) && !own {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    });
+    (Arc::new(disk), writes)
 }

@@ -9,7 +9,7 @@ use super::*;
 use crate::monitor::Problem;
 
 /// Adds with something done at each moment of each file, until it says that it is done.
-fn add_with(bench: &Bench, act: impl Fn(Moment, &[u8]) + Sync) -> Result<Ingested, IngestError> {
+fn add_with(bench: &Bench, act: impl Fn(Moment, &[u8]) + Sync) -> Result<Found, IngestError> {
     let sources = [Source::Path(bench.source.path().to_owned())];
     bench.add_hooked(&sources, &mut std::io::empty(), &Hook(Some(&act)))
 }
@@ -69,6 +69,31 @@ fn an_unreadable_path_ends_it_or_is_left_out() {
     assert!(
         matches!(&bench.monitor.problems()[..], [Problem::EntrySkipped { path, .. }] if path.ends_with("d/gone"))
     );
+}
+
+#[test]
+fn what_an_ordinary_user_may_not_read_is_named() {
+    if as_nobody("plane::tests::hostile::what_an_ordinary_user_may_not_read_is_named") {
+        return;
+    }
+    let mut bench = Bench::new();
+    bench.file("closed/f", "1").file("file", "2").file("listed/f", "3").file("z", "4");
+    mode(&bench.path("closed"), 0o000);
+    mode(&bench.path("file"), 0o200);
+    mode(&bench.path("listed"), 0o400);
+    let error = bench.add().unwrap_err();
+    assert!(matches!(&error, IngestError::Unreadable { .. }), "{error}");
+    bench.options.on_unreadable = OnUnreadable::Skip;
+    let ingested = bench.add().unwrap();
+    assert_eq!(paths(&ingested.entries), ["listed", "z"]);
+    let skipped: Vec<_> = ingested.skipped.iter().map(|skipped| skipped.path.clone()).collect();
+    assert_eq!(skipped, [bench.path("closed"), bench.path("file"), bench.path("listed/f")]);
+    for skipped in &ingested.skipped {
+        let Unreadable::Io(why) = &skipped.why else { panic!("{skipped:?}") };
+        assert_eq!(why.kind(), std::io::ErrorKind::PermissionDenied);
+    }
+    mode(&bench.path("closed"), 0o700);
+    mode(&bench.path("listed"), 0o700);
 }
 
 #[test]
@@ -217,8 +242,17 @@ fn a_tree_as_deep_as_paths_go_comes_through_whole() {
     let deepest = descend(&bench, levels);
     rustix::fs::symlinkat("x", &deepest, "l").unwrap();
     drop(deepest);
-    let ingested = bench.add().unwrap();
+    let (looks, open_max) = (AtomicU32::new(0), AtomicU64::new(0));
+    let ingested = add_with(&bench, |moment, _| {
+        if moment == Moment::BeforeOpen && looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(100) {
+            let open = fs::read_dir("/proc/self/fd").unwrap().count();
+            open_max.fetch_max(open as u64, Ordering::Relaxed);
+        }
+    })
+    .unwrap();
     assert_eq!(ingested.entries.len(), levels * 2 + 1);
+    // Other tests have files open too; a handle for each level would be twice as many.
+    assert!(open_max.into_inner() < 1000, "directories are not all kept open");
     let longest = ingested.entries.iter().map(|entry| entry.path.as_bytes().len()).max();
     assert_eq!(longest, Some(4095));
     remove_deep(&bench, levels);
@@ -246,22 +280,60 @@ fn a_directory_moved_away_while_we_are_deep_in_it_is_noticed() {
     let mut bench = Bench::new();
     let levels = 200;
     drop(descend(&bench, levels));
-    // A second name at the level of the tenth, still to be walked when we come back up to it, or walked before.
+    // More names at the level of the tenth, some to be walked when we come back up to it, and the same ones
+    // where `..` will lead.
     let tenth: String = "d/".repeat(10);
-    bench.directory(format!("{tenth}e")).file(format!("{tenth}e/f"), "1");
+    for nth in 0..64 {
+        bench.file(format!("{tenth}e{nth}/f"), "right").file(format!("e{nth}/f"), "wrong");
+    }
     bench.options.on_unreadable = OnUnreadable::Skip;
+    // With one reader the walk is at most one full queue ahead: when this file's turn comes, the walk is
+    // far beneath the directory that is moved, and not at the bottom yet.
+    bench.options.threads = 1;
     let moved = AtomicBool::new(false);
     let ingested = add_with(&bench, |moment, name| {
-        if moment == Moment::BeforeOpen && name == b"199" && !moved.swap(true, Ordering::Relaxed) {
+        if moment == Moment::BeforeOpen && name == b"100" && !moved.swap(true, Ordering::Relaxed) {
             fs::rename(bench.path(format!("{tenth}d")), bench.path("elsewhere")).unwrap();
         }
     })
     .unwrap();
-    // Either the sibling was walked first, or the way back was lost and said so. Never silence.
-    let sibling = format!("{tenth}e/f");
-    let walked = ingested.entries.iter().any(|entry| entry.path.as_bytes() == sibling.as_bytes());
-    assert!(walked || !ingested.skipped.is_empty());
+    let right = Digests::of(b"right");
+    let walked = ingested.entries.iter().filter(|entry| {
+        let ours =
+            entry.path.as_bytes().starts_with(tenth.as_bytes()) && entry.path.as_bytes().ends_with(b"/f");
+        assert!(!ours || entry.object() == Some(&right), "read from elsewhere: {:?}", entry.path);
+        ours
+    });
+    // Those that were not walked before are behind the lost way back, which is said.
+    assert!(walked.count() == 64 || !ingested.skipped.is_empty());
     remove_deep(&bench, levels);
+}
+
+#[test]
+fn what_is_mounted_beneath_is_left_out_where_asked_for() {
+    let mut bench = Bench::new();
+    let (above, below) = (Path::new("/dev").metadata(), Path::new("/dev/shm").metadata());
+    let (Ok(above), Ok(below)) = (above, below) else { return };
+    if above.dev() == below.dev() {
+        return; // nothing is mounted here that we could use
+    }
+    let probe = tempfile::Builder::new().prefix("astore-probe").tempfile_in("/dev/shm").unwrap();
+    let probe = format!("shm/{}", probe.path().file_name().unwrap().to_str().unwrap());
+    bench.options.on_unreadable = OnUnreadable::Skip;
+    let survey = |bench: &Bench| {
+        let context = IngestContext { cache: None, monitor: &bench.monitor, cancelled: &bench.cancelled };
+        let mut options = bench.options.clone();
+        options.exclude = vec!["/fd".into(), "/pts".into()];
+        let surveyed = survey(&["/dev".into()], &options, context).unwrap();
+        paths(&surveyed.entries.iter().collect::<Vec<_>>())
+    };
+    let crossed = survey(&bench);
+    assert!(crossed.contains(&"shm".to_owned()));
+    bench.options.one_file_system = true;
+    let stayed = survey(&bench);
+    assert!(stayed.contains(&"shm".to_owned()), "the mount point is an entry");
+    assert!(!stayed.iter().any(|path| path.starts_with("shm/")), "what is mounted there is not");
+    drop(probe);
 }
 
 #[test]

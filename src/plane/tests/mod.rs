@@ -101,7 +101,7 @@ impl Bench {
     }
 
     /// Adds the source directory as a registry would: publishes all, and records it.
-    fn add(&self) -> Result<Ingested, IngestError> {
+    fn add(&self) -> Result<Found, IngestError> {
         self.add_sources(&[Source::Path(self.source.path().to_owned())], &mut std::io::empty())
     }
 
@@ -109,7 +109,7 @@ impl Bench {
         &self,
         sources: &[Source],
         stdin: &mut (dyn std::io::Read + Send),
-    ) -> Result<Ingested, IngestError> {
+    ) -> Result<Found, IngestError> {
         self.add_hooked(sources, stdin, &Hook::none())
     }
 
@@ -118,7 +118,7 @@ impl Bench {
         sources: &[Source],
         stdin: &mut (dyn std::io::Read + Send),
         hook: &Hook<'_>,
-    ) -> Result<Ingested, IngestError> {
+    ) -> Result<Found, IngestError> {
         let staging = Staging::begin(Arc::clone(&self.disk), Uuid::new_v4()).unwrap();
         let store = IngestStore { staging: &staging, local: &self.local, known: &self.log };
         let context =
@@ -131,8 +131,9 @@ impl Bench {
             Run::new(&self.options, Some(store), context, hook)?.collect(sources, stdin, &mut record)?;
         record(staging.publish()?).unwrap();
         staging.finish().unwrap();
-        check(&ingested.entries);
-        Ok(ingested)
+        let found = Found { entries: ingested.entries.iter().collect(), ingested };
+        check(&found.entries);
+        Ok(found)
     }
 
     /// Returns the objects that stand under final names, and checks each against its name.
@@ -169,6 +170,21 @@ fn check(entries: &[Entry]) {
 }
 
 /// Returns entries as lines: path, kind, mode, and the content's first digits or the target.
+/// What an ingest found, its entries unpacked.
+#[derive(Debug)]
+struct Found {
+    entries: Vec<Entry>,
+    ingested: Ingested,
+}
+
+impl std::ops::Deref for Found {
+    type Target = Ingested;
+
+    fn deref(&self) -> &Ingested {
+        &self.ingested
+    }
+}
+
 fn lines(entries: &[Entry]) -> Vec<String> {
     let line = |entry: &Entry| {
         let path = entry.path.as_bytes().escape_ascii();
@@ -193,4 +209,30 @@ fn entry_path(text: impl AsRef<[u8]>) -> EntryPath {
 
 fn mode(path: &Path, bits: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(bits)).unwrap();
+}
+
+/// Runs one test again as a user who may not do everything, and returns whether that was needed: where we are
+/// such a user already, it returns `false` and the test goes on.
+fn as_nobody(test: &str) -> bool {
+    use std::os::unix::process::CommandExt as _;
+    if !rustix::process::geteuid().is_root() {
+        return false;
+    }
+    // A copy, since that user may not be let into the directory where we stand.
+    let place = tempfile::tempdir().unwrap();
+    mode(place.path(), 0o755);
+    let copy = place.path().join("tests");
+    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    mode(&copy, 0o755);
+    let output = std::process::Command::new(&copy)
+        .args(["--exact", test])
+        .current_dir(place.path())
+        .uid(65534)
+        .gid(65534)
+        .env_remove("TMPDIR")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    true
 }

@@ -35,8 +35,8 @@ fn bytes_are_served_whole_and_in_ranges() {
             for (first, to) in
                 [(0, Some(0)), (0, None), (3, Some(7)), (last, Some(last)), (last, None), (5, Some(u64::MAX))]
             {
-                let from = first as usize;
-                let upto = to.map_or(end, |to| to.saturating_add(1).min(last + 1) as usize);
+                let from = usize::try_from(first).unwrap();
+                let upto = to.map_or(end, |to| usize::try_from(to.saturating_add(1).min(last + 1)).unwrap());
                 if from < end {
                     assert!(
                         serve(Some((first, to))).unwrap() == content[from..upto],
@@ -294,6 +294,55 @@ fn nothing_is_written_through_what_somebody_puts_there() {
     assert!(matches!(&error, ExportError::Write { path, .. } if path.ends_with("e")), "{error}");
     assert_eq!(fs::read(elsewhere.path().join("f")).unwrap(), b"precious");
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn no_symlink_on_the_way_is_followed() {
+    let bench = Bench::new();
+    bench.file("p/d/a/f", "1").directory("p/d/c");
+    let added = bench.add().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::create_dir(elsewhere.path().join("d")).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let swap = |entry: Entry| {
+        if entry.path.as_bytes() == b"p/d/c" {
+            fs::rename(out.path().join("p"), out.path().join("moved")).unwrap();
+            symlink(elsewhere.path(), out.path().join("p")).unwrap();
+        }
+        Ok(entry)
+    };
+    let mut entries = added.entries.iter().cloned().map(swap);
+    let options = ExportOptions::default();
+    let error = export(&mut entries, &bench.local, out.path(), &options, &bench.monitor, &bench.cancelled)
+        .unwrap_err();
+    assert!(matches!(&error, ExportError::Write { path, .. } if path.ends_with("p/d/c")), "{error}");
+    assert_eq!(fs::read_dir(elsewhere.path().join("d")).unwrap().count(), 0);
+}
+
+#[test]
+fn directories_that_may_not_be_written_are_filled_by_an_ordinary_user() {
+    if as_nobody("plane::tests::out::directories_that_may_not_be_written_are_filled_by_an_ordinary_user") {
+        return;
+    }
+    let bench = Bench::new();
+    bench.file("a/b/c/f", "1").file("a/g", "2");
+    let added = {
+        let mut added = bench.add().unwrap();
+        for entry in &mut added.entries {
+            if let EntryBody::Directory { mode } = &mut entry.body {
+                *mode = if entry.path.as_bytes() == b"a/b" { 0o000 } else { 0o500 };
+            }
+        }
+        added
+    };
+    let out = tempfile::tempdir().unwrap();
+    let exported = export_to(&bench, &added.entries, out.path(), &ExportOptions::default()).unwrap();
+    assert_eq!(exported.entries, 5);
+    assert_eq!(fs::read(out.path().join("a/g")).unwrap(), b"2");
+    mode(&out.path().join("a/b"), 0o700);
+    assert_eq!(fs::read(out.path().join("a/b/c/f")).unwrap(), b"1");
+    mode(&out.path().join("a"), 0o700);
+    mode(&out.path().join("a/b/c"), 0o700);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::os::unix::fs::symlink;
 use std::sync::atomic::Ordering;
 
 use super::*;
+use crate::disk::testing::{Call, Observed};
 use crate::storage::layout;
 
 fn scan_with(
@@ -181,16 +182,13 @@ fn an_object_that_cannot_be_read_is_a_fault_and_not_the_end() {
     let mut bench = Bench::new();
     let names = store(&bench, &["a", "b", "c"]);
     let objects: Vec<Digests> = names.iter().map(|(_, object)| *object).collect();
-    bench.disk = Arc::new(Failing {
-        inner: Arc::clone(&bench.disk),
-        path: layout::object_path(&objects[1].address()),
-    });
+    bench.disk = failing(&bench, layout::object_path(&objects[1].address()));
     let scanned = scan_with(&bench, &objects, Depth::Primary, Coverage::Everything).unwrap();
     assert_eq!(told(&scanned, &names), ["b unreadable"]);
     assert_eq!(scanned.objects, 3);
     // A directory that cannot be listed: what is in it is found by name, and the directory is named.
     let [outer, _] = layout::shard_dirs(&objects[0].address());
-    bench.disk = Arc::new(Failing { inner: Arc::clone(&bench.disk), path: outer.clone() });
+    bench.disk = failing(&bench, outer.clone());
     let scanned = scan_with(&bench, &objects, Depth::Primary, Coverage::Everything).unwrap();
     assert_eq!(
         told(&scanned, &names),
@@ -221,57 +219,11 @@ fn errors_and_cancelling_end_a_scan() {
     assert!(matches!(cancelled, Err(VerifyError::Cancelled)));
 }
 
-/// A disk on which one path cannot be opened, looked at or listed.
-#[derive(Debug)]
-struct Failing {
-    inner: Arc<dyn Disk>,
-    path: PathBuf,
-}
-
-impl Failing {
-    fn at(&self, path: &Path) -> std::io::Result<&dyn Disk> {
-        if path == self.path { Err(std::io::Error::from_raw_os_error(5)) } else { Ok(&*self.inner) }
-    }
-}
-
-impl Disk for Failing {
-    fn open(&self, path: &Path) -> std::io::Result<Box<dyn crate::disk::DiskFile>> {
-        self.at(path)?.open(path)
-    }
-    fn open_write(&self, path: &Path) -> std::io::Result<Box<dyn crate::disk::DiskFile>> {
-        self.at(path)?.open_write(path)
-    }
-    fn create(&self, path: &Path, mode: u32) -> std::io::Result<Box<dyn crate::disk::DiskFile>> {
-        self.at(path)?.create(path, mode)
-    }
-    fn make_dir(&self, path: &Path) -> std::io::Result<()> {
-        self.at(path)?.make_dir(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
-        self.at(to)?.rename(from, to)
-    }
-    fn remove_file(&self, path: &Path) -> std::io::Result<()> {
-        self.at(path)?.remove_file(path)
-    }
-    fn remove_dir(&self, path: &Path) -> std::io::Result<()> {
-        self.at(path)?.remove_dir(path)
-    }
-    fn stat(&self, path: &Path) -> std::io::Result<crate::disk::Stat> {
-        self.inner.stat(path)
-    }
-    fn list(&self, path: &Path) -> std::io::Result<Vec<crate::disk::Listed>> {
-        self.at(path)?.list(path)
-    }
-    fn sync_dir(&self, path: &Path) -> std::io::Result<()> {
-        self.inner.sync_dir(path)
-    }
-    fn sync_all(&self) -> std::io::Result<()> {
-        self.inner.sync_all()
-    }
-    fn can_sync_all(&self) -> bool {
-        self.inner.can_sync_all()
-    }
-    fn free_bytes(&self) -> std::io::Result<u64> {
-        self.inner.free_bytes()
-    }
+/// Returns a disk on which one path can be neither opened nor listed.
+fn failing(bench: &Bench, path: PathBuf) -> Arc<dyn Disk> {
+    Arc::new(Observed::with_reads(Arc::clone(&bench.disk), move |_, call| {
+        let opens = matches!(call, Call::Open { .. } | Call::List { .. });
+        let fails = opens && call.path() == Some(&path);
+        if fails { Err(std::io::Error::from_raw_os_error(5)) } else { Ok(()) }
+    }))
 }

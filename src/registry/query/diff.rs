@@ -5,11 +5,10 @@ use std::path::Path;
 
 use super::super::Registry;
 use super::super::report::{DiffTarget, Difference, Reference};
-use crate::db::ReadTx;
 use crate::error::Error;
-use crate::manifest::Entry;
+use crate::manifest::{Entry, EntryList};
 use crate::monitor::Monitor;
-use crate::plane::{self, IngestContext, IngestOptions};
+use crate::plane::{self, IngestContext, IngestError, IngestOptions, Unreadable};
 use crate::views::{EntryPages, PackageRow};
 
 impl Registry {
@@ -37,23 +36,21 @@ impl Registry {
                 differences(ours, theirs)
             }
             DiffTarget::Directory(directory) => {
-                let found = self.survey(&tx, &left, directory, monitor)?;
-                differences(ours, found.into_iter().map(Ok))
+                let found = self.survey(directory, monitor)?;
+                differences(ours, found.iter().map(Ok))
             }
         }
     }
 
-    /// Walks and hashes a directory as `add` would, and stores nothing.
-    fn survey(
-        &self,
-        tx: &ReadTx<'_>,
-        package: &PackageRow,
-        directory: &Path,
-        monitor: &dyn Monitor,
-    ) -> Result<Vec<Entry>, Error> {
-        let keeps_times =
-            EntryPages::new(tx, package.tree).next().transpose()?.is_some_and(|entry| entry.mtime.is_some());
-        let options = IngestOptions { keep_mtime: keeps_times, ..IngestOptions::default() };
+    /// Walks and hashes a directory as `add` would, and stores nothing: the store itself is left out here too.
+    fn survey(&self, directory: &Path, monitor: &dyn Monitor) -> Result<EntryList, Error> {
+        // A file would be taken for a tree of one entry, and everything else in the package for missing.
+        if std::fs::metadata(directory).is_ok_and(|found| !found.is_dir()) {
+            let source = Unreadable::Io(std::io::ErrorKind::NotADirectory.into());
+            return Err(IngestError::Unreadable { path: directory.to_owned(), source }.into());
+        }
+        let own_root = Some(self.own_root()?);
+        let options = IngestOptions { keep_mtime: true, own_root, ..IngestOptions::default() };
         let context = IngestContext { cache: None, monitor, cancelled: &self.cancelled };
         Ok(plane::survey(&[directory.to_owned()], &options, context)?.entries)
     }

@@ -8,7 +8,7 @@ use crate::db::ReadTx;
 use crate::disk::FileKind;
 use crate::error::Error;
 use crate::events::{self, Bookkeeping};
-use crate::storage::{StorageError, layout, reserve};
+use crate::storage::{Backend as _, StorageError, layout, reserve};
 use crate::views::{browse, objects, runs};
 
 /// Less free space than this is worth a word.
@@ -90,22 +90,24 @@ impl Registry {
             }
             Err(error) => concerns.push(format!("log/ cannot be read: {error}")),
         }
+        if let Err(error) = self.local.health() {
+            concerns.push(format!("the objects cannot be reached: {error}"));
+        }
         match browse::damaged(tx)? {
             0 => {}
-            damaged => concerns.push(format!("{damaged} object(s) were found damaged and are not mended")),
+            damaged => concerns.push(format!("objects found damaged and not yet mended: {damaged}")),
         }
         match runs::last_full_verify(tx)? {
             None => concerns.push("no full verify is recorded".to_owned()),
             Some((_, 0)) => {}
-            Some((_, faults)) => concerns.push(format!("the last full verify found {faults} fault(s)")),
+            Some((_, faults)) => concerns.push(format!("faults that the last full verify found: {faults}")),
         }
         for started in runs::unfinished_gc(tx)? {
             concerns.push(format!("the gc that event {started} began is not finished"));
         }
         if kept.skipped > 0 {
             let skipped = kept.skipped;
-            concerns
-                .push(format!("the log holds {skipped} event(s) or field(s) that this build does not know"));
+            concerns.push(format!("events or fields of the log that this build does not know: {skipped}"));
         }
         if !reserve::is_present(self.disk.as_ref()).unwrap_or(true) {
             concerns.push("the reserve is used up: the disk was full".to_owned());

@@ -7,7 +7,7 @@ use super::super::report::Fault;
 use super::fault::fault;
 use crate::db::ReadTx;
 use crate::error::Error;
-use crate::events::{self, Head, Stored, check_link};
+use crate::events::{self, Bookkeeping, Head, Stored, check_link};
 
 /// How many broken events are looked for in `log/`. More than that, and the whole of it is another history.
 const REPAIRS_MAX: usize = 1024;
@@ -52,12 +52,13 @@ impl Registry {
             chain.events += 1;
             while head.sequence + 1 < event.record.sequence {
                 let missing = head.sequence + 1;
-                chain.report(missing, "it is missing");
+                chain.report("chain", missing, "it is missing");
                 head = match copies.get(&missing) {
                     Some(copy) => Head::from(copy),
                     None => Head { sequence: missing, digest: event.record.previous_digest },
                 };
             }
+            let in_chain = head.is_followed_by(&event.record);
             let broken = check_link(&head, &event);
             let copy = copies.get(&event.record.sequence).filter(|copy| head.is_followed_by(&copy.record));
             head = match (&broken, copy) {
@@ -65,10 +66,19 @@ impl Registry {
                 _ => Head::from(&event),
             };
             if let Some(broken) = broken {
-                chain.report(broken.sequence, broken.what);
+                // Whoever edits a payload alone leaves the chain whole.
+                let kind =
+                    if in_chain && event.digest == event.record.digest() { "payload" } else { "chain" };
+                chain.report(kind, broken.sequence, broken.what);
             }
             Ok(())
         })?;
+        // What was committed once and is gone from the end leaves its traces beside the events.
+        let kept = Bookkeeping::load(tx)?;
+        let last = kept.views_sequence.max(kept.log.head.sequence);
+        for missing in head.sequence + 1..=last.min(head.sequence.saturating_add(REPAIRS_MAX as u64)) {
+            chain.report("chain", missing, "it is missing");
+        }
         Ok(chain)
     }
 }
@@ -79,9 +89,9 @@ impl Chain {
         self.broken.contains(&sequence)
     }
 
-    fn report(&mut self, sequence: u64, what: &str) {
+    fn report(&mut self, kind: &str, sequence: u64, what: &str) {
         if self.broken.insert(sequence) {
-            self.faults.push(fault("chain", sequence, what.to_owned()));
+            self.faults.push(fault(kind, sequence, what.to_owned()));
         }
     }
 }

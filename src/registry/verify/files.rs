@@ -1,13 +1,17 @@
 //! `log/` against the database: the same events in both, byte for byte.
 
+use std::path::{Path, PathBuf};
+
 use super::super::Registry;
 use super::super::report::Fault;
 use super::LogLook;
 use super::chain::Chain;
 use super::fault::fault;
 use crate::db::ReadTx;
+use crate::disk::FileKind;
 use crate::error::Error;
-use crate::events::{self, Head, LogError, Position, Step, Stored};
+use crate::events::{self, Head, LogError, LogFiles, Position, Step, Stored};
+use crate::storage::layout;
 
 impl Registry {
     /// Compares the plain-file log with the database. What is broken ends a file; the next one is read all the
@@ -26,6 +30,7 @@ impl Registry {
                 return Ok(());
             }
         };
+        self.check_strangers(&names, look);
         let mut start = Position::START;
         loop {
             let (end, broken) = self.check_from(tx, chain, start, head, look)?;
@@ -38,8 +43,30 @@ impl Registry {
                 return Ok(());
             };
             // What comes before a file is known from the database: its last event's digest.
-            let Some(digest) = events::stored_digest(tx, first - 1)? else { return Ok(()) };
+            let before = match first - 1 {
+                0 => Some(Head::NONE.digest),
+                sequence => events::stored_digest(tx, sequence)?,
+            };
+            let Some(digest) = before else { return Ok(()) };
             start = Position { file: first, length: 0, head: Head { sequence: first - 1, digest } };
+        }
+    }
+
+    /// Finds what stands in `log/` and is no file of it.
+    fn check_strangers(&self, names: &[u64], look: &mut LogLook) {
+        let directory = Path::new(layout::LOG);
+        let named: Vec<PathBuf> = names.iter().map(|&first| LogFiles::path(first)).collect();
+        for listed in self.disk.list(directory).unwrap_or_default() {
+            let path = layout::within(directory, &listed.name);
+            if listed.kind != FileKind::File || !named.contains(&path) {
+                look.find(Fault {
+                    kind: "foreign".to_owned(),
+                    address: None,
+                    subject: path.display().to_string(),
+                    detail: "it is no file of the log".to_owned(),
+                    harms: Vec::new(),
+                });
+            }
         }
     }
 
@@ -76,7 +103,7 @@ impl Registry {
                     return Ok((here, false));
                 }
                 // Behind the head it is an append that was cut short, or one that is being written.
-                Ok(Step::Broken { continued: false }) if here.head.sequence >= head.sequence => {
+                Ok(Step::Broken { continued: false, .. }) if here.head.sequence >= head.sequence => {
                     look.notes.push("log/ ends with an append that was cut short".to_owned());
                     return Ok((here, false));
                 }

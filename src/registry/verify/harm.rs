@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::types::Value;
 use uuid::Uuid;
 
 use super::super::Registry;
@@ -13,15 +12,17 @@ use crate::db::{DbError, ReadTx};
 use crate::error::Error;
 use crate::events::{self, Stored};
 use crate::manifest::EntryPath;
-use crate::views::{ObjectRecord, PackageRow, browse, objects, packages};
+use crate::views::{ObjectRecord, PackageRow, Value, browse, objects, packages};
 
 /// How many paths one fault names. An empty file can stand under a million of them.
 const HARMS_MAX: u32 = 1000;
 
 impl Registry {
-    /// Returns what suffers where an object's bytes are not to be had, and whether there is more of it.
+    /// Returns what suffers where an object's bytes are not to be had, and whether there is more of it. `log` has
+    /// the events; `tx` has the views, which may be another database's.
     pub(super) fn harms_of_object(
         &self,
+        log: &ReadTx<'_>,
         tx: &ReadTx<'_>,
         object: &ObjectRecord,
     ) -> Result<(Vec<Harm>, bool), Error> {
@@ -30,7 +31,7 @@ impl Registry {
             harms.push(whole(&package));
         }
         if let Some(event) =
-            object.payload_sequence.map(|sequence| events::event(tx, sequence)).transpose()?.flatten()
+            object.payload_sequence.map(|sequence| events::event(log, sequence)).transpose()?.flatten()
         {
             harms.extend(package_of(tx, &event)?.filter(|harm| !harms.contains(harm)));
         }
@@ -62,9 +63,10 @@ impl Registry {
         Ok(())
     }
 
-    /// Names what a row of a view is about. `tx` is of the views as replay makes them.
+    /// Names what a row of a view is about. `tx` has the views as replay makes them.
     pub(super) fn harms_of_row(
         &self,
+        log: &ReadTx<'_>,
         tx: &ReadTx<'_>,
         table: &str,
         key: &[Value],
@@ -80,7 +82,11 @@ impl Registry {
             }
             ("objects" | "storage_locations", [Value::Integer(object), ..]) => {
                 let found = objects::by_number(tx, *object)?;
-                Ok(found.map(|object| self.harms_of_object(tx, &object)).transpose()?.unwrap_or_default().0)
+                Ok(found
+                    .map(|object| self.harms_of_object(log, tx, &object))
+                    .transpose()?
+                    .unwrap_or_default()
+                    .0)
             }
             _ => Ok(Vec::new()),
         }

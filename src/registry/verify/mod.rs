@@ -14,15 +14,17 @@ mod objects;
 mod record;
 mod views;
 
+use self::chain::Chain;
 use self::objects::Scope;
 use super::Registry;
 use super::report::{Fault, Recorded, VerifyDepth, VerifyReport, VerifyRequest};
-use crate::db::ReadTx;
+use crate::db::{DbError, ReadTx};
 use crate::error::Error;
 use crate::events::Head;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Task};
 use crate::plane::Scanned;
-use crate::storage::{LockError, LockRequest, StoreLock};
+use crate::storage::{LockError, LockRequest, StoreLock, layout, reserve, root};
+use crate::views::runs;
 
 /// What a look at the log and the views found.
 #[derive(Debug, Default)]
@@ -52,26 +54,85 @@ impl Registry {
     pub fn verify(&self, request: &VerifyRequest, monitor: &dyn Monitor) -> Result<VerifyReport, Error> {
         let scope = self.scope(request)?;
         let head = crate::events::head(&self.db.read()?)?;
-        let log = self.look_at_log(request, &scope)?;
+        let log = self.look_at_log(request, &scope, monitor)?;
         let scanned = self.scan(request, &scope, head, monitor)?;
         self.conclude(request, &scope, head, log, scanned, monitor)
     }
 
     /// Looks at everything but the objects: in one snapshot, so that a running add makes no difference.
-    fn look_at_log(&self, request: &VerifyRequest, scope: &Scope) -> Result<LogLook, Error> {
+    fn look_at_log(
+        &self,
+        request: &VerifyRequest,
+        scope: &Scope,
+        monitor: &dyn Monitor,
+    ) -> Result<LogLook, Error> {
+        let mut look = LogLook::default();
+        match self.look_at_snapshot(request, scope, &mut look, monitor) {
+            // The rest of the store is looked at all the same.
+            Err(Error::Db(error)) if error.is_corrupt() => look.find(corrupt(&error)),
+            looked => looked?,
+        }
+        Ok(look)
+    }
+
+    fn look_at_snapshot(
+        &self,
+        request: &VerifyRequest,
+        scope: &Scope,
+        look: &mut LogLook,
+        monitor: &dyn Monitor,
+    ) -> Result<(), Error> {
         let tx = self.db.read()?;
         let chain = self.check_chain(&tx)?;
-        let mut look = LogLook { events: chain.events, ..LogLook::default() };
+        look.events = chain.events;
         look.faults.extend(check_head(&tx, request)?);
         look.faults.extend(chain.faults.iter().cloned());
         if *scope == Scope::Everything {
-            self.check_files(&tx, &chain, &mut look)?;
-            if request.depth != VerifyDepth::Quick {
-                self.check_views(&tx, &chain, &mut look)?;
+            self.check_root(&tx, &chain, look)?;
+            self.check_files(&tx, &chain, look)?;
+            for fault in look.faults.iter_mut().filter(|fault| fault.kind == "log") {
+                self.find_harm_of_event(&tx, fault, &chain.repairs)?;
             }
-            self.note_unfinished(&tx, &mut look)?;
+            if request.depth != VerifyDepth::Quick {
+                monitor.start(Task::Replaying, None);
+                let checked = self.check_views(&tx, &chain, look, monitor);
+                monitor.finish(Task::Replaying);
+                checked?;
+            }
+            if !reserve::is_present(self.disk.as_ref()).unwrap_or(true) {
+                look.notes.push("the reserve is missing".to_owned());
+            }
+            match runs::unfinished_gc(&tx) {
+                Ok(rounds) => look.notes.extend(rounds.iter().map(|started| unfinished(*started))),
+                Err(error) => look.find(views::unreadable(&error)),
+            }
         }
-        Ok(look)
+        Ok(())
+    }
+
+    /// Checks that the root says of itself what the log says of it.
+    fn check_root(&self, tx: &ReadTx<'_>, chain: &Chain, look: &mut LogLook) -> Result<(), Error> {
+        let created = crate::events::event(tx, 1)?;
+        let detail = match root::read_config(self.disk.as_ref()) {
+            Ok(Some(config)) => match created {
+                Some(event)
+                    if !chain.is_broken(1) && event.record.subject_id != config.store_id.to_string() =>
+                {
+                    format!("expected the store {}, found {}", event.record.subject_id, config.store_id)
+                }
+                Some(_) | None => return Ok(()),
+            },
+            Ok(None) => "it is missing".to_owned(),
+            Err(error) => describe(&error.into()),
+        };
+        look.find(Fault {
+            kind: "root".to_owned(),
+            address: None,
+            subject: layout::CONFIG.to_owned(),
+            detail,
+            harms: Vec::new(),
+        });
+        Ok(())
     }
 
     /// Looks once more at whatever is wrong, under the lock, and records the result.
@@ -91,7 +152,7 @@ impl Registry {
             self.apply_tail()?;
         }
         if !log.faults.is_empty() {
-            log = self.look_at_log(request, scope)?;
+            log = self.look_at_log(request, scope, monitor)?;
         }
         let mut report = VerifyReport {
             head_sequence: head.sequence,
@@ -149,6 +210,20 @@ fn check_head(tx: &ReadTx<'_>, request: &VerifyRequest) -> Result<Option<Fault>,
         None => format!("expected {expected}, and there is no such event"),
     };
     Ok(Some(fault::fault("head", sequence, detail)))
+}
+
+fn corrupt(error: &DbError) -> Fault {
+    Fault {
+        kind: "database".to_owned(),
+        address: None,
+        subject: layout::DATABASE.to_owned(),
+        detail: error.to_string(),
+        harms: Vec::new(),
+    }
+}
+
+fn unfinished(started: u64) -> String {
+    format!("the gc that event {started} began is not finished")
 }
 
 /// Puts an error and its causes on one line.

@@ -12,7 +12,9 @@ use crate::error::Error;
 use crate::events::{self, Head};
 use crate::identity::{Blake3, ContentAddress};
 use crate::monitor::Monitor;
-use crate::plane::{self, BoxError, Coverage, Depth, Finding, Known, ScanOptions, Scanned, Subject};
+use crate::plane::{
+    self, BoxError, Coverage, Depth, Finding, Known, ScanOptions, Scanned, Subject, VerifyError,
+};
 use crate::storage::layout;
 use crate::views::{ObjectRecord, Standing, browse, objects};
 
@@ -100,7 +102,7 @@ impl Registry {
                     .filter(|found| found.as_ref().map_or(true, is_wanted))
                     .map(|found| found.map(|object| object.digests).map_err(BoxError::from));
                 let disk = self.disk.as_ref();
-                Ok(plane::scan(disk, &mut expected, &options, &known, monitor, &self.cancelled)?)
+                plane::scan(disk, &mut expected, &options, &known, monitor, &self.cancelled).map_err(unwrap)
             }
             Scope::Packages(packages) => {
                 options.coverage = Coverage::Expected;
@@ -112,7 +114,7 @@ impl Registry {
                     let disk = self.disk.as_ref();
                     plane::scan(disk, &mut expected, &options, &known, monitor, &self.cancelled)
                 })?;
-                Ok(scanned?)
+                scanned.map_err(unwrap)
             }
         }
     }
@@ -153,6 +155,17 @@ impl Registry {
     }
 }
 
+/// Takes an error of the database out again that went through the scan.
+fn unwrap(error: VerifyError) -> Error {
+    match error {
+        VerifyError::Expected(source) => match source.downcast::<DbError>() {
+            Ok(error) => Error::Db(*error),
+            Err(source) => VerifyError::Expected(source).into(),
+        },
+        error @ (VerifyError::Known(_) | VerifyError::Cancelled) => error.into(),
+    }
+}
+
 const fn depth(request: &VerifyRequest) -> Depth {
     match request.depth {
         VerifyDepth::Quick => Depth::Quick,
@@ -177,32 +190,35 @@ impl Again<'_> {
         report: &mut VerifyReport,
         notes: &mut Notes,
     ) -> Result<(), Error> {
+        let path = layout::object_path(address);
         let Some(object) = objects::find(&self.tx, &address.digest()).map_err(DbError::from)? else {
-            if self.is_there(&layout::object_path(address)) {
-                take(
-                    *address,
-                    &finding.fault,
-                    report,
-                    notes,
-                    "unrecorded file(s) whose bytes match their name",
-                );
+            if self.is_there(&path) {
+                match &finding.fault {
+                    fault if fault.is_note() => {
+                        notes.add("unrecorded file(s) whose bytes match their name", address.to_string());
+                    }
+                    fault => report.faults.push(stray(&path, fault.name(), fault)),
+                }
             }
             return Ok(());
         };
         let disk = self.registry.disk.as_ref();
         let faults = plane::look(disk, &object.digests, self.depth, &self.known, &self.registry.cancelled)?;
         if object.purged_sequence.is_some() {
-            // Gone is as it should be. Sound bytes wait for the gc that was interrupted; others are a fault.
+            // Gone is as it should be. Sound bytes wait for the gc that was interrupted; others are nobody's.
             match faults.into_iter().find(plane::Fault::harms_bytes) {
                 Some(plane::Fault::Missing) => {}
                 None => notes.add("file(s) of purged objects, still there", address.to_string()),
-                Some(fault) => report.faults.push(fault_of(*address, &fault)),
+                Some(fault @ plane::Fault::Misnamed { .. }) => {
+                    report.faults.push(stray(&path, fault.name(), &fault));
+                }
+                Some(fault) => report.faults.push(stray(&path, "foreign", &fault)),
             }
             return Ok(());
         }
         for fault in faults {
             let mut reported = fault_of(*address, &fault);
-            let (harms, more) = self.registry.harms_of_object(&self.tx, &object)?;
+            let (harms, more) = self.registry.harms_of_object(&self.tx, &self.tx, &object)?;
             reported.harms = harms;
             if more {
                 reported.detail.push_str("; more paths than are named here");
@@ -220,13 +236,7 @@ impl Again<'_> {
             notes.add("leftover(s) of writers, at work or dead", path.display().to_string());
             return;
         }
-        report.faults.push(Fault {
-            kind: finding.fault.name().to_owned(),
-            address: None,
-            subject: path.display().to_string(),
-            detail: finding.fault.to_string(),
-            harms: Vec::new(),
-        });
+        report.faults.push(stray(path, finding.fault.name(), &finding.fault));
     }
 
     /// Returns whether something is there; what cannot be looked at is.
@@ -236,17 +246,14 @@ impl Again<'_> {
     }
 }
 
-fn take(
-    address: ContentAddress,
-    fault: &plane::Fault,
-    report: &mut VerifyReport,
-    notes: &mut Notes,
-    what: &'static str,
-) {
-    if fault.is_note() {
-        notes.add(what, address.to_string());
-    } else {
-        report.faults.push(fault_of(address, fault));
+/// Makes a fault about a file that no object should have.
+fn stray(path: &Path, kind: &str, fault: &plane::Fault) -> Fault {
+    Fault {
+        kind: kind.to_owned(),
+        address: None,
+        subject: path.display().to_string(),
+        detail: fault.to_string(),
+        harms: Vec::new(),
     }
 }
 

@@ -1,18 +1,16 @@
-//! Recording a verify, and the notes of what nobody need repair.
+//! Recording a verify, in the log and where the stat cache must forget.
 
 use super::super::Registry;
 use super::super::change::Change;
 use super::super::report::{Fault, VerifyDepth, VerifyReport, VerifyRequest};
-use super::LogLook;
 use super::objects::Scope;
 use crate::cache::StatCache;
-use crate::db::ReadTx;
 use crate::error::Error;
 use crate::events::{EventType, RecordedFault, payload};
 use crate::identity::Blake3;
 use crate::monitor::Monitor;
 use crate::storage::{StoreLock, layout};
-use crate::views::{objects, runs};
+use crate::views::objects;
 
 impl Registry {
     /// Appends `v1.verify.completed` and returns its sequence.
@@ -67,14 +65,6 @@ impl Registry {
         {
             cache.forget(&damaged);
         }
-    }
-
-    /// Notes what the log says is still to be done.
-    pub(super) fn note_unfinished(&self, tx: &ReadTx<'_>, look: &mut LogLook) -> Result<(), Error> {
-        for started in runs::unfinished_gc(tx)? {
-            look.notes.push(format!("the gc that event {started} began is not finished"));
-        }
-        Ok(())
     }
 }
 

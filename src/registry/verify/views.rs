@@ -1,16 +1,15 @@
 //! The views against replay: computed again on a temporary database from the same snapshot, and compared.
 
-use rusqlite::types::Value;
-
 use super::super::Registry;
 use super::super::query::SoundPayloads;
 use super::super::report::Fault;
 use super::LogLook;
 use super::chain::Chain;
-use crate::db::{Database, ReadTx};
+use crate::db::{Database, DbError, ReadTx};
 use crate::error::Error;
 use crate::events::{self, ChainFault, Head, Payloads as _, Stored, check_link};
-use crate::views::{TABLES, Table, ViewWriter, differing_rows, table_digests};
+use crate::monitor::{Counter, Monitor};
+use crate::views::{TABLES, Table, Value, ViewError, ViewWriter, differing_rows, table_digests};
 
 /// How many rows of a view a fault names.
 const ROWS_MAX: usize = 20;
@@ -23,14 +22,18 @@ impl Registry {
         tx: &ReadTx<'_>,
         chain: &Chain,
         look: &mut LogLook,
+        monitor: &dyn Monitor,
     ) -> Result<(), Error> {
         let aside = Database::temporary()?;
         let fresh = aside.write()?;
         let mut views = ViewWriter::new(&fresh, 0);
         views.reset()?;
         let payloads = SoundPayloads { registry: self, tx };
+        let mut at = 0;
         let replayed = each_sound(tx, chain, |event| {
             self.check_cancelled()?;
+            at = event.record.sequence;
+            monitor.count(Counter::EventsReplayed, 1);
             match &event.payload {
                 Some(payload) => views.apply(event, payload)?,
                 None => views.apply(event, &payloads.load(&event.record.payload_digest)?)?,
@@ -39,16 +42,20 @@ impl Registry {
         });
         match replayed {
             Ok(()) => {}
-            Err(Error::Cancelled) => return Err(Error::Cancelled),
-            // A broken chain and a damaged payload object are reported as what they are.
-            Err(error @ (Error::Chain(_) | Error::PayloadUnavailable(_))) => {
-                look.notes.push(format!("the views were not compared with replay: {error}"));
+            // A broken chain is reported as such. Nothing can be said of the views then.
+            Err(Error::Chain(broken)) => {
+                look.notes.push(format!("the views were not compared with replay: {broken}"));
                 return Ok(());
             }
-            Err(error) => {
-                look.find(fault("the views", format!("the log cannot be replayed: {error}")));
-                return Ok(());
-            }
+            // The scan finds the object of a payload too, but only as long as the views know it.
+            Err(Error::PayloadUnavailable(error)) => return self.find_payload(tx, chain, at, &error, look),
+            Err(Error::View(
+                error @ (ViewError::Payload { .. }
+                | ViewError::Impossible { .. }
+                | ViewError::PathTaken { .. }),
+            )) => return self.find_payload(tx, chain, at, &error, look),
+            // Not what the log says, but what a database could not do: this one, or the temporary one.
+            Err(error) => return Err(error),
         }
         if views.skipped() > 0 {
             let skipped = views.skipped();
@@ -58,12 +65,28 @@ impl Registry {
         self.compare(tx, &fresh, look)
     }
 
+    /// Reports an event whose payload cannot be applied, which ends the comparison.
+    fn find_payload(
+        &self,
+        tx: &ReadTx<'_>,
+        chain: &Chain,
+        sequence: u64,
+        error: &dyn std::error::Error,
+        look: &mut LogLook,
+    ) -> Result<(), Error> {
+        let mut fault = super::fault::fault("payload", sequence, error.to_string());
+        self.find_harm_of_event(tx, &mut fault, &chain.repairs)?;
+        look.find(fault);
+        look.notes.push(format!("the views were not compared with replay beyond event {sequence}"));
+        Ok(())
+    }
+
     fn compare(&self, live: &ReadTx<'_>, fresh: &ReadTx<'_>, look: &mut LogLook) -> Result<(), Error> {
         let expected = table_digests(fresh)?;
         let found = match table_digests(live) {
             Ok(found) => found,
             Err(error) => {
-                look.find(fault("the views", format!("they cannot be read: {error}")));
+                look.find(unreadable(&error));
                 return Ok(());
             }
         };
@@ -82,7 +105,7 @@ impl Registry {
         let keys: Vec<String> = rows.iter().map(|key| spell(key)).collect();
         let mut fault = fault(table.name, format!("rows that differ from replay: {}{more}", keys.join(", ")));
         for key in &rows {
-            for harm in self.harms_of_row(fresh, table.name, key)? {
+            for harm in self.harms_of_row(live, fresh, table.name, key)? {
                 if !fault.harms.contains(&harm) {
                     fault.harms.push(harm);
                 }
@@ -118,7 +141,13 @@ fn each_sound(
             Some(copy) => pass(copy),
             None => pass(&event),
         }
-    })
+    })?;
+    chain.repairs.range(next..).map(|(_, copy)| copy).try_for_each(pass)
+}
+
+/// Makes the fault of views that are not even tables any more.
+pub(super) fn unreadable(error: &DbError) -> Fault {
+    fault("the views", format!("they cannot be read: {error}"))
 }
 
 fn fault(subject: &str, detail: String) -> Fault {

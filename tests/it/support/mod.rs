@@ -1,5 +1,7 @@
-//! What the stories share: stores in temporary directories, a clock that repeats itself, and an oracle that
-//! looks at a store without the code that wrote it.
+//! What the stories share: stores in temporary directories, a clock that repeats itself, the binary at a desk,
+//! and an oracle that looks at a store without the code that wrote it.
 
+pub(crate) mod cli;
 pub(crate) mod oracle;
 pub(crate) mod store;
+pub(crate) mod trees;
