@@ -533,7 +533,10 @@ fn read_pin_target(input: &mut Decoder<'_>) -> Result<PinTarget, PayloadError> {
 }
 
 fn read_id(input: &mut Decoder<'_>) -> Result<Uuid, PayloadError> {
-    Uuid::try_parse(input.text()?).map_err(|_| PayloadError::Field { field: "packages" })
+    let text = input.text()?;
+    let id = Uuid::try_parse(text).map_err(|_| PayloadError::Field { field: "packages" })?;
+    // One spelling only: what is parsed prints the same.
+    if id.hyphenated().to_string() == text { Ok(id) } else { Err(PayloadError::Field { field: "packages" }) }
 }
 
 fn read_purged(input: &mut Decoder<'_>) -> Result<PurgedObject, PayloadError> {

@@ -23,6 +23,7 @@ use astore::storage::{Backend as _, Local};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::support::cli::is_slow_run;
 use crate::support::store::{add, copy_store, fast_dir, init, open, real_disk, reference, request, tree};
 
 /// What the files of the trees hold; small numbers, so that packages share them.
@@ -43,7 +44,8 @@ const TREES: [&[(&str, usize)]; 8] = [
 const NAMES: [&str; 2] = ["one", "two"];
 
 fn cases() -> u32 {
-    std::env::var("ASTORE_TEST_MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(96)
+    let usual = if is_slow_run() { 3000 } else { 96 };
+    std::env::var("ASTORE_TEST_MODEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
 }
 
 #[derive(Clone, Debug)]
