@@ -29,11 +29,7 @@ snap:
 
 # Runs everything, the slow tests too.
 slow:
-<<<<<<< HEAD
     ASTORE_TEST_SLOW=1 ASTORE_TEST_MODEL_CASES=2000 cargo test
-=======
-    ASTORE_TEST_SLOW=1 cargo test -- --include-ignored
->>>>>>> part-t2
 
 # Runs the crash tests at depth.
 crash:
