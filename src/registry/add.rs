@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 use uuid::Uuid;
 
 use super::Registry;
 use super::change::{Change, Payload};
 use super::init::DEFAULT_CLASS;
+use super::known::KnownObjects;
 use super::report::{
     AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable,
     PackageSummary, SkippedPath,
@@ -23,38 +23,18 @@ use crate::db::{Database, OpenMode, ReadTx};
 use crate::env::Timestamp;
 use crate::error::Error;
 use crate::events::{EventType, payload};
-use crate::identity::{Blake3, ContentAddress, Digests};
+use crate::identity::{Blake3, Digests};
 use crate::manifest::{
     Entry, EntryList, EntryPath, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt,
     RetentionSummary, content_digest, write_manifest,
 };
 use crate::monitor::Monitor;
-use crate::plane::{
-    self, BoxError, Healed, IngestContext, IngestOptions, IngestStore, Ingested, Known, Source,
-};
+use crate::plane::{self, BoxError, Healed, IngestContext, IngestOptions, IngestStore, Ingested, Source};
 use crate::storage::{Staged, Staging, layout};
-use crate::views::{PackageRow, Standing, objects, packages, retention, trees};
+use crate::views::{PackageRow, packages, retention, trees};
 
 /// The backend that holds what is added.
 pub(super) const LOCAL: &str = "local";
-
-/// Answers what the log says of an object, from a connection of its own: workers ask while the add runs.
-struct KnownObjects {
-    db: Mutex<Database>,
-}
-
-impl Known for KnownObjects {
-    fn standing(&self, address: &ContentAddress) -> Result<plane::Standing, BoxError> {
-        let db = self.db.lock().map_err(|_| "a worker panicked")?;
-        let found = objects::find(&db.read()?, &address.digest())?;
-        Ok(match found.map(|object| object.standing()) {
-            None | Some(Standing::Unknown) => plane::Standing::Unknown,
-            Some(Standing::Stored) => plane::Standing::Stored,
-            Some(Standing::Purged) => plane::Standing::Purged,
-            Some(Standing::Damaged) => plane::Standing::Damaged,
-        })
-    }
-}
 
 /// A package in the making: everything that a new one needs but its version.
 struct Draft {
@@ -144,7 +124,7 @@ impl Registry {
         monitor: &dyn Monitor,
     ) -> Result<Ingested, Error> {
         let database = layout::within(&self.root, layout::DATABASE.as_ref());
-        let known = KnownObjects { db: Mutex::new(Database::open(&database, OpenMode::Write)?) };
+        let known = KnownObjects::new(Database::open(&database, OpenMode::Write)?);
         let sources: Vec<Source> = request
             .sources
             .iter()

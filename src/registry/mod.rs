@@ -7,6 +7,7 @@ mod add;
 mod change;
 mod finalize;
 mod init;
+mod known;
 mod open;
 mod private;
 mod query;

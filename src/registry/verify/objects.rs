@@ -3,20 +3,18 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use super::super::Registry;
+use super::super::known::KnownObjects;
 use super::super::report::{Fault, VerifyDepth, VerifyReport, VerifyRequest};
 use crate::db::{Database, DbError, ReadTx};
 use crate::error::Error;
 use crate::events::{self, Head};
 use crate::identity::{Blake3, ContentAddress};
 use crate::monitor::Monitor;
-use crate::plane::{
-    self, BoxError, Coverage, Depth, Finding, Known, ScanOptions, Scanned, Subject, VerifyError,
-};
+use crate::plane::{self, BoxError, Coverage, Depth, Finding, ScanOptions, Scanned, Subject, VerifyError};
 use crate::storage::layout;
-use crate::views::{ObjectRecord, Standing, browse, objects};
+use crate::views::{ObjectRecord, browse, objects};
 
 /// How many objects are read from the views at once.
 const PAGE_OBJECTS: u32 = 4096;
@@ -38,22 +36,6 @@ pub(super) enum Scope {
 pub(super) struct Packages {
     trees: Vec<i64>,
     payloads: Vec<i64>,
-}
-
-/// Answers what the log says of an object, from a connection of its own: the scan asks from several threads.
-struct KnownObjects(Mutex<Database>);
-
-impl Known for KnownObjects {
-    fn standing(&self, address: &ContentAddress) -> Result<plane::Standing, BoxError> {
-        let db = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = objects::find(&db.read()?, &address.digest())?;
-        Ok(match found.map(|object| object.standing()) {
-            None | Some(Standing::Unknown) => plane::Standing::Unknown,
-            Some(Standing::Stored) => plane::Standing::Stored,
-            Some(Standing::Purged) => plane::Standing::Purged,
-            Some(Standing::Damaged) => plane::Standing::Damaged,
-        })
-    }
 }
 
 impl Registry {
@@ -87,7 +69,7 @@ impl Registry {
         head: Head,
         monitor: &dyn Monitor,
     ) -> Result<Scanned, Error> {
-        let known = KnownObjects(Mutex::new(self.db.again()?));
+        let known = KnownObjects::new(self.db.again()?);
         let mut options = ScanOptions { depth: depth(request), ..ScanOptions::default() };
         if let Some(threads) = request.threads {
             options.threads = threads;
@@ -133,7 +115,7 @@ impl Registry {
         let again = Again {
             registry: self,
             tx: self.db.read()?,
-            known: KnownObjects(Mutex::new(self.db.again()?)),
+            known: KnownObjects::new(self.db.again()?),
             depth: depth(request),
         };
         let mut notes = Notes::default();
