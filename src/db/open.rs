@@ -50,18 +50,6 @@ impl DbError {
         })
     }
 
-    /// Returns whether the database cannot be written here.
-    pub fn is_read_only(&self) -> bool {
-        self.sqlite_code().is_some_and(|code| {
-            matches!(
-                code,
-                rusqlite::ErrorCode::ReadOnly
-                    | rusqlite::ErrorCode::CannotOpen
-                    | rusqlite::ErrorCode::PermissionDenied
-            )
-        })
-    }
-
     /// Returns whether the system refused what the database needs: on a full disk, room for the files beside it.
     pub fn is_system(&self) -> bool {
         self.sqlite_code().is_some_and(|code| {
@@ -107,8 +95,6 @@ pub enum OpenMode {
     Write,
     /// For reading, beside others that write.
     Read,
-    /// For reading where nothing can write: no lock is taken, no `-wal` or `-shm` is made or read.
-    Immutable,
 }
 
 /// An open database.
@@ -172,10 +158,6 @@ impl Database {
         let connection = match mode {
             OpenMode::Write => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)?,
             OpenMode::Read => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)?,
-            OpenMode::Immutable => Connection::open_with_flags(
-                immutable_uri(path),
-                flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
-            )?,
         };
         let database = Self { connection, origin: Some((path.to_owned(), mode)) };
         database.set_up(mode)?;
@@ -251,21 +233,4 @@ impl Database {
             found => Err(DbError::Version { found }),
         }
     }
-}
-
-/// Spells a path as SQLite's URI with `immutable=1`, every byte outside the unreserved set escaped (RFC 3986 §2.3).
-fn immutable_uri(path: &Path) -> String {
-    use std::fmt::Write as _;
-    use std::os::unix::ffi::OsStrExt as _;
-
-    let mut uri = String::from("file:");
-    for &byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~') {
-            uri.push(char::from(byte));
-        } else {
-            let _: std::fmt::Result = write!(uri, "%{byte:02X}");
-        }
-    }
-    uri.push_str("?immutable=1");
-    uri
 }

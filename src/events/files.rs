@@ -90,7 +90,7 @@ pub enum Step {
     Item(Vec<Stored>),
     /// The end: of the file, and there is no next one.
     End,
-    /// Bytes that are no whole item, or one that does not continue the chain.
+    /// Bytes that are no whole item. (A whole one that does not continue the chain is [`LogError::Parted`].)
     Broken {
         /// Whether an event after this place stands behind them: then it is damage, and no append cut short.
         continued: bool,

@@ -183,27 +183,24 @@ impl Registry {
                 drop(entries);
                 let added = Payload::staged(added, staging)?;
                 self.publish(staging, monitor)?;
-                let mut change = Change::begin(self, monitor)?;
-                let version = packages::next_version(change.tx(), draft.name.as_str())?;
-                let created = payload::package_created(
-                    draft.id,
-                    &draft.name,
-                    version,
-                    &draft.class,
-                    &draft.metadata,
-                    &draft.provenance,
-                );
-                // Metadata can be large: such a payload has to be an object before the transaction.
-                let created = if created.len() > crate::events::INLINE_PAYLOAD_BYTES_MAX {
-                    drop(change);
-                    let created = self.prepare_payload(created)?;
-                    change = Change::begin(self, monitor)?;
-                    if packages::next_version(change.tx(), draft.name.as_str())? != version {
-                        return Err(Error::Changed { reference: draft.name.to_string() });
+                // Metadata can be large, and such a payload is an object before the transaction: so the version
+                // is taken first, and again where another add took it meanwhile.
+                let mut version = packages::next_version(&self.db.read()?, draft.name.as_str())?;
+                let (mut change, created) = loop {
+                    let created = self.prepare_payload(payload::package_created(
+                        draft.id,
+                        &draft.name,
+                        version,
+                        &draft.class,
+                        &draft.metadata,
+                        &draft.provenance,
+                    ))?;
+                    let change = Change::begin(self, monitor)?;
+                    let next = packages::next_version(change.tx(), draft.name.as_str())?;
+                    if next == version {
+                        break (change, created);
                     }
-                    created
-                } else {
-                    Payload::inline(created)
+                    version = next;
                 };
                 let id = draft.id.to_string();
                 change.append(EventType::PackageCreated, &id, &created)?;

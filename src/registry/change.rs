@@ -96,6 +96,11 @@ impl<'r> Change<'r> {
             let tx = registry.db.write()?;
             match settle_into(registry, &tx)? {
                 (kept, Settled::Even) => {
+                    // A later build may have opened the store since this process did, and replayed the views:
+                    // today's handlers must not write into tomorrow's tables.
+                    if kept.views_version != VIEWS_VERSION {
+                        return Err(Error::ViewsVersion { found: kept.views_version, known: VIEWS_VERSION });
+                    }
                     let head = crate::events::head(&tx)?;
                     return Ok(Self {
                         registry,

@@ -82,6 +82,7 @@ impl Registry {
 
         let now = env.now();
         let store_id = env.random_id();
+        let payload = payload::store_created(store_id, classes);
         let record = Record {
             sequence: 1,
             created_at: now,
@@ -89,11 +90,9 @@ impl Registry {
             subject_kind: EventType::StoreCreated.subject_kind().to_owned(),
             subject_id: store_id.to_string(),
             actor: env.actor().to_owned(),
-            payload_digest: Blake3::from_bytes([0; 32]),
+            payload_digest: Blake3::of(&payload),
             previous_digest: Head::NONE.digest,
         };
-        let payload = payload::store_created(store_id, classes);
-        let record = Record { payload_digest: Blake3::of(&payload), ..record };
         let event = Stored::new(record, Some(payload.clone()));
 
         let database = layout::within(root, layout::DATABASE.as_ref());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::change::{enter_found, settle_into, tell, unless_busy};
-use super::private::{copy_database, wal_is_empty};
+use super::private::copy_database;
 use super::{Access, OpenOptions, Registry};
 use crate::db::{Database, DbError, OpenMode};
 use crate::disk::Disk;
@@ -19,6 +19,9 @@ use crate::storage::{
     Action, Local, LockError, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root,
     staging,
 };
+
+/// How long a transaction waits for another one at least.
+const SHORT_WAIT: Duration = Duration::from_secs(5);
 
 impl Registry {
     /// Opens a store.
@@ -120,12 +123,12 @@ impl Registry {
     ) -> Result<Self, Error> {
         let path = layout::within(root, layout::DATABASE.as_ref());
         if !is_writable(root) || !is_writable(&path) {
-            return Self::open_unwritable(disk, root, config, options, env, monitor);
+            return Self::open_copy(disk, root, config, options, env, monitor);
         }
         let db = match open_database(&path, OpenMode::Write) {
             // Even to be read it needs some room beside it; a copy may stand where there is some.
             Err(Error::Db(error)) if error.is_system() && is_full(disk.as_ref()) => {
-                return Self::open_unwritable(disk, root, config, options, env, monitor);
+                return Self::open_copy(disk, root, config, options, env, monitor);
             }
             opened => opened?,
         };
@@ -174,7 +177,7 @@ impl Registry {
                 Err(error) => return Err(error),
             },
         };
-        self.db.set_wait(super::report::DEFAULT_WAIT)?;
+        self.db.set_wait(self.wait.max(SHORT_WAIT))?;
         drop(lock);
         if let Some(settled) = settled {
             tell(settled, monitor);
@@ -182,35 +185,9 @@ impl Registry {
         Ok(())
     }
 
-    /// Opens a store that this process may not write: as it stands where nothing can change it, else as a
-    /// private copy of the database with the tail of `log/` applied.
-    fn open_unwritable(
-        disk: Arc<dyn Disk>,
-        root: &Path,
-        config: StoreConfig,
-        options: OpenOptions,
-        env: Env,
-        monitor: &dyn Monitor,
-    ) -> Result<Self, Error> {
-        let path = layout::within(root, layout::DATABASE.as_ref());
-        if is_read_only_media(root) && wal_is_empty(&path) {
-            let db = open_database(&path, OpenMode::Immutable)?;
-            let registry =
-                Self::assemble(disk.clone(), root, config.clone(), reopen(&options), env, db, None)?;
-            let current = {
-                let tx = registry.db.read()?;
-                let kept = Bookkeeping::load(&tx)?;
-                kept.views_version == crate::views::VIEWS_VERSION
-                    && kept.views_sequence >= head(&tx)?.sequence
-            };
-            if !registry.is_behind()? && (current || options.access == Access::Log) {
-                return Ok(registry);
-            }
-            return Self::open_copy(disk, root, config, options, registry.env, monitor);
-        }
-        Self::open_copy(disk, root, config, options, env, monitor)
-    }
-
+    /// Opens a store that this process may not write: on a private copy of the database with the tail of `log/`
+    /// applied. SQLite's `immutable` would spare the copy, but only where nothing at all can write, and a mount
+    /// that is read-only here may be written elsewhere.
     fn open_copy(
         disk: Arc<dyn Disk>,
         root: &Path,
@@ -239,9 +216,16 @@ impl Registry {
             return Ok(()); // behind or parted: the database is the better witness, and verify says so
         }
         let mut walk = self.files.walk(kept.log);
-        while let Step::Item(events) = walk.step()? {
-            for event in &events {
-                enter_found(self, &tx, &mut kept, event)?;
+        loop {
+            match walk.step() {
+                Ok(Step::Item(events)) => {
+                    for event in &events {
+                        enter_found(self, &tx, &mut kept, event)?;
+                    }
+                }
+                // A second history behind the database's head is verify's to tell, and no reason not to read.
+                Ok(Step::End | Step::Broken { .. }) | Err(LogError::Parted { .. }) => break,
+                Err(error) => return Err(error.into()),
             }
         }
         kept.log = walk.position();
@@ -259,6 +243,8 @@ impl Registry {
         lock: Option<StoreLock>,
     ) -> Result<Self, Error> {
         let file_mode = file_mode(disk.as_ref())?;
+        // Transactions are short: an impatient caller still waits for the one that is being committed.
+        db.set_wait(options.wait.max(SHORT_WAIT))?;
         Ok(Self {
             db,
             lock,
@@ -361,23 +347,7 @@ fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
     })
 }
 
-/// The options that a second attempt needs.
-fn reopen(options: &OpenOptions) -> OpenOptions {
-    OpenOptions {
-        access: options.access,
-        wait: options.wait,
-        command: options.command.clone(),
-        cancelled: options.cancelled.clone(),
-        scratch: options.scratch.clone(),
-        spends_reserve: options.spends_reserve,
-    }
-}
-
 pub(super) fn is_writable(path: &Path) -> bool {
     use rustix::fs::{Access as Wanted, AtFlags, CWD, accessat};
     accessat(CWD, path, Wanted::WRITE_OK, AtFlags::EACCESS).is_ok()
-}
-
-fn is_read_only_media(root: &Path) -> bool {
-    rustix::fs::statvfs(root).is_ok_and(|stat| stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }

@@ -43,10 +43,6 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     text.into()
 }
 
-pub(super) fn wal_is_empty(database: &Path) -> bool {
-    std::fs::metadata(with_suffix(database, "-wal")).map_or(true, |wal| wal.len() == 0)
-}
-
 /// What tells whether a file was changed: its size, its times, its inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Print {

@@ -29,6 +29,9 @@ impl Registry {
             None => settle_into(self, &tx)?,
         };
         tell(settled, monitor);
+        if kept.views_version > VIEWS_VERSION {
+            return Err(Error::ViewsVersion { found: kept.views_version, known: VIEWS_VERSION });
+        }
         let before = if kept.views_version == VIEWS_VERSION { view_digest(&tx).ok() } else { None };
         let skipped = self.feed(&tx, &tx, &mut kept, monitor)?;
         let digest = view_digest(&tx)?;

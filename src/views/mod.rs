@@ -87,7 +87,7 @@ impl From<ViewError> for Refusal {
     }
 }
 
-/// What a handler works with: the transaction, the event's record, and the digest of its payload.
+/// What a handler works with: the transaction, and the event's record.
 struct Context<'t, 'c> {
     tx: &'t WriteTx<'c>,
     record: &'t Record,
@@ -166,6 +166,7 @@ impl<'t, 'c> ViewWriter<'t, 'c> {
         let Decoded { event: said, unknown_fields } = decode(record, payload)
             .map_err(|source| ViewError::Payload { sequence: record.sequence, source })?;
         let context = Context { tx: self.tx, record };
+        // Outside of the savepoint on purpose: the payload is part of the log, whatever becomes of its event.
         objects::name_payload(&context, event.payload.is_none(), payload, &said)?;
         // What turns out to lean on a skipped event must leave no half of itself behind.
         let undo = self.skipped > 0;

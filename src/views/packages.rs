@@ -164,7 +164,7 @@ pub(crate) fn next_version(tx: &ReadTx<'_>, name: &str) -> Result<u64, DbError> 
     Ok(tx.one(sql, [name], |row| unsigned(row, "next"))?)
 }
 
-/// Returns the number of a finalised package with this content, the first there was.
+/// Returns the first finalised package with this content, removed ones included.
 pub(crate) fn first_with_content(tx: &ReadTx<'_>, content: &Blake3) -> Result<Option<PackageRow>, DbError> {
     let sql = format!("{SELECT} WHERE content_digest = ?1 ORDER BY package LIMIT 1");
     Ok(tx.maybe(&sql, [content.as_bytes()], read)?)
