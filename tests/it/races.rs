@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Barrier;
 
 use astore::env::Env;
+use astore::error::Error;
 use astore::monitor::Void;
 use astore::registry::report::{Completion, InitRequest};
 use astore::registry::{Access, Registry};
 
 use crate::support::oracle;
-use crate::support::store::{add, env, fast_dir, open, options, tree};
+use crate::support::store::{add, env, fast_dir, init, open, options, reference, tree};
 
 /// Opens a store as a process of its own would: with ids that nobody else has.
 fn open_as_itself(root: &Path) -> Registry {
@@ -47,4 +48,23 @@ fn all_who_make_the_same_store_at_once_get_it() {
         let check = open(&root, Access::Read).unwrap().replay_check(&Void).unwrap();
         assert!(check.differing.is_empty());
     }
+}
+
+/// A later build opens the store while this one has it open, and replays the views into tables of its own: from
+/// then on this one refuses to write, instead of writing yesterday's rows into them.
+#[test]
+fn views_of_a_later_build_are_not_written_by_who_was_there_before() {
+    let place = fast_dir();
+    let root = place.path().join("store");
+    init(&root);
+    let source = tree(&place.path().join("t"), &[("a", b"alpha")]);
+    let registry = open(&root, Access::Write).unwrap();
+    add(&registry, "x", &source, Completion::Finalize).unwrap();
+    let later = rusqlite::Connection::open(root.join("astore.db")).unwrap();
+    let changed = later.execute("UPDATE bookkeeping SET value = 2 WHERE name = 'views_version'", []).unwrap();
+    assert_eq!(changed, 1);
+    let error = registry.remove(&[reference("x")], "no more").unwrap_err();
+    assert!(matches!(error, Error::ViewsVersion { found: 2, known: 1 }), "{error:?}");
+    let error = registry.replay(&Void).unwrap_err();
+    assert!(matches!(error, Error::ViewsVersion { found: 2, known: 1 }), "{error:?}");
 }
