@@ -4,7 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::db::DbError;
+use crate::env::Timestamp;
 use crate::events::{ChainFault, LogError, PayloadError, PayloadUnavailable};
+use crate::gc::PlanName;
 use crate::identity::ContentAddress;
 use crate::manifest::{EntryPath, ManifestError};
 use crate::plane::{ExportError, IngestError, ServeError, VerifyError};
@@ -27,6 +29,10 @@ pub enum ErrorKind {
     NotFound,
     /// No store there, or one of a format that this build does not know.
     NoStore,
+    /// What was asked for was purged, or would need what was purged.
+    Purged,
+    /// A plan no longer holds.
+    PlanGone,
     /// The caller's flag said to stop.
     Cancelled,
     /// The reader of the output went away.
@@ -138,6 +144,72 @@ pub enum Error {
         address: ContentAddress,
         /// The event that says so.
         sequence: u64,
+    },
+    /// What would be live again is purged in part.
+    #[error("{count} object(s) of {what} are purged: {}{}", objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "), if *count > objects.len() as u64 { ", …" } else { "" })]
+    HasPurged {
+        /// The package, as `name@version`, or the object.
+        what: String,
+        /// How many.
+        count: u64,
+        /// The first of them.
+        objects: Vec<ContentAddress>,
+    },
+    /// A plan was confirmed, and another one holds today.
+    #[error("the plan no longer holds: {what}")]
+    PlanChanged {
+        /// What is different, in words.
+        what: String,
+        /// The plan that holds today.
+        now: PlanName,
+    },
+    /// A plan of an instant that has not come was confirmed.
+    #[error("the plan is of {instant}, and it is {now} by this machine's clock")]
+    PlanOfTheFuture {
+        /// The plan's instant.
+        instant: Timestamp,
+        /// What the clock reads.
+        now: Timestamp,
+    },
+    /// The machine's clock is behind the log, or far ahead of it.
+    #[error("this machine's clock reads {now}, and the log's last event is of {last_event}")]
+    ClockDoubted {
+        /// What the clock reads.
+        now: Timestamp,
+        /// When the last event happened, by the clock of that time.
+        last_event: Timestamp,
+    },
+    /// What the log says is not understood or not to be had in full, so nothing may rest on what it does not say.
+    #[error("{what}, so {} cannot be decided", undecided)]
+    Unsure {
+        /// What is not understood or not to be had.
+        what: String,
+        /// What depends on it: `what may be purged`, `whether the object is lost`, …
+        undecided: &'static str,
+    },
+    /// A pin of that name is there.
+    #[error("the pin {name} is there already, on {target}")]
+    PinTaken {
+        /// The pin.
+        name: String,
+        /// What it keeps: a package as `name@version`, or an address.
+        target: String,
+    },
+    /// There is no such pin.
+    #[error("no pin {name:?}")]
+    NoSuchPin {
+        /// What was asked for.
+        name: String,
+    },
+    /// An expiry would be moved to an earlier day.
+    #[error("{reference} expires {now}, and {asked} is earlier")]
+    EarlierExpiry {
+        /// The package, as `name@version`.
+        reference: String,
+        /// When it expires now: an instant, or `never`.
+        now: String,
+        /// What was asked for.
+        asked: String,
     },
     /// A package has no such path.
     #[error("{reference} has no path {path:?}")]
@@ -257,14 +329,18 @@ impl Error {
             Self::NoSuchPackage { .. }
             | Self::AllRemoved { .. }
             | Self::NoSuchObject { .. }
-            | Self::NoSuchPath { .. } => ErrorKind::NotFound,
-            Self::Purged { .. } => ErrorKind::NotFound,
+            | Self::NoSuchPath { .. }
+            | Self::NoSuchPin { .. } => ErrorKind::NotFound,
+            Self::Purged { .. } | Self::HasPurged { .. } => ErrorKind::Purged,
+            Self::PlanChanged { .. } | Self::PlanOfTheFuture { .. } => ErrorKind::PlanGone,
             Self::WrongState { .. }
             | Self::Ambiguous { .. }
             | Self::AmbiguousObject { .. }
             | Self::NotAFile { .. }
             | Self::PathTaken { .. }
             | Self::NoSuchClass { .. }
+            | Self::PinTaken { .. }
+            | Self::EarlierExpiry { .. }
             | Self::Range { .. }
             | Self::BadText { .. } => ErrorKind::Usage,
             Self::Cancelled => ErrorKind::Cancelled,
@@ -281,6 +357,8 @@ impl Error {
             | Self::ViewsVersion { .. }
             | Self::Changed { .. }
             | Self::MayStand(_)
+            | Self::ClockDoubted { .. }
+            | Self::Unsure { .. }
             | Self::Output(_) => ErrorKind::Failed,
         }
     }

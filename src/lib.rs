@@ -46,11 +46,11 @@
 //! 1. [`identity`]: digests, content addresses, and both digests in one pass.
 //! 2. [`mod@env`]: the clock, new ids, and who asks. [`monitor`]: how the library tells what it is doing.
 //! 3. [`disk`]: every file operation under a store's root but SQLite's own.
-//! 4. [`manifest`]: paths, entries, manifests, and their canonical forms.
+//! 4. [`manifest`]: paths, entries, manifests, and their canonical forms. [`retention`]: what is wanted, and how long.
 //! 5. [`storage`]: object files: staged, made durable, then named; locks and the layout of the root.
 //! 6. [`db`], [`events`], [`views`]: the log, and the tables that are computed from it.
 //! 7. [`cache`]: what spares reading a file again; may be deleted at any time.
-//! 8. [`plane`]: bytes in, bytes out, bytes looked at again.
+//! 8. [`plane`]: bytes in, bytes out, bytes looked at again. [`gc`]: what could go, as a value with a name.
 //! 9. [`registry`]: every operation, one file each, and [`registry::report`]: what is asked and what is answered.
 //! 10. [`error`]: what can go wrong.
 //!
@@ -64,6 +64,7 @@ pub mod monitor;
 pub mod disk;
 
 pub mod manifest;
+pub mod retention;
 
 pub mod storage;
 
@@ -74,6 +75,8 @@ pub mod views;
 pub mod cache;
 
 pub mod plane;
+
+pub mod gc;
 
 pub mod registry;
 

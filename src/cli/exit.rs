@@ -70,6 +70,8 @@ impl Exit {
             ErrorKind::Busy => Self::Busy,
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::NoStore => Self::NoStore,
+            ErrorKind::Purged => Self::Purged,
+            ErrorKind::PlanGone => Self::PlanGone,
             ErrorKind::Cancelled => Self::Interrupted,
             ErrorKind::ClosedPipe => Self::Done,
             ErrorKind::Failed | _ => Self::Failed,
@@ -96,6 +98,8 @@ mod tests {
             (ErrorKind::Busy, 6),
             (ErrorKind::NotFound, 7),
             (ErrorKind::NoStore, 8),
+            (ErrorKind::Purged, 11),
+            (ErrorKind::PlanGone, 5),
             (ErrorKind::Cancelled, 130),
             (ErrorKind::ClosedPipe, 0),
         ] {

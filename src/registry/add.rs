@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use super::Registry;
 use super::change::{Change, Payload};
-use super::init::DEFAULT_CLASS;
 use super::known::KnownObjects;
 use super::report::{
     AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable,
@@ -30,6 +29,7 @@ use crate::manifest::{
 };
 use crate::monitor::Monitor;
 use crate::plane::{self, BoxError, Healed, IngestContext, IngestOptions, IngestStore, Ingested, Source};
+use crate::retention::DEFAULT_CLASS;
 use crate::storage::{Staged, Staging, layout};
 use crate::views::{PackageRow, packages, retention, trees};
 

@@ -78,7 +78,10 @@ pub(super) struct Change<'r> {
 impl<'r> Change<'r> {
     /// Takes the write lock and settles. What settling had to do is committed by itself, before anything else.
     pub(super) fn begin(registry: &'r Registry, monitor: &dyn Monitor) -> Result<Self, Error> {
-        debug_assert!(registry.access == Access::Write, "a store that is opened to be read is not changed");
+        debug_assert!(
+            matches!(registry.access, Access::Write | Access::Alone),
+            "a store that is opened to be read is not changed"
+        );
         Self::begin_locked(registry, monitor)
     }
 

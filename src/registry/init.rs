@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Registry;
 use super::open::file_mode;
-use super::report::{InitReport, InitRequest, RetentionClass, Sharing};
+use super::report::{InitReport, InitRequest, Sharing};
 use crate::db::Database;
 use crate::disk::Disk;
 use crate::env::Env;
@@ -16,24 +16,11 @@ use crate::events::{
     Bookkeeping, EventType, Head, LogFiles, Position, Record, Step, Stored, insert, payload,
 };
 use crate::identity::Blake3;
+use crate::retention::{RetentionClass, SEEDED_CLASSES};
 use crate::storage::{
     self, Action, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root,
 };
 use crate::views::{VIEWS_VERSION, ViewWriter};
-
-/// The class that `add` gives a package where none is named.
-pub(super) const DEFAULT_CLASS: &str = "permanent-record";
-
-const DAY: u64 = 24 * 60 * 60;
-
-/// The classes that every store begins with.
-pub(super) const SEEDED_CLASSES: [(&str, Option<u64>); 5] = [
-    ("transient", Some(7 * DAY)),
-    ("raw-evidence", Some(90 * DAY)),
-    ("summary-evidence", Some(365 * DAY)),
-    ("release-evidence", Some(7 * 365 * DAY)),
-    (DEFAULT_CLASS, None),
-];
 
 impl Registry {
     /// Makes a store of a directory that is missing, empty, or holds only what a killed `init` left; where

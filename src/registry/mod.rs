@@ -40,6 +40,9 @@ pub enum Access {
     Read,
     /// Writing: takes the shared lock before the database is opened and keeps it.
     Write,
+    /// Writing while nobody else does: takes the exclusive lock before the database is opened and keeps it. For
+    /// [`Registry::collect`].
+    Alone,
     /// Reading the log alone: works with views that a later build wrote.
     Log,
 }

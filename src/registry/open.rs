@@ -64,7 +64,7 @@ impl Registry {
         monitor: &dyn Monitor,
     ) -> Result<Self, Error> {
         match options.access {
-            Access::Write => Self::open_to_write(disk, root, config, options, env, monitor),
+            Access::Write | Access::Alone => Self::open_to_write(disk, root, config, options, env, monitor),
             Access::Read | Access::Log => Self::open_to_read(disk, root, config, options, env, monitor),
         }
     }
@@ -293,18 +293,21 @@ pub(super) fn file_mode(disk: &dyn Disk) -> Result<u32, Error> {
     Ok(crate::disk::file_mode(disk).map_err(failed)?)
 }
 
-/// Takes the shared lock. Where dead writers left something in `tmp/` and nobody else is there, it is cleared
-/// on the way, under the exclusive lock.
+/// Takes the lock that the access asks for. Where dead writers left something in `tmp/` and nobody else is there,
+/// it is cleared on the way, under the exclusive lock.
 fn lock_to_write(
     disk: &dyn Disk,
     root: &Path,
     options: &OpenOptions,
     monitor: &dyn Monitor,
 ) -> Result<StoreLock, Error> {
-    let in_flight = disk.list(Path::new(layout::TMP)).is_ok_and(|listed| !listed.is_empty());
-    if in_flight && let Some(alone) = StoreLock::try_exclusive(root, &options.command)? {
+    let alone = options.access == Access::Alone;
+    if !alone
+        && disk.list(Path::new(layout::TMP)).is_ok_and(|listed| !listed.is_empty())
+        && let Some(lock) = StoreLock::try_exclusive(root, &options.command)?
+    {
         staging::clear_dead(disk)?;
-        return Ok(alone.downgrade()?);
+        return Ok(lock.downgrade()?);
     }
     let mut told = false;
     let mut request = LockRequest {
@@ -318,11 +321,16 @@ fn lock_to_write(
             monitor.problem(&Problem::Waiting { holders });
         },
     };
-    let lock = StoreLock::shared(root, &mut request);
+    let take = if alone { StoreLock::exclusive } else { StoreLock::shared };
+    let lock = take(root, &mut request);
     if told {
         monitor.finish(Task::Waiting);
     }
-    Ok(lock?)
+    let lock = lock?;
+    if alone {
+        staging::clear_dead(disk)?;
+    }
+    Ok(lock)
 }
 
 fn is_full(disk: &dyn Disk) -> bool {

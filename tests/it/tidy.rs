@@ -31,7 +31,7 @@ const LONG: [(&str, &str); 6] = [
     ("src/manifest/jcs.rs", "one codec, both ways, with its tests"),
     ("src/plane/hand.rs", "one worker of an add, from the open file to the staged object"),
     ("src/registry/add.rs", "one add, from what is asked to what is committed"),
-    ("src/registry/report.rs", "plain values, each with a line of documentation"),
+    ("src/registry/report/mod.rs", "plain values, each with a line of documentation"),
 ];
 
 /// A file of the repository: its path from the top, and its text.

@@ -1,13 +1,21 @@
 //! What the registry asks for and answers: plain values that a front end renders.
 
+mod gc;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::env::Timestamp;
+pub use crate::gc::{Candidate, Plan, PlanName};
 use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
 use crate::manifest::{Entry, EntryPath, Labels, PackageName};
+pub use crate::retention::{Reason, RetentionClass};
+pub use gc::{
+    ClockDoubt, ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, Keeper, Kept,
+    LosingPackage, Lost, PlanReport, PlanRequest, Round, WithoutReport, Young,
+};
 
 /// How a person names a package: `name`, `name@version`, an id, or a unique prefix of an id of 8 or more digits.
 ///
@@ -23,15 +31,6 @@ pub enum Sharing {
     Private,
     /// 02770: the group writes too, and what is made inside belongs to it.
     Shared,
-}
-
-/// A named rule for how long a package is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetentionClass {
-    /// The name, of the form of a package name.
-    pub name: String,
-    /// How long after finalisation a package expires, or `None` for never.
-    pub duration_seconds: Option<u64>,
 }
 
 /// What `init` is asked for.

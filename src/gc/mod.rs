@@ -1,0 +1,6 @@
+//! What a gc would take: a plan is a value, named by a digest of its content. Pure: it is made of what the views
+//! and the directories said; it deletes nothing and knows nobody who does.
+
+mod plan;
+
+pub use plan::{Candidate, ParsePlanNameError, Plan, PlanName};
