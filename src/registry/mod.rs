@@ -4,6 +4,7 @@
 //! ones hold the shared lock from before the database is opened until the registry is dropped.
 
 mod add;
+mod assured;
 mod change;
 mod finalize;
 mod init;
