@@ -5,6 +5,7 @@
 
 mod add;
 mod change;
+mod claim;
 mod finalize;
 mod init;
 mod known;
