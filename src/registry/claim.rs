@@ -5,12 +5,16 @@ use crate::retention::{Claim, Expiry};
 use crate::views::PackageRow;
 
 /// Puts together what bears on a package; `pinned` says whether a pin stands on it.
-#[expect(dead_code, reason = "the refusals of `pin` and `retain` are the first to ask")]
 pub(super) fn claim(package: &PackageRow, pinned: bool) -> Claim {
+    let expiry = match (package.expired_sequence, package.expires_at) {
+        (Some(_), _) => Expiry::Taken,
+        (None, Some(instant)) => Expiry::At(instant),
+        (None, None) => Expiry::Never,
+    };
     Claim {
         finalized: package.finalized,
         removed: package.removed_at.is_some(),
-        expiry: package.expires_at.map_or(Expiry::Never, Expiry::At),
+        expiry,
         kept: pinned || package.hold,
     }
 }
