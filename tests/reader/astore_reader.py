@@ -6,11 +6,13 @@ two, computes the views a second time and compares them row by row, checks manif
 JSON summary. It changes nothing in the store: the database is copied before it is opened.
 
     astore_reader.py ROOT [--no-objects] [--from-log]
+    astore_reader.py plan ROOT INSTANT MIN_AGE [--from-log]
     astore_reader.py --self-test
     astore_reader.py --manifests DIR
 
 --no-objects   does not read the bytes of objects (payload objects and manifests are read all the same)
 --from-log     takes the events from log/ alone, as if the database were lost
+plan           prints what a gc may take, and PLAN: for an instant in microseconds and an age in seconds
 --manifests    checks golden manifests: DIR/NAME.cbor against NAME.jcs and NAME.digest; DIR/refused/*.cbor are none
 
 Exit codes: 0 nothing wrong, 1 could not look, 2 usage, 4 something is wrong, 8 no store there.
@@ -683,6 +685,7 @@ TABLES = {
     "artifact_files": ("tree", "path"),
     "artifact_packages": ("package",),
     "gc_runs": ("started_sequence",),
+    "leftovers": ("digest_primary",),
     "metadata_schemas": ("name",),
     "objects": ("object",),
     "pins": ("name",),
@@ -696,21 +699,23 @@ COLUMNS = {
     "artifact_files": "tree path kind mode object target mtime mtime_nanos",
     "artifact_packages": "package package_id name version status tree created_at created_by created_sequence"
     " changed_sequence finalized_at finalized_sequence removed_at removed_sequence removed_reason manifest_digest"
-    " manifest_size content_digest entries files bytes objects object_bytes backend_id metadata provenance origin",
+    " manifest_size content_digest entries files bytes objects object_bytes backend_id metadata provenance origin"
+    " let_go_sequence",
     "gc_runs": "started_sequence gc_id plan round rounds reason actor started_at planned_objects planned_bytes"
     " completed_sequence completed_at freed_objects freed_bytes missing_objects failed_objects duration",
+    "leftovers": "digest_primary size_bytes purged_sequence",
     "metadata_schemas": "name schema_digest registered_sequence",
     "objects": "object digest_algorithm digest_primary digest_sha256 content_address size_bytes first_sequence"
-    " stored_sequence payload_sequence purged_sequence damaged_sequence",
+    " stored_sequence payload_sequence purged_sequence damaged_sequence let_go_sequence",
     "pins": "name package object reason created_at actor added_sequence",
     "retention_classes": "name duration_seconds",
-    "retention_state": "package class expires_at hold hold_reason changed_sequence",
+    "retention_state": "package class expires_at hold hold_reason changed_sequence expired_sequence",
     "storage_locations": "object backend_id retrieval_tier restore_status",
     "verify_runs": "sequence verify_id mode actor completed_at head_sequence first_key last_key objects bytes faults",
 }
 COLUMNS = {table: names.split() for table, names in COLUMNS.items()}
 
-VIEWS_VERSION = 1
+VIEWS_VERSION = 2
 DAMAGE = ("missing", "truncated", "altered", "misnamed", "unreadable", "not-a-file")
 
 
@@ -732,6 +737,8 @@ class Views:
         self.pins = {}
         self.gc_runs = {}
         self.verify_runs = {}
+        self.leftovers = {}  # digest -> row
+        self.time_of = {}  # sequence -> created_at
 
     # -- objects (12.3)
 
@@ -752,6 +759,7 @@ class Views:
                 "payload_sequence": None,
                 "purged_sequence": None,
                 "damaged_sequence": None,
+                "let_go_sequence": None,
             }
             self.locations[number, backend] = ("online", None)
             return self.objects[number]
@@ -821,6 +829,7 @@ class Views:
             "hold": 0,
             "hold_reason": None,
             "changed_sequence": event["sequence"],
+            "expired_sequence": None,
         }
         return row
 
@@ -832,6 +841,10 @@ class Views:
         target = raw_bytes(entry, "target", "a symlink") if entry["kind"] == "symlink" else None
         mtime, nanos = entry.get("mtime", (None, None))
         return entry["kind"], entry.get("mode"), number, target, mtime, nanos
+
+    def let_go(self, event, item):
+        if item[0] == "file":
+            self.objects[item[2]]["let_go_sequence"] = event["sequence"]
 
     def recount(self, row):
         tree = self.trees[row["tree"]]
@@ -857,8 +870,9 @@ class Views:
             if old is not None and not payload.get("replace", False):
                 need(old == new and new[0] == "directory", f"{path!r} is there already")
             if old is not None and not (old[0] == new[0] == "directory"):
+                self.let_go(event, old)
                 for beneath in [other for other in tree if other.startswith(path + b"/")]:
-                    del tree[beneath]
+                    self.let_go(event, tree.pop(beneath))
             tree[path] = new
         row.update(backend_id=payload["backend_id"], changed_sequence=event["sequence"])
         self.recount(row)
@@ -892,12 +906,16 @@ class Views:
         shared = [
             other["tree"] for other in self.packages.values() if other["content_digest"] == manifest["content_digest"]
         ]
-        del self.trees[row["package"]]
+        before = self.trees.pop(row["package"])
         if shared:
             need(len(set(shared)) == 1, "packages of one content have several trees")
             row["tree"] = shared[0]
         else:
             self.trees[row["package"]] = own
+        still = {item[2] for item in self.trees[row["tree"]].values()}
+        for item in before.values():
+            if item[2] not in still:
+                self.let_go(event, item)
         row.update(
             status="finalized",
             finalized_at=event["created_at"],
@@ -920,6 +938,7 @@ class Views:
 
     def apply(self, event, payload, unknown_keys, data):
         """Applies one event; `payload` is None where it is unknown. Returns whether it was skipped."""
+        self.time_of[event["sequence"]] = event["created_at"]
         if len(data) > INLINE_PAYLOAD_MAX or event["event_type"] == "v1.package.finalized":
             self.mention_payload(event, data)
         if payload is not None and event["event_type"] == "v1.package.imported":
@@ -990,6 +1009,8 @@ class Views:
         for key in ("class", "expires_at"):
             if key in payload:
                 state[key] = payload[key]
+        if "expires_at" in payload:
+            state["expired_sequence"] = None
         if "hold" in payload:
             state["hold"] = int(payload["hold"])
             state["hold_reason"] = payload["reason"] if payload["hold"] else None
@@ -1012,16 +1033,28 @@ class Views:
             "added_sequence": event["sequence"],
         }
 
-    def v1_pin_removed(self, _event, payload, _data):
-        if self.pins.pop(payload["name"], None) is None:
+    def v1_pin_removed(self, event, payload, _data):
+        pin = self.pins.pop(payload["name"], None)
+        if pin is None:
             raise Unmade("there is no such pin")
+        row = self.objects[pin["object"]] if pin["package"] is None else self.packages[pin["package"]]
+        row["let_go_sequence"] = event["sequence"]
 
     def v1_gc_started(self, event, payload, _data):
+        if any(package not in self.package_of for package in payload["packages"]) or any(
+            item["address"] not in self.object_of and item["why"] != "unrecorded" for item in payload["objects"]
+        ):
+            raise Unmade("a package or a purged object was never named")
+        for package in payload["packages"]:
+            self.retention[self.package_of[package]]["expired_sequence"] = event["sequence"]
         for item in payload["objects"]:
             number = self.object_of.get(item["address"])
             if number is None:
-                if item["why"] != "unrecorded":
-                    raise Unmade("a purged object was never named")
+                self.leftovers[item["address"]] = {
+                    "digest_primary": item["address"],
+                    "size_bytes": item["size"],
+                    "purged_sequence": event["sequence"],
+                }
                 continue
             row = self.objects[number]
             row.update(purged_sequence=event["sequence"], damaged_sequence=None)
@@ -1101,6 +1134,7 @@ class Views:
         rows = {
             "artifact_packages": self.packages,
             "gc_runs": self.gc_runs,
+            "leftovers": self.leftovers,
             "objects": self.objects,
             "pins": self.pins,
             "retention_state": self.retention,
@@ -1120,6 +1154,74 @@ def view_digest(rows_of):
         for row in rows:
             hasher.update(encode(row))
     return hasher.digest()
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Plans (18): what a gc may take.
+
+REASONS = ("removed", "expired", "stored", "unrecorded")  # of several the first counts
+
+
+def is_expired(views, package, instant):
+    """Whether a package that may expire has (18.3)."""
+    state = views.retention[package["package"]]
+    if package["status"] != "finalized":
+        return False
+    if state["expired_sequence"] is not None:
+        return True
+    return state["expires_at"] is not None and state["expires_at"] <= instant
+
+
+def candidates(views, leftovers, instant, min_age):
+    """Returns what may go, {digest: (size, reason)}, and how many objects only pins and holds, or their age, keep.
+
+    `leftovers` are the files under blake3/ that are in place, {digest: (size, ctime)}.
+    """
+    wanted, kept = set(), set()
+    reason_of, last = {}, {}  # by object number
+    pinned = {pin["package"] for pin in views.pins.values()}
+    for package in views.packages.values():
+        of_package = {item[2] for item in views.trees[package["tree"]].values() if item[0] == "file"}
+        event = max(package["changed_sequence"], package["let_go_sequence"] or 0)
+        for number in of_package:
+            last[number] = max(last.get(number, 0), event)
+        removed, expired = package["removed_at"] is not None, is_expired(views, package, instant)
+        if not removed and not expired:
+            wanted |= of_package
+        elif package["package"] in pinned or views.retention[package["package"]]["hold"]:
+            kept |= of_package
+        else:
+            reason = 0 if removed else 1
+            for number in of_package:
+                reason_of[number] = min(reason_of.get(number, reason), reason)
+    kept |= {pin["object"] for pin in views.pins.values()}
+    old = lambda since: since + 1_000_000 * min_age <= instant  # noqa: E731
+    result, held, young = {}, 0, 0
+    for number, row in views.objects.items():
+        if row["purged_sequence"] is not None or row["payload_sequence"] is not None or number in wanted:
+            continue
+        event = max(row["stored_sequence"], row["let_go_sequence"] or 0, last.get(number, 0))
+        if number in kept:
+            held += 1
+        elif old(views.time_of[event]):
+            result[row["digest_primary"]] = (row["size_bytes"], REASONS[reason_of.get(number, 2)])
+        else:
+            young += 1
+    for digest, (size, changed) in leftovers.items():
+        if digest in views.object_of or digest in views.leftovers:
+            continue
+        if old(changed):
+            result[digest] = (size, REASONS[3])
+        else:
+            young += 1
+    return result, held, young
+
+
+def plan_name(store_id, instant, min_age, objects):
+    """The name of a plan (18.1, 18.2) of `objects`, {digest: (size, reason)}."""
+    listed = [[digest, *objects[digest]] for digest in sorted(objects)]
+    digest = blake3(encode([1, uuid.UUID(store_id).bytes, min_age, listed]))
+    return f"{instant}-{min_age}-{digest.hex()}"
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -1356,6 +1458,10 @@ class Checker:
 
     def compare_views(self, database, views):
         """Compares the tables row by row with views computed here (12.1), and their digests (13)."""
+        computed = views and {table: (COLUMNS[table], views.rows(table)) for table in TABLES}
+        if computed:
+            self.summary["view_digest_computed"] = view_digest(computed.get).hex()
+            self.summary["skipped"] = views.skipped
         booked = dict(database.execute("SELECT name, value FROM bookkeeping"))
         if booked.get("views_version", VIEWS_VERSION) != VIEWS_VERSION:
             self.note(f"the views are of version {booked['views_version']}: not compared")
@@ -1372,11 +1478,8 @@ class Checker:
                 self.fault("views", table, f"its columns are {columns}")
             stored[table] = (columns, cursor.fetchall())
         self.summary["view_digest"] = view_digest(stored.get).hex()
-        if views is None:
+        if not computed:
             return
-        computed = {table: (COLUMNS[table], views.rows(table)) for table in TABLES}
-        self.summary["view_digest_computed"] = view_digest(computed.get).hex()
-        self.summary["skipped"] = views.skipped
         for table in TABLES:
             here, there = computed[table][1], stored[table][1]
             for number, (mine, theirs) in enumerate(zip(here, there)):
@@ -1506,6 +1609,48 @@ class Checker:
                 kind = "misnamed" if hasher.digest() in known else "foreign"
                 self.fault(kind, where, f"its bytes are those of blake3:{hasher.digest().hex()}")
 
+    # -- plans (18)
+
+    def files_in_place(self):
+        """Returns every regular file under blake3/ that is named and placed as 4.1 says: {digest: (size, ctime)}."""
+        top, found = os.path.join(self.root, "blake3"), {}
+        for directory, _, files in os.walk(top):
+            for name in files:
+                if not re.match(r"[0-9a-f]{64}\Z", name):
+                    continue
+                path = os.path.join(directory, name)
+                status = os.lstat(path)
+                if path == object_path(self.root, bytes.fromhex(name)) and stat.S_ISREG(status.st_mode):
+                    found[bytes.fromhex(name)] = (status.st_size, status.st_ctime_ns // 1000)
+        return found
+
+    def plan(self, instant, min_age, from_log):
+        self.read_config()
+        with tempfile.TemporaryDirectory(prefix="astore-reader-") as scratch:
+            if from_log:
+                views = self.walk(event for events in self.log_items() for event in events)
+            else:
+                database = self.open_database(scratch)
+                try:
+                    views = self.walk(self.database_events(database))
+                finally:
+                    database.close()
+        self.summary.update(faults=self.faults, notes=self.notes)
+        if views is None or self.faults or views.skipped:
+            raise CannotLook("the log is damaged, or says what this reader does not know")
+        objects, kept, young = candidates(views, self.files_in_place(), instant, min_age)
+        self.summary.update(
+            plan=plan_name(self.summary["store_id"], instant, min_age, objects),
+            objects=[
+                {"address": "blake3:" + digest.hex(), "size": size, "reason": reason}
+                for digest, (size, reason) in sorted(objects.items())
+            ],
+            bytes=sum(size for size, _ in objects.values()),
+            kept=kept,
+            young=young,
+        )
+        return 0
+
     # -- all of it
 
     def run(self, from_log):
@@ -1575,6 +1720,17 @@ def self_test():
     assert jcs({"é": 1, "\U0001f600": 2, "\ufb33": 3, "a": "\x0f\n\"\\/€"}) == (
         '{"a":"\\u000f\\n\\"\\\\/€","é":1,"\U0001f600":2,"\ufb33":3}'
     )
+    store = "00112233-4455-4677-8899-aabbccddeeff"
+    name = lambda text: blake3(text.encode())  # noqa: E731
+    four = {name(reason): (size, reason) for reason, size in zip(REASONS, (0, 23, 24, 2**53 - 1))}
+    many = {name(str(n)): (n * n, REASONS[n % 4]) for n in range(3000)}
+    for instant, min_age, objects, expected in (
+        (0, 0, {}, "c136dcdbe393e85e276689434761a5d1fff6b3d1b6411910a2f650134decd643"),
+        (1_700_000_000_000_000, 86_400, four, "e51c23602dc9f9fffac6a315cda7237b0f3c6acdaae1dfe5bada42a9a4e39aa8"),
+        (2**53 - 1, 2**53 - 1, many, "530c4db5eda299443d1cb4fedf2db169fbc0a97bbc3931ac7e38e79d85e8aa46"),
+    ):
+        plan = plan_name(store, instant, min_age, objects)
+        assert plan == f"{instant}-{min_age}-{expected}", plan
     assert str(uuid.UUID(int=0)) and is_id(str(uuid.UUID(int=0))) and not is_id("0" * 36)
 
 
@@ -1607,22 +1763,21 @@ def check_golden(directory):
     return 4 if wrong else 0
 
 
-def main(arguments):
-    if arguments == ["--self-test"]:
-        self_test()
-        print(json.dumps({"schema": "astore-reader/v1", "self_test": "passed"}))
-        return 0
-    if len(arguments) == 2 and arguments[0] == "--manifests":
-        return check_golden(arguments[1])
-    options = {argument for argument in arguments if argument.startswith("--")}
-    roots = [argument for argument in arguments if not argument.startswith("--")]
-    if len(roots) != 1 or options - {"--no-objects", "--from-log"}:
+def print_plan(arguments):
+    from_log = "--from-log" in arguments
+    arguments = [argument for argument in arguments if argument != "--from-log"]
+    decimal = re.compile(r"(0|[1-9][0-9]*)\Z")
+    if len(arguments) != 3 or not all(decimal.match(number) and int(number) <= INT_MAX for number in arguments[1:]):
         print(__doc__, file=sys.stderr)
         return 2
+    return look(arguments[0], False, lambda checker: checker.plan(int(arguments[1]), int(arguments[2]), from_log))
+
+
+def look(root, read_objects, at):
     sys.setrecursionlimit(10_000)
-    checker = Checker(roots[0], "--no-objects" not in options)
+    checker = Checker(root, read_objects)
     try:
-        code = checker.run("--from-log" in options)
+        code = at(checker)
     except NoStore as error:
         print(f"astore_reader: {error}", file=sys.stderr)
         return 8
@@ -1631,6 +1786,23 @@ def main(arguments):
         return 1
     print(json.dumps(checker.summary, indent=2))
     return code
+
+
+def main(arguments):
+    if arguments == ["--self-test"]:
+        self_test()
+        print(json.dumps({"schema": "astore-reader/v1", "self_test": "passed"}))
+        return 0
+    if len(arguments) == 2 and arguments[0] == "--manifests":
+        return check_golden(arguments[1])
+    if arguments[:1] == ["plan"]:
+        return print_plan(arguments[1:])
+    options = {argument for argument in arguments if argument.startswith("--")}
+    roots = [argument for argument in arguments if not argument.startswith("--")]
+    if len(roots) != 1 or options - {"--no-objects", "--from-log"}:
+        print(__doc__, file=sys.stderr)
+        return 2
+    return look(roots[0], "--no-objects" not in options, lambda checker: checker.run("--from-log" in options))
 
 
 if __name__ == "__main__":
