@@ -28,6 +28,9 @@ _astore() {
             astore,diff)
                 cmd="astore__subcmd__diff"
                 ;;
+            astore,explain)
+                cmd="astore__subcmd__explain"
+                ;;
             astore,export)
                 cmd="astore__subcmd__export"
                 ;;
@@ -88,6 +91,9 @@ _astore() {
             astore__subcmd__help,diff)
                 cmd="astore__subcmd__help__subcmd__diff"
                 ;;
+            astore__subcmd__help,explain)
+                cmd="astore__subcmd__help__subcmd__explain"
+                ;;
             astore__subcmd__help,export)
                 cmd="astore__subcmd__help__subcmd__export"
                 ;;
@@ -143,7 +149,7 @@ _astore() {
 
     case "${cmd}" in
         astore)
-            opts="-q -h -V --root --json --quiet --actor --wait --color --help --version init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help"
+            opts="-q -h -V --root --json --quiet --actor --wait --color --help --version init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -320,6 +326,36 @@ _astore() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        astore__subcmd__explain)
+            opts="-q -h --read --root --json --quiet --actor --wait --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --actor)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         astore__subcmd__export)
             opts="-q -h --link --special-modes --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -445,7 +481,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__help)
-            opts="init add finalize manifest list show files diff cat export remove restore verify log replay stats health completions man help"
+            opts="init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -501,6 +537,20 @@ _astore() {
             return 0
             ;;
         astore__subcmd__help__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        astore__subcmd__help__subcmd__explain)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

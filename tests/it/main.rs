@@ -12,6 +12,7 @@ mod crash;
 mod damage;
 mod documents;
 mod embedding;
+mod explain;
 mod faults;
 mod full;
 mod gc_rounds;

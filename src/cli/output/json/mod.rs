@@ -3,6 +3,7 @@
 //! docs/json.md describes each document; what it promises stands until the number in `schema` goes up.
 
 mod entries;
+mod explain;
 mod packages;
 mod store;
 
@@ -14,6 +15,7 @@ use astore::identity::{Blake3, ContentAddress};
 use serde::Serialize;
 
 pub(crate) use entries::{Diff, EntryText};
+pub(crate) use explain::Explain;
 pub(crate) use packages::{Add, Export, ManifestHead, OnePackage, Package, Remove, Show};
 pub(crate) use store::{Event, Health, Init, Replay, Stats, Verify};
 
@@ -27,6 +29,7 @@ pub(crate) mod schema {
     pub(crate) const SHOW: &str = "astore/show/v1";
     pub(crate) const ENTRY: &str = "astore/entry/v1";
     pub(crate) const DIFF: &str = "astore/diff/v1";
+    pub(crate) const EXPLAIN: &str = "astore/explain/v1";
     pub(crate) const EXPORT: &str = "astore/export/v1";
     pub(crate) const REMOVE: &str = "astore/remove/v1";
     pub(crate) const RESTORE: &str = "astore/restore/v1";
@@ -38,9 +41,9 @@ pub(crate) mod schema {
 
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [&str; 16] = [
-        INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPORT, REMOVE, RESTORE, VERIFY, EVENT,
-        REPLAY, STATS, HEALTH,
+    pub(crate) const ALL: [&str; 17] = [
+        INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPLAIN, EXPORT, REMOVE, RESTORE, VERIFY,
+        EVENT, REPLAY, STATS, HEALTH,
     ];
 }
 
@@ -126,7 +129,7 @@ mod tests {
     use super::*;
 
     /// Renders a document, and reads it as a script would.
-    fn document(schema: &str, body: impl Serialize) -> String {
+    pub(super) fn document(schema: &str, body: impl Serialize) -> String {
         let mut out = Vec::new();
         write(schema, body, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
@@ -173,6 +176,8 @@ mod tests {
             document(schema::MANIFEST, ManifestHead::of(&manifest)),
             document(schema::SHOW, Show::of(&samples::detail())),
             document(schema::DIFF, Diff::of(&samples::differences())),
+            document(schema::EXPLAIN, Explain::of(&samples::explained())),
+            document(schema::EXPLAIN, Explain::of(&samples::explained_purged())),
             document(schema::EXPORT, Export::of(&export, Path::new("/d"))),
             document(schema::REMOVE, Remove::of(&remove)),
             document(schema::VERIFY, Verify::of(&samples::verified(vec![samples::fault()]))),

@@ -7,6 +7,7 @@ use std::path::Path;
 use astore::registry::report as r;
 use serde::Serialize;
 
+use super::explain::PurgedPartText;
 use super::store::{EventHead, FaultText};
 use super::{PathText, Text, primary};
 
@@ -131,6 +132,7 @@ pub(crate) struct Show {
     provenance: BTreeMap<String, String>,
     removed_reason: Option<String>,
     manifest_size: Option<u64>,
+    purged: Vec<PurgedPartText>,
     events: Vec<EventHead>,
 }
 
@@ -144,6 +146,7 @@ impl Show {
             provenance: detail.provenance.clone(),
             removed_reason: detail.removed_reason.clone(),
             manifest_size: detail.manifest_size,
+            purged: detail.purged.iter().map(PurgedPartText::of).collect(),
             events: detail.events.iter().map(EventHead::of).collect(),
         }
     }
