@@ -10,12 +10,14 @@ mod finalize;
 mod init;
 mod known;
 mod open;
+mod pin;
 mod private;
 mod query;
 mod remove;
 mod replay;
 pub mod report;
 mod resolve;
+mod retain;
 mod supersede;
 mod verify;
 

@@ -63,6 +63,8 @@ pub struct PackageRow {
     pub expires_at: Option<Timestamp>,
     /// Whether a hold keeps it.
     pub hold: bool,
+    /// Why, where one does.
+    pub hold_reason: Option<String>,
 }
 
 /// Which packages a query is for.
@@ -128,6 +130,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<PackageRow> {
         class: row.get("class")?,
         expires_at: instant("expires_at")?,
         hold: row.get("hold")?,
+        hold_reason: row.get("hold_reason")?,
     })
 }
 

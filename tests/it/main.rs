@@ -15,6 +15,7 @@ mod embedding;
 mod faults;
 mod full;
 mod hurry;
+mod keeping;
 mod mistyped;
 mod model;
 mod odd_names;

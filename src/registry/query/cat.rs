@@ -54,7 +54,7 @@ impl Registry {
 }
 
 /// Fails where an object is purged, naming the event that says so.
-pub(super) fn refuse_purged(object: &ObjectRecord) -> Result<(), Error> {
+pub(in super::super) fn refuse_purged(object: &ObjectRecord) -> Result<(), Error> {
     match object.purged_sequence {
         Some(sequence) => Err(Error::Purged { address: object.digests.address(), sequence }),
         None => Ok(()),

@@ -10,6 +10,7 @@ mod log;
 mod manifest;
 mod status;
 
+pub(super) use cat::refuse_purged;
 pub(super) use manifest::SoundPayloads;
 
 use super::Registry;
@@ -46,6 +47,7 @@ pub(super) fn summary(package: PackageRow) -> PackageSummary {
         class: package.class,
         expires_at: package.expires_at,
         hold: package.hold,
+        hold_reason: package.hold_reason,
     }
 }
 
