@@ -3,6 +3,7 @@
 //! docs/json.md describes each document; what it promises stands until the number in `schema` goes up.
 
 mod entries;
+mod gc;
 mod packages;
 mod store;
 
@@ -14,6 +15,7 @@ use astore::identity::{Blake3, ContentAddress};
 use serde::Serialize;
 
 pub(crate) use entries::{Diff, EntryText};
+pub(crate) use gc::{GcCollected, GcPlan, GcWithout};
 pub(crate) use packages::{Add, Export, ManifestHead, OnePackage, Package, Remove, Show};
 pub(crate) use store::{Event, Health, Init, Replay, Stats, Verify};
 
@@ -30,6 +32,7 @@ pub(crate) mod schema {
     pub(crate) const EXPORT: &str = "astore/export/v1";
     pub(crate) const REMOVE: &str = "astore/remove/v1";
     pub(crate) const RESTORE: &str = "astore/restore/v1";
+    pub(crate) const GC: &str = "astore/gc/v1";
     pub(crate) const VERIFY: &str = "astore/verify/v1";
     pub(crate) const EVENT: &str = "astore/event/v1";
     pub(crate) const REPLAY: &str = "astore/replay/v1";
@@ -38,9 +41,9 @@ pub(crate) mod schema {
 
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [&str; 16] = [
-        INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPORT, REMOVE, RESTORE, VERIFY, EVENT,
-        REPLAY, STATS, HEALTH,
+    pub(crate) const ALL: [&str; 17] = [
+        INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPORT, REMOVE, RESTORE, GC, VERIFY,
+        EVENT, REPLAY, STATS, HEALTH,
     ];
 }
 
@@ -126,7 +129,7 @@ mod tests {
     use super::*;
 
     /// Renders a document, and reads it as a script would.
-    fn document(schema: &str, body: impl Serialize) -> String {
+    pub(super) fn document(schema: &str, body: impl Serialize) -> String {
         let mut out = Vec::new();
         write(schema, body, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
@@ -175,6 +178,9 @@ mod tests {
             document(schema::DIFF, Diff::of(&samples::differences())),
             document(schema::EXPORT, Export::of(&export, Path::new("/d"))),
             document(schema::REMOVE, Remove::of(&remove)),
+            document(schema::GC, GcPlan::of(&samples::plan())),
+            document(schema::GC, GcCollected::of(&samples::collected())),
+            document(schema::GC, GcWithout::of(&samples::without())),
             document(schema::VERIFY, Verify::of(&samples::verified(vec![samples::fault()]))),
             document(schema::REPLAY, Replay::of(&samples::replayed(), true)),
             document(schema::STATS, Stats::of(&samples::stats())),
