@@ -14,6 +14,7 @@ mod documents;
 mod embedding;
 mod faults;
 mod full;
+mod gc_confirmed;
 mod gc_rounds;
 mod hurry;
 mod keeping;
