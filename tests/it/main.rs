@@ -22,6 +22,7 @@ mod mistyped;
 mod model;
 mod odd_names;
 mod old_stores;
+mod plans;
 mod purged;
 mod races;
 mod reader;
