@@ -17,6 +17,7 @@ mod full;
 mod gc_confirmed;
 mod gc_rounds;
 mod hurry;
+mod keeping;
 mod mistyped;
 mod model;
 mod odd_names;

@@ -7,6 +7,7 @@ pub(crate) mod gc;
 pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod manifest;
+pub(crate) mod roots;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod style;
