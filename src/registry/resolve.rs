@@ -216,7 +216,7 @@ mod tests {
                      object_bytes, backend_id, metadata, provenance)
                  VALUES ({n}, '{id}', '{name}', {version}, '{status}', {n}, 0, 'x', 1, 1, {removed}, 0, 0, 0, 0,
                      0, 'local', x'a0', x'a0');
-                 INSERT INTO retention_state VALUES ({n}, 'permanent-record', NULL, 0, NULL, 1);",
+                 INSERT INTO retention_state VALUES ({n}, 'permanent-record', NULL, 0, NULL, 1, NULL);",
                 n = at + 1
             ))
             .unwrap();

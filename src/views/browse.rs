@@ -55,9 +55,11 @@ pub(crate) fn each_package<E: From<DbError>>(
         PackageFilter::All => ("TRUE", 0),
         PackageFilter::Open => ("status = 'open' AND removed_at IS NULL", 0),
         PackageFilter::Removed => ("removed_at IS NOT NULL", 0),
-        PackageFilter::Expired(now) => {
-            ("status = 'finalized' AND removed_at IS NULL AND hold = 0 AND expires_at <= ?1", now.as_micros())
-        }
+        PackageFilter::Expired(now) => (
+            "status = 'finalized' AND removed_at IS NULL AND hold = 0
+              AND (expires_at <= ?1 OR expired_sequence IS NOT NULL)",
+            now.as_micros(),
+        ),
     };
     let sql = format!(
         "SELECT * FROM ({} WHERE {condition} AND ?1 IS NOT NULL ORDER BY package DESC LIMIT ?2) ORDER BY package",

@@ -17,10 +17,11 @@ pub struct Table {
 }
 
 /// Every view, in bytewise order of the names.
-pub const TABLES: [Table; 10] = [
+pub const TABLES: [Table; 11] = [
     Table { name: "artifact_files", key: "tree, path" },
     Table { name: "artifact_packages", key: "package" },
     Table { name: "gc_runs", key: "started_sequence" },
+    Table { name: "leftovers", key: "digest_primary" },
     Table { name: "metadata_schemas", key: "name" },
     Table { name: "objects", key: "object" },
     Table { name: "pins", key: "name" },

@@ -16,7 +16,7 @@ pub(crate) mod trees;
 pub(crate) use browse::EntryPages;
 pub(crate) use compare::{Value, differing_rows};
 pub use digest::{TABLES, Table, table_digests, view_digest};
-pub use objects::{ObjectRecord, Standing, TreeUse};
+pub use objects::{Leftover, ObjectRecord, Standing, TreeUse};
 pub use packages::{PackageFilter, PackageRow};
 
 use crate::db::{DbError, WriteTx};
@@ -24,7 +24,7 @@ use crate::events::{Decoded, Event, PayloadError, Record, Stored, decode};
 use crate::manifest::{EntryPath, ManifestError};
 
 /// The version of the views' schema and of their meaning. Views of another version are made again by replay.
-pub const VIEWS_VERSION: u64 = 1;
+pub const VIEWS_VERSION: u64 = 2;
 
 const SCHEMA: &str = include_str!("../db/sql/views.sql");
 
@@ -243,7 +243,10 @@ fn dispatch(context: &Context<'_, '_>, event: Event<'_>, payload: &[u8]) -> Resu
         Event::RetentionChanged { class, expires_at, hold, reason } => {
             retention::change(context, class.as_deref(), expires_at, hold, &reason)?;
         }
-        Event::GcStarted { plan, round, rounds, reason, packages: _, objects } => {
+        Event::GcStarted { plan, round, rounds, reason, packages, objects } => {
+            for package in &packages {
+                retention::expire(context, package)?;
+            }
             let (mut count, mut bytes) = (0, 0);
             objects.each(|object| {
                 count += 1;

@@ -57,12 +57,20 @@ pub struct PackageRow {
     pub metadata: Labels,
     /// Where it comes from.
     pub provenance: Labels,
+    /// The last event that took a pin off it.
+    pub let_go_sequence: Option<u64>,
     /// Its retention class.
     pub class: String,
     /// When it becomes eligible for gc.
     pub expires_at: Option<Timestamp>,
     /// Whether a hold keeps it.
     pub hold: bool,
+    /// Why a hold keeps it.
+    pub hold_reason: Option<String>,
+    /// The last event about its retention.
+    pub retention_sequence: u64,
+    /// The gc that took objects of it because it had expired, unless its expiry was set since.
+    pub expired_sequence: Option<u64>,
 }
 
 /// Which packages a query is for.
@@ -125,9 +133,13 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<PackageRow> {
         },
         metadata: labels("metadata")?,
         provenance: labels("provenance")?,
+        let_go_sequence: maybe("let_go_sequence")?,
         class: row.get("class")?,
         expires_at: instant("expires_at")?,
         hold: row.get("hold")?,
+        hold_reason: row.get("hold_reason")?,
+        retention_sequence: unsigned(row, "retention_sequence")?,
+        expired_sequence: maybe("expired_sequence")?,
     })
 }
 
@@ -270,14 +282,15 @@ pub(super) fn finalize(
 ) -> Result<(), Refusal> {
     let header = manifest.header();
     let known = by_id(context.tx, &header.id).map_err(super::ViewError::from)?;
-    let number = match known {
+    let (number, before) = match known {
         Some(package) => {
             let key = open_subject(context)?;
             if (&package.name, package.version) != (&header.name, header.version) {
                 return Err(context.impossible("the manifest has another name or version than its package"));
             }
+            let before = trees::objects(context.tx, key.tree).map_err(super::ViewError::from)?;
             trees::delete(context, key.tree)?;
-            key.number
+            (key.number, before)
         }
         None => {
             let package = NewPackage {
@@ -289,7 +302,7 @@ pub(super) fn finalize(
             };
             let number = insert(context, &package, header.created_at, &header.created_by)?;
             retention::begin(context, number, &header.retention.class)?;
-            number
+            (number, Vec::new())
         }
     };
     let backend = header.receipts.first().map_or("local", |receipt| receipt.backend_id.as_str());
@@ -307,6 +320,7 @@ pub(super) fn finalize(
             (number, trees::totals(context.tx, number).map_err(super::ViewError::from)?)
         }
     };
+    trees::let_go_of_all_but(context, &before, tree)?;
     let [entries, files, bytes, objects, object_bytes] = totals.signed();
     context.tx.execute(
         include_str!("../db/sql/finalize_package.sql"),
@@ -340,6 +354,15 @@ pub(super) fn remove(context: &Context<'_, '_>, reason: &str) -> Result<(), Refu
         "UPDATE artifact_packages SET removed_at = ?2, removed_sequence = ?3, removed_reason = ?4,
                 changed_sequence = ?3 WHERE package = ?1",
         (package.number, context.record.created_at.as_micros(), signed(context.sequence()), reason),
+    )?;
+    Ok(())
+}
+
+/// Notes that this event took a pin off a package.
+pub(super) fn let_go(context: &Context<'_, '_>, package: i64) -> Result<(), Refusal> {
+    context.tx.execute(
+        "UPDATE artifact_packages SET let_go_sequence = ?2 WHERE package = ?1",
+        (package, signed(context.sequence())),
     )?;
     Ok(())
 }

@@ -46,10 +46,17 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Takes a pin away.
+/// Takes a pin away: what it kept is let go.
 pub(super) fn remove(context: &Context<'_, '_>, name: &str) -> Result<(), Refusal> {
-    match context.tx.execute("DELETE FROM pins WHERE name = ?1", [name])? {
-        0 => Err(Refusal::Unmade(format!("there is no pin {name:?}"))),
-        _ => Ok(()),
+    let sql = "DELETE FROM pins WHERE name = ?1 RETURNING package, object";
+    let target: Option<(Option<i64>, Option<i64>)> =
+        context.tx.maybe(sql, [name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (package, object) = target.ok_or_else(|| Refusal::Unmade(format!("there is no pin {name:?}")))?;
+    if let Some(package) = package {
+        packages::let_go(context, package)?;
     }
+    if let Some(object) = object {
+        objects::let_go(context, object)?;
+    }
+    Ok(())
 }

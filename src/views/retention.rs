@@ -1,5 +1,7 @@
 //! The views `retention_classes` and `retention_state`.
 
+use uuid::Uuid;
+
 use super::{Context, Refusal, packages};
 use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
@@ -31,7 +33,7 @@ fn check_class(context: &Context<'_, '_>, class: &str) -> Result<(), Refusal> {
 pub(super) fn begin(context: &Context<'_, '_>, package: i64, class: &str) -> Result<(), Refusal> {
     check_class(context, class)?;
     context.tx.execute(
-        "INSERT INTO retention_state VALUES (?1, ?2, NULL, 0, NULL, ?3)",
+        "INSERT INTO retention_state VALUES (?1, ?2, NULL, 0, NULL, ?3, NULL)",
         (package, class, signed(context.sequence())),
     )?;
     Ok(())
@@ -54,6 +56,17 @@ pub(super) fn finalized(
     Ok(())
 }
 
+/// Notes that this gc takes objects of a package because it has expired.
+pub(super) fn expire(context: &Context<'_, '_>, id: &Uuid) -> Result<(), Refusal> {
+    let package = packages::by_id(context.tx, id).map_err(super::ViewError::from)?;
+    let package = package.ok_or_else(|| Refusal::Unmade(format!("there is no package {id}")))?;
+    context.tx.execute(
+        "UPDATE retention_state SET expired_sequence = ?2 WHERE package = ?1",
+        (package.number, signed(context.sequence())),
+    )?;
+    Ok(())
+}
+
 /// Changes how long a package is wanted.
 pub(super) fn change(
     context: &Context<'_, '_>,
@@ -70,7 +83,7 @@ pub(super) fn change(
     }
     if let Some(expires_at) = expires_at {
         context.tx.execute(
-            "UPDATE retention_state SET expires_at = ?2 WHERE package = ?1",
+            "UPDATE retention_state SET expires_at = ?2, expired_sequence = NULL WHERE package = ?1",
             (package, expires_at.map(Timestamp::as_micros)),
         )?;
     }

@@ -127,10 +127,7 @@ pub(super) fn add_entries(
                 if !(is_directory(&entry) && there.as_ref().is_some_and(is_directory)) {
                     delete_beneath(context, tree, entry.path.as_bytes())?;
                 }
-                context.tx.execute(
-                    "DELETE FROM artifact_files WHERE tree = ?1 AND path = ?2",
-                    (tree, entry.path.as_bytes()),
-                )?;
+                delete_at(context, tree, entry.path.as_bytes())?;
                 insert(context, tree, &entry, backend)
             }
             Meeting::Taken => {
@@ -172,14 +169,45 @@ pub(crate) fn merge(
     Ok(())
 }
 
-/// Takes away everything beneath a path: what begins with it and a slash.
+/// Takes away the entry at a path, which lets its object go.
+fn delete_at(context: &Context<'_, '_>, tree: i64, path: &[u8]) -> Result<(), Refusal> {
+    let sql = "DELETE FROM artifact_files WHERE tree = ?1 AND path = ?2 RETURNING object";
+    let object: Option<Option<i64>> = context.tx.maybe(sql, (tree, path), |row| row.get("object"))?;
+    object.flatten().map_or(Ok(()), |object| objects::let_go(context, object))
+}
+
+/// Takes away everything beneath a path, which lets its objects go: what begins with it and a slash.
 fn delete_beneath(context: &Context<'_, '_>, tree: i64, path: &[u8]) -> Result<(), Refusal> {
     let low = [path, b"/"].concat();
     let high = [path, b"0"].concat(); // '0' is the byte after '/'
     context.tx.execute(
+        "UPDATE objects SET let_go_sequence = ?4 WHERE object IN (
+             SELECT object FROM artifact_files WHERE tree = ?1 AND path > ?2 AND path < ?3)",
+        (tree, &low, &high, signed(context.sequence())),
+    )?;
+    context.tx.execute(
         "DELETE FROM artifact_files WHERE tree = ?1 AND path > ?2 AND path < ?3",
         (tree, low, high),
     )?;
+    Ok(())
+}
+
+/// Returns the objects of a tree, ascending by number, none twice.
+pub(super) fn objects(tx: &ReadTx<'_>, tree: i64) -> Result<Vec<i64>, DbError> {
+    let sql =
+        "SELECT DISTINCT object FROM artifact_files WHERE tree = ?1 AND object IS NOT NULL ORDER BY object";
+    Ok(tx.all(sql, [tree], |row| row.get(0))?)
+}
+
+/// Lets go of those of some objects, ascending by number, that a tree does not have.
+pub(super) fn let_go_of_all_but(context: &Context<'_, '_>, before: &[i64], tree: i64) -> Result<(), Refusal> {
+    if before.is_empty() {
+        return Ok(());
+    }
+    let now = self::objects(context.tx, tree).map_err(ViewError::from)?;
+    for &object in before.iter().filter(|object| now.binary_search(object).is_err()) {
+        objects::let_go(context, object)?;
+    }
     Ok(())
 }
 

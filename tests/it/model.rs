@@ -85,6 +85,9 @@ enum Hand {
     },
     Gc {
         contents: Vec<usize>,
+        /// A package that expired, and whether a file is among them that no event names.
+        expired: usize,
+        unrecorded: bool,
         unlinks: bool,
         completes: bool,
     },
@@ -116,8 +119,15 @@ fn op() -> impl Strategy<Value = Op> {
         (0..2_usize).prop_map(|pin| Hand::Unpin { pin }),
         (nth.clone(), class, expiry, any::<Option<bool>>())
             .prop_map(|(nth, class, expires_at, hold)| Hand::Retain { nth, class, expires_at, hold }),
-        (prop::collection::vec(content.clone(), 1..4), any::<bool>(), any::<bool>())
-            .prop_map(|(contents, unlinks, completes)| Hand::Gc { contents, unlinks, completes }),
+        (prop::collection::vec(content.clone(), 1..4), nth.clone(), any::<[bool; 3]>()).prop_map(
+            |(contents, expired, [unrecorded, unlinks, completes])| Hand::Gc {
+                contents,
+                expired,
+                unrecorded,
+                unlinks,
+                completes
+            }
+        ),
         Just(Hand::Unknown),
         nth.clone().prop_map(|nth| Hand::UnknownField { nth }),
         Just(Hand::OfSkipped),
@@ -492,7 +502,7 @@ impl<'g> Run<'g> {
                     self.model.packages[*nth].hold = *hold;
                 }
             }
-            Hand::Gc { contents, unlinks, completes } => {
+            Hand::Gc { contents, expired, unrecorded, unlinks, completes } => {
                 // What is live is never purged: of packages that are not removed, only finalised ones expire.
                 let live: BTreeSet<usize> = (self.model.packages.iter())
                     .filter(|package| !package.finalized && !package.removed)
@@ -503,20 +513,29 @@ impl<'g> Run<'g> {
                     .copied()
                     .filter(|content| self.model.stored.contains(content) && !live.contains(content))
                     .collect();
-                let objects: Vec<PurgedObject> = (purged.iter())
+                let mut objects: Vec<PurgedObject> = (purged.iter())
                     .map(|&content| PurgedObject {
                         address: object(content).blake3,
                         size_bytes: object(content).size_bytes,
                         why: "removed".to_owned(),
                     })
                     .collect();
+                if *unrecorded {
+                    objects.push(PurgedObject {
+                        address: Blake3::of(b"nobody's"),
+                        size_bytes: 8,
+                        why: "unrecorded".to_owned(),
+                    });
+                }
+                objects.sort_by_key(|object| *object.address.as_bytes());
+                let expired: Vec<_> = id(expired).into_iter().collect();
                 let start = GcStart {
                     plan: "0-0-0",
                     round: 1,
                     rounds: 1,
                     reason: None,
                     clock_accepted: false,
-                    packages: &[],
+                    packages: &expired,
                 };
                 events.push(known(
                     EventType::GcStarted,
@@ -671,7 +690,13 @@ fn an_add_that_changes_nothing_brings_purged_bytes_back() {
     for unlinks in [true, false] {
         let mut run = Run::new(&ground);
         run.apply(&Op::Add { name: 0, tree: 1, completion: Completion::Finalize });
-        run.apply(&Op::ByHand(Hand::Gc { contents: vec![1], unlinks, completes: true }));
+        run.apply(&Op::ByHand(Hand::Gc {
+            contents: vec![1],
+            expired: 0,
+            unrecorded: true,
+            unlinks,
+            completes: true,
+        }));
         run.apply(&Op::Add { name: 0, tree: 1, completion: Completion::FinalizeIfChanged });
         run.judge();
     }

@@ -2,7 +2,9 @@
 //! goes on from where it was. The stores under `fixtures/stores` are kept for ever.
 //!
 //! `fixtures/stores/VERSION/NAME` is the store, `NAME.txt` beside it what must be in it. `just fixtures` makes one
-//! that is missing and changes nothing that is there.
+//! that is missing and changes nothing that is there. When the views change, `NAME.txt` gets one more line, with
+//! the digest that views of the new version have; the database in the fixture keeps the views it has, so that there
+//! is always one whose views are made again.
 
 mod history;
 
@@ -140,7 +142,7 @@ fn describe(store: &Registry) -> String {
     text
 }
 
-/// Leaves out the line of the views where it is of other views than this build's.
+/// Leaves out the lines of views of other versions than this build's.
 fn comparable(text: &str) -> Vec<&str> {
     let is_ours = |line: &&str| {
         let version = line.strip_prefix("views ").and_then(|rest| rest.split_once(' '));

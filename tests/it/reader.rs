@@ -216,7 +216,8 @@ fn write_history(name: &str, files: usize) -> (PathBuf, Blake3) {
     batch.sort_by_key(|object| *object.blake3.as_bytes());
     store.event(EventType::ObjectsStored, ADD, payload::objects_stored("local", &batch));
 
-    // An open package: entries, the same again, some displaced, then finalised with one more.
+    // An open package: entries, the same again, some displaced, then finalised with one more and one less.
+    let seven = store.put(b"seven");
     let open = Uuid::from_u128(0x7000_8000_0000_0000_0001);
     let created = payload::package_created(
         open,
@@ -234,6 +235,7 @@ fn write_history(name: &str, files: usize) -> (PathBuf, Blake3) {
         file(b"dir/sub/x", three),
         symlink(b"link", b"../\xff"),
         file(b"n\xffame", one),
+        file(b"only", seven),
     ];
     store.write(&[
         ("v1.package.created", "package", &open.to_string(), created),
@@ -309,6 +311,9 @@ fn write_history(name: &str, files: usize) -> (PathBuf, Blake3) {
     );
     store.event(EventType::PinAdded, "gone", payload::pin_added("gone", PinTarget::Package(open), None));
     store.event(EventType::PinRemoved, "gone", payload::pin_removed("gone", Some("done")));
+    let again = payload::pin_added("again", PinTarget::Object(two.blake3), None);
+    store.event(EventType::PinAdded, "again", again);
+    store.event(EventType::PinRemoved, "again", payload::pin_removed("again", None));
     let later = Some(Some(Timestamp::from_micros(1_900_000_000_000_000)));
     let changed = payload::retention_changed(Some("permanent-record"), later, Some(false), "longer");
     store.event(EventType::RetentionChanged, &open.to_string(), changed);
@@ -389,6 +394,20 @@ fn write_history(name: &str, files: usize) -> (PathBuf, Blake3) {
         ),
     );
     store.event(EventType::ObjectsStored, ADD, payload::objects_stored("local", &[four]));
+    // The same is left over once more, and what was left over is stored, which does not unmake that; a package
+    // that lost objects as expired is wanted for longer.
+    let purged = ["left over", "left over twice"].map(|text| PurgedObject {
+        address: Blake3::of(text.as_bytes()),
+        size_bytes: text.len() as u64 + 1,
+        why: "unrecorded".to_owned(),
+    });
+    let mut purged = purged.to_vec();
+    purged.sort_by_key(|object| *object.address.as_bytes());
+    store.event(EventType::GcStarted, GC, payload::gc_started(&start, &purged));
+    let stored = store.put(b"left over twice");
+    store.event(EventType::ObjectsStored, ADD, payload::objects_stored("local", &[stored]));
+    let changed = payload::retention_changed(None, later, None, "once more");
+    store.event(EventType::RetentionChanged, &same.to_string(), changed);
 
     // What a later build may have written, and what leans on it.
     let later = b"\xa1\x61x\x01".to_vec();

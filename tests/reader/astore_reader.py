@@ -683,6 +683,7 @@ TABLES = {
     "artifact_files": ("tree", "path"),
     "artifact_packages": ("package",),
     "gc_runs": ("started_sequence",),
+    "leftovers": ("digest_primary",),
     "metadata_schemas": ("name",),
     "objects": ("object",),
     "pins": ("name",),
@@ -696,21 +697,23 @@ COLUMNS = {
     "artifact_files": "tree path kind mode object target mtime mtime_nanos",
     "artifact_packages": "package package_id name version status tree created_at created_by created_sequence"
     " changed_sequence finalized_at finalized_sequence removed_at removed_sequence removed_reason manifest_digest"
-    " manifest_size content_digest entries files bytes objects object_bytes backend_id metadata provenance origin",
+    " manifest_size content_digest entries files bytes objects object_bytes backend_id metadata provenance origin"
+    " let_go_sequence",
     "gc_runs": "started_sequence gc_id plan round rounds reason actor started_at planned_objects planned_bytes"
     " completed_sequence completed_at freed_objects freed_bytes missing_objects failed_objects duration",
+    "leftovers": "digest_primary size_bytes purged_sequence",
     "metadata_schemas": "name schema_digest registered_sequence",
     "objects": "object digest_algorithm digest_primary digest_sha256 content_address size_bytes first_sequence"
-    " stored_sequence payload_sequence purged_sequence damaged_sequence",
+    " stored_sequence payload_sequence purged_sequence damaged_sequence let_go_sequence",
     "pins": "name package object reason created_at actor added_sequence",
     "retention_classes": "name duration_seconds",
-    "retention_state": "package class expires_at hold hold_reason changed_sequence",
+    "retention_state": "package class expires_at hold hold_reason changed_sequence expired_sequence",
     "storage_locations": "object backend_id retrieval_tier restore_status",
     "verify_runs": "sequence verify_id mode actor completed_at head_sequence first_key last_key objects bytes faults",
 }
 COLUMNS = {table: names.split() for table, names in COLUMNS.items()}
 
-VIEWS_VERSION = 1
+VIEWS_VERSION = 2
 DAMAGE = ("missing", "truncated", "altered", "misnamed", "unreadable", "not-a-file")
 
 
@@ -732,6 +735,7 @@ class Views:
         self.pins = {}
         self.gc_runs = {}
         self.verify_runs = {}
+        self.leftovers = {}  # digest -> row
 
     # -- objects (12.3)
 
@@ -752,6 +756,7 @@ class Views:
                 "payload_sequence": None,
                 "purged_sequence": None,
                 "damaged_sequence": None,
+                "let_go_sequence": None,
             }
             self.locations[number, backend] = ("online", None)
             return self.objects[number]
@@ -821,6 +826,7 @@ class Views:
             "hold": 0,
             "hold_reason": None,
             "changed_sequence": event["sequence"],
+            "expired_sequence": None,
         }
         return row
 
@@ -832,6 +838,10 @@ class Views:
         target = raw_bytes(entry, "target", "a symlink") if entry["kind"] == "symlink" else None
         mtime, nanos = entry.get("mtime", (None, None))
         return entry["kind"], entry.get("mode"), number, target, mtime, nanos
+
+    def let_go(self, event, item):
+        if item[0] == "file":
+            self.objects[item[2]]["let_go_sequence"] = event["sequence"]
 
     def recount(self, row):
         tree = self.trees[row["tree"]]
@@ -857,8 +867,9 @@ class Views:
             if old is not None and not payload.get("replace", False):
                 need(old == new and new[0] == "directory", f"{path!r} is there already")
             if old is not None and not (old[0] == new[0] == "directory"):
+                self.let_go(event, old)
                 for beneath in [other for other in tree if other.startswith(path + b"/")]:
-                    del tree[beneath]
+                    self.let_go(event, tree.pop(beneath))
             tree[path] = new
         row.update(backend_id=payload["backend_id"], changed_sequence=event["sequence"])
         self.recount(row)
@@ -892,12 +903,16 @@ class Views:
         shared = [
             other["tree"] for other in self.packages.values() if other["content_digest"] == manifest["content_digest"]
         ]
-        del self.trees[row["package"]]
+        before = self.trees.pop(row["package"])
         if shared:
             need(len(set(shared)) == 1, "packages of one content have several trees")
             row["tree"] = shared[0]
         else:
             self.trees[row["package"]] = own
+        still = {item[2] for item in self.trees[row["tree"]].values()}
+        for item in before.values():
+            if item[2] not in still:
+                self.let_go(event, item)
         row.update(
             status="finalized",
             finalized_at=event["created_at"],
@@ -990,6 +1005,8 @@ class Views:
         for key in ("class", "expires_at"):
             if key in payload:
                 state[key] = payload[key]
+        if "expires_at" in payload:
+            state["expired_sequence"] = None
         if "hold" in payload:
             state["hold"] = int(payload["hold"])
             state["hold_reason"] = payload["reason"] if payload["hold"] else None
@@ -1012,16 +1029,28 @@ class Views:
             "added_sequence": event["sequence"],
         }
 
-    def v1_pin_removed(self, _event, payload, _data):
-        if self.pins.pop(payload["name"], None) is None:
+    def v1_pin_removed(self, event, payload, _data):
+        pin = self.pins.pop(payload["name"], None)
+        if pin is None:
             raise Unmade("there is no such pin")
+        row = self.objects[pin["object"]] if pin["package"] is None else self.packages[pin["package"]]
+        row["let_go_sequence"] = event["sequence"]
 
     def v1_gc_started(self, event, payload, _data):
+        if any(package not in self.package_of for package in payload["packages"]) or any(
+            item["address"] not in self.object_of and item["why"] != "unrecorded" for item in payload["objects"]
+        ):
+            raise Unmade("a package or a purged object was never named")
+        for package in payload["packages"]:
+            self.retention[self.package_of[package]]["expired_sequence"] = event["sequence"]
         for item in payload["objects"]:
             number = self.object_of.get(item["address"])
             if number is None:
-                if item["why"] != "unrecorded":
-                    raise Unmade("a purged object was never named")
+                self.leftovers[item["address"]] = {
+                    "digest_primary": item["address"],
+                    "size_bytes": item["size"],
+                    "purged_sequence": event["sequence"],
+                }
                 continue
             row = self.objects[number]
             row.update(purged_sequence=event["sequence"], damaged_sequence=None)
@@ -1101,6 +1130,7 @@ class Views:
         rows = {
             "artifact_packages": self.packages,
             "gc_runs": self.gc_runs,
+            "leftovers": self.leftovers,
             "objects": self.objects,
             "pins": self.pins,
             "retention_state": self.retention,
@@ -1356,6 +1386,10 @@ class Checker:
 
     def compare_views(self, database, views):
         """Compares the tables row by row with views computed here (12.1), and their digests (13)."""
+        computed = views and {table: (COLUMNS[table], views.rows(table)) for table in TABLES}
+        if computed:
+            self.summary["view_digest_computed"] = view_digest(computed.get).hex()
+            self.summary["skipped"] = views.skipped
         booked = dict(database.execute("SELECT name, value FROM bookkeeping"))
         if booked.get("views_version", VIEWS_VERSION) != VIEWS_VERSION:
             self.note(f"the views are of version {booked['views_version']}: not compared")
@@ -1372,11 +1406,8 @@ class Checker:
                 self.fault("views", table, f"its columns are {columns}")
             stored[table] = (columns, cursor.fetchall())
         self.summary["view_digest"] = view_digest(stored.get).hex()
-        if views is None:
+        if not computed:
             return
-        computed = {table: (COLUMNS[table], views.rows(table)) for table in TABLES}
-        self.summary["view_digest_computed"] = view_digest(computed.get).hex()
-        self.summary["skipped"] = views.skipped
         for table in TABLES:
             here, there = computed[table][1], stored[table][1]
             for number, (mine, theirs) in enumerate(zip(here, there)):

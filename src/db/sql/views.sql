@@ -29,6 +29,7 @@ CREATE TABLE artifact_packages (
     metadata           BLOB NOT NULL,        -- canonical CBOR map, text to text
     provenance         BLOB NOT NULL,        -- canonical CBOR map, text to text
     origin             TEXT,                 -- where an imported package came from
+    let_go_sequence    INTEGER,              -- the last event that took a pin off this package
     UNIQUE (name, version)
 ) STRICT;
 CREATE INDEX artifact_packages_by_content ON artifact_packages (content_digest) WHERE content_digest IS NOT NULL;
@@ -59,11 +60,19 @@ CREATE TABLE objects (
     stored_sequence   INTEGER NOT NULL,      -- the last event that said its bytes were stored anew
     payload_sequence  INTEGER,               -- the first event whose payload (or manifest) it is: never collected
     purged_sequence   INTEGER,               -- the gc.started that purged it, unless stored again since
-    damaged_sequence  INTEGER                -- the verify.completed that found it damaged, unless mended since
+    damaged_sequence  INTEGER,               -- the verify.completed that found it damaged, unless mended since
+    let_go_sequence   INTEGER                -- the last event that took a pin off it, or displaced it in an open package
 ) STRICT;
 -- Eight bytes of a digest find it; the rest is compared in the row. Whole digests in indices would double the cost.
 CREATE INDEX objects_by_primary ON objects (substr(digest_primary, 1, 8));
 CREATE INDEX objects_by_sha256 ON objects (substr(digest_sha256, 1, 8));
+
+-- Files that a gc purged though no event had named them before. Storing one gives it a row of objects; this one stays.
+CREATE TABLE leftovers (
+    digest_primary  BLOB PRIMARY KEY CHECK (length(digest_primary) = 32),
+    size_bytes      INTEGER NOT NULL,        -- of the file that was there
+    purged_sequence INTEGER NOT NULL         -- the last gc.started that purged it
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE storage_locations (
     object         INTEGER NOT NULL,
@@ -84,7 +93,8 @@ CREATE TABLE retention_state (
     expires_at       INTEGER,                -- NULL: never, or not finalised yet
     hold             INTEGER NOT NULL CHECK (hold IN (0, 1)),
     hold_reason      TEXT,
-    changed_sequence INTEGER NOT NULL
+    changed_sequence INTEGER NOT NULL,
+    expired_sequence INTEGER                 -- the gc.started that took objects of it as expired, unless its expiry was set since
 ) STRICT;
 
 CREATE TABLE pins (
