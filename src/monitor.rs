@@ -20,6 +20,10 @@ pub enum Task {
     Exporting,
     /// Computing the views again from the log.
     Replaying,
+    /// Finding out what may go.
+    Planning,
+    /// Deleting the objects of a confirmed plan.
+    Purging,
     /// Waiting for another process to release a lock.
     Waiting,
 }
@@ -52,6 +56,10 @@ pub enum Counter {
     BytesExported,
     /// Events applied by replay.
     EventsReplayed,
+    /// Objects whose files a gc deleted.
+    ObjectsPurged,
+    /// Bytes of objects whose files a gc deleted.
+    BytesPurged,
 }
 
 /// Something that the person should hear of though the operation goes on.

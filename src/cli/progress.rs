@@ -225,6 +225,8 @@ struct Counters {
     entries_exported: AtomicU64,
     bytes_exported: AtomicU64,
     events_replayed: AtomicU64,
+    objects_purged: AtomicU64,
+    bytes_purged: AtomicU64,
 }
 
 impl Counters {
@@ -239,6 +241,8 @@ impl Counters {
             Counter::EntriesExported => &self.entries_exported,
             Counter::BytesExported => &self.bytes_exported,
             Counter::EventsReplayed => &self.events_replayed,
+            Counter::ObjectsPurged => &self.objects_purged,
+            Counter::BytesPurged => &self.bytes_purged,
             Counter::EntriesWalked | Counter::BytesWritten | Counter::ObjectsKnown | _ => return,
         };
         place.fetch_add(n, Ordering::Relaxed);
@@ -248,6 +252,7 @@ impl Counters {
         let counter = match task {
             Task::Verifying => &self.bytes_verified,
             Task::Exporting => &self.bytes_exported,
+            Task::Purging => &self.bytes_purged,
             Task::Adding | Task::Syncing | Task::Replaying | Task::Waiting | _ => &self.bytes_hashed,
         };
         counter.load(Ordering::Relaxed)
@@ -277,6 +282,11 @@ impl Counters {
                 format!("exporting: {}, {bytes}{of}", count(read(&self.entries_exported), "entry"))
             }
             Task::Replaying => format!("replaying: {}", count(read(&self.events_replayed), "event")),
+            Task::Planning => "finding out what may go".to_owned(),
+            Task::Purging => {
+                let bytes = size(read(&self.bytes_purged));
+                format!("deleting: {}, {bytes}{of}", count(read(&self.objects_purged), "object"))
+            }
             Task::Waiting => "waiting for the lock".to_owned(),
             _ => "working".to_owned(),
         }
@@ -335,6 +345,8 @@ mod tests {
             (Counter::ObjectsWritten, 1),
             (Counter::ObjectsVerified, 5),
             (Counter::BytesVerified, 1024),
+            (Counter::ObjectsPurged, 1),
+            (Counter::BytesPurged, 512),
         ] {
             counters.add(counter, n);
         }
@@ -344,7 +356,9 @@ mod tests {
             counters.describe(Task::Verifying, Some(2048)),
             "verifying: 5 objects, 1.0 KiB of 2.0 KiB"
         );
+        assert_eq!(counters.describe(Task::Purging, Some(1024)), "deleting: 1 object, 512 B of 1.0 KiB");
         assert_eq!((counters.bytes(Task::Adding), counters.bytes(Task::Verifying)), (2048, 1024));
+        assert_eq!((counters.bytes(Task::Replaying), counters.bytes(Task::Purging)), (2048, 512));
     }
 
     /// Tasks that overlap, end in another order, or never end leave no thread and no lock behind.

@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension as _, Row};
 use uuid::Uuid;
 
+use super::event::EventType;
 use super::record::{NO_PREDECESSOR, Record};
 use crate::db::{DbError, ReadTx, WriteTx};
 use crate::env::Timestamp;
@@ -132,6 +133,35 @@ pub fn insert(tx: &WriteTx<'_>, event: &Stored) -> Result<(), DbError> {
 /// [`DbError::Sqlite`] where the database cannot be read.
 pub fn event(tx: &ReadTx<'_>, sequence: u64) -> Result<Option<Stored>, DbError> {
     Ok(tx.maybe("SELECT * FROM events WHERE sequence = ?1", [signed(sequence)], read_row)?)
+}
+
+/// Returns when an event happened, by the clock of that time.
+///
+/// # Errors
+/// [`DbError`]; an event that is not there is one.
+pub fn time_of(tx: &ReadTx<'_>, sequence: u64) -> Result<Timestamp, DbError> {
+    let sql = "SELECT created_at FROM events WHERE sequence = ?1";
+    Ok(tx.one(sql, [signed(sequence)], |row| Ok(Timestamp::from_micros(row.get(0)?)))?)
+}
+
+/// Returns up to `limit` events of these types that happened after an instant, by the clock of their time, oldest
+/// first: their records.
+///
+/// # Errors
+/// [`DbError::Sqlite`] where the database cannot be read.
+pub fn since(
+    tx: &ReadTx<'_>,
+    instant: Timestamp,
+    types: &[EventType],
+    limit: usize,
+) -> Result<Vec<Record>, DbError> {
+    let names: Vec<String> = types.iter().map(|known| format!("'{}'", known.name())).collect();
+    let sql = format!(
+        "SELECT * FROM events WHERE created_at > ?1 AND event_type IN ({}) ORDER BY sequence LIMIT ?2",
+        names.join(", ")
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    Ok(tx.all(&sql, (instant.as_micros(), limit), |row| Ok(read_row(row)?.record))?)
 }
 
 /// Returns the digest that the database has of an event, without the rest of it.

@@ -27,7 +27,8 @@ pub(crate) use fields::{read_labels, write_labels};
 pub use files::{FILE_BYTES_MAX, LogError, LogFiles, Step, Walk};
 pub use item::encode_item;
 pub use log::{
-    Bookkeeping, Head, Position, Stored, each_after, event, head, insert, of_package, stored_digest,
+    Bookkeeping, Head, Position, Stored, each_after, event, head, insert, of_package, since, stored_digest,
+    time_of,
 };
 pub(crate) use log::{digest_column, signed, unsigned};
 pub use record::{NO_PREDECESSOR, Record, RecordError};

@@ -2,5 +2,7 @@
 //! and the directories said; it deletes nothing and knows nobody who does.
 
 mod plan;
+mod survey;
 
 pub use plan::{Candidate, ParsePlanNameError, Plan, PlanName};
+pub use survey::{Keeping, Losing, PackageFacts, Roots, Sum, Survey, Surveyed, SurveyedObject, TooYoung};

@@ -16,6 +16,7 @@ mod look;
 mod queue;
 mod roots;
 pub mod serve;
+mod strays;
 mod stream;
 mod tick;
 pub mod verify;
@@ -28,6 +29,7 @@ pub use ingest::{
     OnUnreadable, Skipped, Source, Standing, Unreadable, ingest, survey,
 };
 pub use serve::{ServeError, WHOLE_BYTES_MAX, copy_checked, read_checked};
+pub use strays::{NamedObjects, Strays, UnrecordedFile, strays};
 pub use verify::{Coverage, Depth, Finding, ScanOptions, Scanned, Subject, VerifyError, look, scan};
 
 #[cfg(test)]

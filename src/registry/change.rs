@@ -128,6 +128,11 @@ impl<'r> Change<'r> {
         &self.tx
     }
 
+    /// Fails where the log's last event is not the one that the caller decided by.
+    pub(super) fn expect_head(&self, expected: Head) -> Result<(), Error> {
+        if self.head == expected { Ok(()) } else { Err(Error::Changed { reference: "the store".to_owned() }) }
+    }
+
     /// Appends an event: its row, and every view. Returns its sequence.
     pub(super) fn append(
         &mut self,

@@ -4,11 +4,15 @@
 //! ones hold the shared lock from before the database is opened until the registry is dropped.
 
 mod add;
+mod assured;
 mod change;
+mod claim;
+mod collect;
 mod finalize;
 mod init;
 mod known;
 mod open;
+mod plan;
 mod private;
 mod query;
 mod remove;
@@ -97,6 +101,8 @@ pub struct Registry {
     cancelled: Arc<AtomicBool>,
     /// After how many new objects an add publishes and records a batch.
     batch_files: u64,
+    /// The most objects that one round of a gc names.
+    round_objects: usize,
 }
 
 impl fmt::Debug for Registry {
@@ -123,6 +129,12 @@ impl Registry {
     #[cfg(any(test, feature = "testing"))]
     pub const fn set_batch_files(&mut self, batch_files: u64) {
         self.batch_files = batch_files;
+    }
+
+    /// Makes the rounds of a gc so small that a test sees several.
+    #[cfg(any(test, feature = "testing"))]
+    pub const fn set_round_objects(&mut self, round_objects: usize) {
+        self.round_objects = round_objects;
     }
 
     /// Fails where the caller asked to stop.

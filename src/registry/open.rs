@@ -260,12 +260,22 @@ impl Registry {
             wait: options.wait,
             cancelled: options.cancelled,
             batch_files: IngestOptions::default().batch_files,
+            round_objects: super::collect::ROUND_OBJECTS_MAX,
         })
     }
 
     /// Gives up the reserve where the disk is full, so that what follows has room.
     pub(super) fn make_room(&self) {
         make_room(self.disk.as_ref());
+    }
+
+    /// Sets the reserve aside again where there is room for it: after a gc, which may have given it up.
+    pub(super) fn set_reserve_aside(&self) {
+        let fits = self.disk.free_bytes().is_ok_and(|free| free >= 2 * reserve::RESERVE_BYTES);
+        if fits && !reserve::is_present(self.disk.as_ref()).unwrap_or(true) {
+            // Without it the next gc on a full disk has a harder time; this one is done.
+            drop(reserve::create(self.disk.as_ref()));
+        }
     }
 
     /// Sets the reserve aside again where it was given up and there is plenty of room.

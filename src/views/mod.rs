@@ -9,6 +9,7 @@ mod digest;
 pub(crate) mod objects;
 pub(crate) mod packages;
 pub(crate) mod pins;
+pub(crate) mod reach;
 pub(crate) mod retention;
 pub(crate) mod runs;
 pub(crate) mod trees;

@@ -9,6 +9,36 @@ pub(crate) fn on_package(tx: &ReadTx<'_>, package: i64) -> Result<Vec<String>, D
     Ok(tx.all("SELECT name FROM pins WHERE package = ?1 ORDER BY name", [package], |row| row.get(0))?)
 }
 
+/// What a pin keeps, by the surrogate key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// What a package reaches.
+    Package(i64),
+    /// One object.
+    Object(i64),
+}
+
+/// A pin and what it keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PinnedTarget {
+    /// The pin's name.
+    pub(crate) name: String,
+    /// What it keeps.
+    pub(crate) target: Target,
+}
+
+/// Returns every pin by name.
+pub(crate) fn targets(tx: &ReadTx<'_>) -> Result<Vec<PinnedTarget>, DbError> {
+    Ok(tx.all("SELECT name, package, object FROM pins ORDER BY name", [], |row| {
+        let package: Option<i64> = row.get("package")?;
+        let target = match package {
+            Some(package) => Target::Package(package),
+            None => Target::Object(row.get("object")?),
+        };
+        Ok(PinnedTarget { name: row.get("name")?, target })
+    })?)
+}
+
 /// Sets a pin.
 pub(super) fn add(
     context: &Context<'_, '_>,

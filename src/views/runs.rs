@@ -52,6 +52,11 @@ pub(crate) fn unfinished_gc(tx: &ReadTx<'_>) -> Result<Vec<u64>, DbError> {
     Ok(tx.all(sql, [], |row| unsigned(row, "started_sequence"))?)
 }
 
+/// Returns the id of the gc of which an event began a round.
+pub(crate) fn gc_id(tx: &ReadTx<'_>, started: u64) -> Result<String, DbError> {
+    Ok(tx.one("SELECT gc_id FROM gc_runs WHERE started_sequence = ?1", [signed(started)], |row| row.get(0))?)
+}
+
 /// Enters a gc round.
 pub(super) fn gc_started(context: &Context<'_, '_>, round: &GcRound) -> Result<(), Refusal> {
     context.tx.execute(

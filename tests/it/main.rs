@@ -14,6 +14,7 @@ mod documents;
 mod embedding;
 mod faults;
 mod full;
+mod gc_rounds;
 mod hurry;
 mod mistyped;
 mod model;

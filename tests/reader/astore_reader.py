@@ -6,11 +6,13 @@ two, computes the views a second time and compares them row by row, checks manif
 JSON summary. It changes nothing in the store: the database is copied before it is opened.
 
     astore_reader.py ROOT [--no-objects] [--from-log]
+    astore_reader.py plan ROOT INSTANT MIN_AGE [--from-log]
     astore_reader.py --self-test
     astore_reader.py --manifests DIR
 
 --no-objects   does not read the bytes of objects (payload objects and manifests are read all the same)
 --from-log     takes the events from log/ alone, as if the database were lost
+plan           prints what a gc may take, and PLAN: for an instant in microseconds and an age in seconds
 --manifests    checks golden manifests: DIR/NAME.cbor against NAME.jcs and NAME.digest; DIR/refused/*.cbor are none
 
 Exit codes: 0 nothing wrong, 1 could not look, 2 usage, 4 something is wrong, 8 no store there.
@@ -736,6 +738,7 @@ class Views:
         self.gc_runs = {}
         self.verify_runs = {}
         self.leftovers = {}  # digest -> row
+        self.time_of = {}  # sequence -> created_at
 
     # -- objects (12.3)
 
@@ -935,6 +938,7 @@ class Views:
 
     def apply(self, event, payload, unknown_keys, data):
         """Applies one event; `payload` is None where it is unknown. Returns whether it was skipped."""
+        self.time_of[event["sequence"]] = event["created_at"]
         if len(data) > INLINE_PAYLOAD_MAX or event["event_type"] == "v1.package.finalized":
             self.mention_payload(event, data)
         if payload is not None and event["event_type"] == "v1.package.imported":
@@ -1150,6 +1154,74 @@ def view_digest(rows_of):
         for row in rows:
             hasher.update(encode(row))
     return hasher.digest()
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Plans (18): what a gc may take.
+
+REASONS = ("removed", "expired", "stored", "unrecorded")  # of several the first counts
+
+
+def is_expired(views, package, instant):
+    """Whether a package that may expire has (18.3)."""
+    state = views.retention[package["package"]]
+    if package["status"] != "finalized":
+        return False
+    if state["expired_sequence"] is not None:
+        return True
+    return state["expires_at"] is not None and state["expires_at"] <= instant
+
+
+def candidates(views, leftovers, instant, min_age):
+    """Returns what may go, {digest: (size, reason)}, and how many objects only pins and holds, or their age, keep.
+
+    `leftovers` are the files under blake3/ that are in place, {digest: (size, ctime)}.
+    """
+    wanted, kept = set(), set()
+    reason_of, last = {}, {}  # by object number
+    pinned = {pin["package"] for pin in views.pins.values()}
+    for package in views.packages.values():
+        of_package = {item[2] for item in views.trees[package["tree"]].values() if item[0] == "file"}
+        event = max(package["changed_sequence"], package["let_go_sequence"] or 0)
+        for number in of_package:
+            last[number] = max(last.get(number, 0), event)
+        removed, expired = package["removed_at"] is not None, is_expired(views, package, instant)
+        if not removed and not expired:
+            wanted |= of_package
+        elif package["package"] in pinned or views.retention[package["package"]]["hold"]:
+            kept |= of_package
+        else:
+            reason = 0 if removed else 1
+            for number in of_package:
+                reason_of[number] = min(reason_of.get(number, reason), reason)
+    kept |= {pin["object"] for pin in views.pins.values()}
+    old = lambda since: since + 1_000_000 * min_age <= instant  # noqa: E731
+    result, held, young = {}, 0, 0
+    for number, row in views.objects.items():
+        if row["purged_sequence"] is not None or row["payload_sequence"] is not None or number in wanted:
+            continue
+        event = max(row["stored_sequence"], row["let_go_sequence"] or 0, last.get(number, 0))
+        if number in kept:
+            held += 1
+        elif old(views.time_of[event]):
+            result[row["digest_primary"]] = (row["size_bytes"], REASONS[reason_of.get(number, 2)])
+        else:
+            young += 1
+    for digest, (size, changed) in leftovers.items():
+        if digest in views.object_of or digest in views.leftovers:
+            continue
+        if old(changed):
+            result[digest] = (size, REASONS[3])
+        else:
+            young += 1
+    return result, held, young
+
+
+def plan_name(store_id, instant, min_age, objects):
+    """The name of a plan (18.1, 18.2) of `objects`, {digest: (size, reason)}."""
+    listed = [[digest, *objects[digest]] for digest in sorted(objects)]
+    digest = blake3(encode([1, uuid.UUID(store_id).bytes, min_age, listed]))
+    return f"{instant}-{min_age}-{digest.hex()}"
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -1537,6 +1609,48 @@ class Checker:
                 kind = "misnamed" if hasher.digest() in known else "foreign"
                 self.fault(kind, where, f"its bytes are those of blake3:{hasher.digest().hex()}")
 
+    # -- plans (18)
+
+    def files_in_place(self):
+        """Returns every regular file under blake3/ that is named and placed as 4.1 says: {digest: (size, ctime)}."""
+        top, found = os.path.join(self.root, "blake3"), {}
+        for directory, _, files in os.walk(top):
+            for name in files:
+                if not re.match(r"[0-9a-f]{64}\Z", name):
+                    continue
+                path = os.path.join(directory, name)
+                status = os.lstat(path)
+                if path == object_path(self.root, bytes.fromhex(name)) and stat.S_ISREG(status.st_mode):
+                    found[bytes.fromhex(name)] = (status.st_size, status.st_ctime_ns // 1000)
+        return found
+
+    def plan(self, instant, min_age, from_log):
+        self.read_config()
+        with tempfile.TemporaryDirectory(prefix="astore-reader-") as scratch:
+            if from_log:
+                views = self.walk(event for events in self.log_items() for event in events)
+            else:
+                database = self.open_database(scratch)
+                try:
+                    views = self.walk(self.database_events(database))
+                finally:
+                    database.close()
+        self.summary.update(faults=self.faults, notes=self.notes)
+        if views is None or self.faults or views.skipped:
+            raise CannotLook("the log is damaged, or says what this reader does not know")
+        objects, kept, young = candidates(views, self.files_in_place(), instant, min_age)
+        self.summary.update(
+            plan=plan_name(self.summary["store_id"], instant, min_age, objects),
+            objects=[
+                {"address": "blake3:" + digest.hex(), "size": size, "reason": reason}
+                for digest, (size, reason) in sorted(objects.items())
+            ],
+            bytes=sum(size for size, _ in objects.values()),
+            kept=kept,
+            young=young,
+        )
+        return 0
+
     # -- all of it
 
     def run(self, from_log):
@@ -1606,6 +1720,17 @@ def self_test():
     assert jcs({"é": 1, "\U0001f600": 2, "\ufb33": 3, "a": "\x0f\n\"\\/€"}) == (
         '{"a":"\\u000f\\n\\"\\\\/€","é":1,"\U0001f600":2,"\ufb33":3}'
     )
+    store = "00112233-4455-4677-8899-aabbccddeeff"
+    name = lambda text: blake3(text.encode())  # noqa: E731
+    four = {name(reason): (size, reason) for reason, size in zip(REASONS, (0, 23, 24, 2**53 - 1))}
+    many = {name(str(n)): (n * n, REASONS[n % 4]) for n in range(3000)}
+    for instant, min_age, objects, expected in (
+        (0, 0, {}, "c136dcdbe393e85e276689434761a5d1fff6b3d1b6411910a2f650134decd643"),
+        (1_700_000_000_000_000, 86_400, four, "e51c23602dc9f9fffac6a315cda7237b0f3c6acdaae1dfe5bada42a9a4e39aa8"),
+        (2**53 - 1, 2**53 - 1, many, "530c4db5eda299443d1cb4fedf2db169fbc0a97bbc3931ac7e38e79d85e8aa46"),
+    ):
+        plan = plan_name(store, instant, min_age, objects)
+        assert plan == f"{instant}-{min_age}-{expected}", plan
     assert str(uuid.UUID(int=0)) and is_id(str(uuid.UUID(int=0))) and not is_id("0" * 36)
 
 
@@ -1638,22 +1763,21 @@ def check_golden(directory):
     return 4 if wrong else 0
 
 
-def main(arguments):
-    if arguments == ["--self-test"]:
-        self_test()
-        print(json.dumps({"schema": "astore-reader/v1", "self_test": "passed"}))
-        return 0
-    if len(arguments) == 2 and arguments[0] == "--manifests":
-        return check_golden(arguments[1])
-    options = {argument for argument in arguments if argument.startswith("--")}
-    roots = [argument for argument in arguments if not argument.startswith("--")]
-    if len(roots) != 1 or options - {"--no-objects", "--from-log"}:
+def print_plan(arguments):
+    from_log = "--from-log" in arguments
+    arguments = [argument for argument in arguments if argument != "--from-log"]
+    decimal = re.compile(r"(0|[1-9][0-9]*)\Z")
+    if len(arguments) != 3 or not all(decimal.match(number) and int(number) <= INT_MAX for number in arguments[1:]):
         print(__doc__, file=sys.stderr)
         return 2
+    return look(arguments[0], False, lambda checker: checker.plan(int(arguments[1]), int(arguments[2]), from_log))
+
+
+def look(root, read_objects, at):
     sys.setrecursionlimit(10_000)
-    checker = Checker(roots[0], "--no-objects" not in options)
+    checker = Checker(root, read_objects)
     try:
-        code = checker.run("--from-log" in options)
+        code = at(checker)
     except NoStore as error:
         print(f"astore_reader: {error}", file=sys.stderr)
         return 8
@@ -1662,6 +1786,23 @@ def main(arguments):
         return 1
     print(json.dumps(checker.summary, indent=2))
     return code
+
+
+def main(arguments):
+    if arguments == ["--self-test"]:
+        self_test()
+        print(json.dumps({"schema": "astore-reader/v1", "self_test": "passed"}))
+        return 0
+    if len(arguments) == 2 and arguments[0] == "--manifests":
+        return check_golden(arguments[1])
+    if arguments[:1] == ["plan"]:
+        return print_plan(arguments[1:])
+    options = {argument for argument in arguments if argument.startswith("--")}
+    roots = [argument for argument in arguments if not argument.startswith("--")]
+    if len(roots) != 1 or options - {"--no-objects", "--from-log"}:
+        print(__doc__, file=sys.stderr)
+        return 2
+    return look(roots[0], "--no-objects" not in options, lambda checker: checker.run("--from-log" in options))
 
 
 if __name__ == "__main__":

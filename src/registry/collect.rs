@@ -1,0 +1,367 @@
+//! `gc --confirm`: the plan is carried out. The only caller of [`Backend::delete`].
+//!
+//! Everything happens under the exclusive lock: nobody adds, pins or restores meanwhile. The order, and why no
+//! crash can tell a lie: what goes is named by a `v1.gc.started` that is durable before the first unlink. From
+//! then on the log calls it purged, whether its file still lies there or not; an add writes it anew. After the
+//! last unlink the directories are made durable, and a `v1.gc.completed` says how it went. Where that is
+//! missing, the next confirmed gc deletes what the log by then still calls purged, and writes it.
+
+use uuid::Uuid;
+
+use super::change::Change;
+use super::plan::Planned;
+use super::remove::check_text;
+use super::report::{ClockTrust, CollectReport, CollectRequest, Confirmed, PlanReport, Round};
+use super::resolve::reference as spelled;
+use super::{Access, Registry};
+use crate::db::{DbError, ReadTx};
+use crate::env::Timestamp;
+use crate::error::Error;
+use crate::events::payload::{self, GcEnd, GcStart};
+use crate::events::{self, EventType, Head, PurgedObject};
+use crate::gc::{Candidate, PlanName};
+use crate::identity::{Blake3, ContentAddress};
+use crate::monitor::{Counter, Monitor, Task};
+use crate::storage::{Backend as _, Deleted, Local};
+use crate::views::{objects, packages, reach, runs};
+
+/// The most objects that one round names: it bounds the payload, and what a crash leaves to be done.
+pub(super) const ROUND_OBJECTS_MAX: usize = 65_536;
+
+/// The fewest, however full the disk is.
+const ROUND_OBJECTS_MIN: usize = 64;
+
+/// What one object of a round may cost in database, WAL and log before its bytes come back: a page of `objects`
+/// and a page of `storage_locations` where no two objects share one, and its line in the event, twice.
+const OBJECT_COST_BYTES: u64 = 10 * 1024;
+
+/// How many events are named where a plan has changed.
+const CHANGES_NAMED_MAX: usize = 5;
+
+/// The events that can change which objects may go.
+const ROOTING: [EventType; 11] = [
+    EventType::PackageCreated,
+    EventType::ObjectsStored,
+    EventType::EntriesAdded,
+    EventType::PackageFinalized,
+    EventType::PackageRestored,
+    EventType::PackageImported,
+    EventType::PinAdded,
+    EventType::PinRemoved,
+    EventType::RetentionChanged,
+    EventType::GcStarted,
+    EventType::ObjectHealed,
+];
+
+/// How many objects are handed to a thread together. A round of no more is deleted by the caller's own thread.
+const UNLINKS_TOGETHER: usize = 1024;
+
+impl Registry {
+    /// Carries a plan out. `on_plan` is shown it before anything is changed; what it returns ends the gc.
+    ///
+    /// Rounds that an earlier gc began are brought to their end first. An object that cannot be deleted is
+    /// recorded and the rest go on. Where the caller's flag says to stop, the round at work is finished.
+    ///
+    /// # Errors
+    /// [`Error::PlanChanged`], [`Error::PlanOfTheFuture`], [`Error::ClockDoubted`], [`Error::Unsure`]: then
+    /// nothing was changed. What the system refuses: then the next gc goes on where this one ended.
+    pub fn collect(
+        &self,
+        request: &CollectRequest,
+        on_plan: &mut dyn FnMut(&PlanReport) -> Result<(), Error>,
+        monitor: &dyn Monitor,
+    ) -> Result<CollectReport, Error> {
+        debug_assert!(self.access == Access::Alone, "a gc needs the store for itself");
+        if let Some(reason) = &request.reason {
+            check_text("reason", reason)?;
+        }
+        let (planned, head, doubtful) = self.confirm(request, monitor)?;
+        on_plan(&planned.report)?;
+        self.make_room();
+        monitor.start(Task::Purging, Some(planned.report.plan.bytes()));
+        let swept = self.sweep(request, planned, head, doubtful, monitor);
+        monitor.finish(Task::Purging);
+        self.set_reserve_aside();
+        swept
+    }
+
+    /// Computes the plan and holds it against what was confirmed. Changes nothing. Returns with it the last event
+    /// that it is computed from, and whether the clock looked wrong.
+    fn confirm(
+        &self,
+        request: &CollectRequest,
+        monitor: &dyn Monitor,
+    ) -> Result<(Planned, Head, bool), Error> {
+        let now = self.env.now();
+        let (instant, min_age) = match &request.confirmed {
+            Confirmed::Exactly(name) if name.instant > now => {
+                return Err(Error::PlanOfTheFuture { instant: name.instant, now });
+            }
+            Confirmed::Exactly(name) => (name.instant, name.min_age()),
+            Confirmed::Whatever(request) => (now, request.min_age),
+        };
+        let tx = self.db.read()?;
+        let head = events::head(&tx)?;
+        let planned = self.planned(&tx, now, instant, min_age, monitor)?;
+        if let (Some(doubt), ClockTrust::Doubted) = (planned.report.clock, request.clock) {
+            return Err(Error::ClockDoubted { now: doubt.now, last_event: doubt.last_event });
+        }
+        if let Confirmed::Exactly(name) = &request.confirmed {
+            let today = planned.report.plan.name();
+            if today != *name {
+                return Err(Error::PlanChanged { what: what_changed(&tx, name, &planned)?, now: today });
+            }
+        }
+        let doubtful = planned.report.clock.is_some();
+        Ok((planned, head, doubtful))
+    }
+
+    fn sweep(
+        &self,
+        request: &CollectRequest,
+        planned: Planned,
+        mut head: Head,
+        doubtful: bool,
+        monitor: &dyn Monitor,
+    ) -> Result<CollectReport, Error> {
+        let mut resumed = Vec::new();
+        for started in &planned.report.unfinished {
+            self.check_cancelled()?;
+            let (round, now) = self.resume(*started, head, monitor)?;
+            resumed.push(round);
+            head = now;
+        }
+        let (remains_deleted, remains_failed) = self.delete_remains(&planned.remains)?;
+        let objects = planned.report.plan.objects();
+        let size = self.round_objects();
+        let rounds = objects.len().div_ceil(size);
+        let name = planned.report.plan.name().to_string();
+        let gc = self.env.random_id().to_string();
+        let mut done = Vec::with_capacity(rounds);
+        for (number, candidates) in objects.chunks(size).enumerate() {
+            self.check_cancelled()?;
+            let first = number * size;
+            let losing = planned.losing.of(first..first + candidates.len());
+            let expired: Vec<_> =
+                losing.iter().filter_map(|package| planned.expired.get(package).copied()).collect();
+            let start = GcStart {
+                plan: &name,
+                round: number as u64 + 1,
+                rounds: rounds as u64,
+                reason: request.reason.as_deref(),
+                clock_accepted: doubtful,
+                packages: &expired,
+            };
+            let (round, now) = self.round(&gc, &start, candidates, head, monitor)?;
+            done.push(round);
+            head = now;
+        }
+        Ok(CollectReport { plan: planned.report, rounds: done, resumed, remains_deleted, remains_failed })
+    }
+
+    /// Records the intent, deletes, and records how it went.
+    fn round(
+        &self,
+        gc: &str,
+        start: &GcStart<'_>,
+        candidates: &[Candidate],
+        head: Head,
+        monitor: &dyn Monitor,
+    ) -> Result<(Round, Head), Error> {
+        let begun = self.env.now();
+        let intent: Vec<PurgedObject> = candidates
+            .iter()
+            .map(|candidate| PurgedObject {
+                address: candidate.address,
+                size_bytes: candidate.size_bytes,
+                why: candidate.reason.name().to_owned(),
+            })
+            .collect();
+        let payload = self.prepare_payload(payload::gc_started(start, &intent))?;
+        drop(intent);
+        let mut change = Change::begin(self, monitor)?;
+        change.expect_head(head)?;
+        let started = change.append(EventType::GcStarted, gc, &payload)?;
+        drop(payload);
+        let head = change.commit()?;
+        self.disk.point("intent recorded");
+        let objects: Vec<_> =
+            candidates.iter().map(|candidate| (candidate.address, candidate.size_bytes)).collect();
+        self.carry_out(gc, started, &objects, begun, head, monitor)
+    }
+
+    /// Brings a round to its end that an earlier gc began: of its objects, what the log still calls purged is
+    /// deleted.
+    fn resume(&self, started: u64, head: Head, monitor: &dyn Monitor) -> Result<(Round, Head), Error> {
+        let begun = self.env.now();
+        let tx = self.db.read()?;
+        let gc = runs::gc_id(&tx, started)?;
+        // Not the event's own list: its payload may be damaged, and what was stored again since is in no way its.
+        let still = reach::purged_by(&tx, started)?;
+        drop(tx);
+        self.carry_out(&gc, started, &still, begun, head, monitor)
+    }
+
+    /// Deletes objects that the log calls purged, and records how that went.
+    fn carry_out(
+        &self,
+        gc: &str,
+        started: u64,
+        objects: &[(Blake3, u64)],
+        begun: Timestamp,
+        head: Head,
+        monitor: &dyn Monitor,
+    ) -> Result<(Round, Head), Error> {
+        let outcome = delete_all(&self.local, objects, monitor);
+        self.disk.point("purged");
+        self.local.sync()?;
+        self.disk.point("purge durable");
+        let failed: Vec<(Blake3, String)> = outcome.failed;
+        let end = GcEnd {
+            started,
+            objects: outcome.objects,
+            bytes: outcome.bytes,
+            missing: &outcome.missing,
+            failed: &failed,
+            duration_micros: u64::try_from(self.env.now().as_micros().saturating_sub(begun.as_micros()))
+                .unwrap_or(0),
+        };
+        let payload = self.prepare_payload(payload::gc_completed(&end))?;
+        let mut change = Change::begin(self, monitor)?;
+        change.expect_head(head)?;
+        let completed = change.append(EventType::GcCompleted, gc, &payload)?;
+        let head = change.commit()?;
+        self.disk.point("completion recorded");
+        let failed = failed.into_iter().map(|(address, why)| (ContentAddress::new(address), why)).collect();
+        let missing = outcome.missing.len() as u64;
+        let (objects, bytes) = (outcome.objects, outcome.bytes);
+        Ok((Round { started, completed, objects, bytes, missing, failed }, head))
+    }
+
+    /// Deletes files of objects that were purged before and could not be deleted then. Their intent is in the
+    /// log already.
+    fn delete_remains(&self, remains: &[Blake3]) -> Result<(u64, Vec<(ContentAddress, String)>), Error> {
+        let (mut deleted, mut failed) = (0, Vec::new());
+        if remains.is_empty() {
+            return Ok((deleted, failed));
+        }
+        let tx = self.db.read()?;
+        for address in remains {
+            if !is_purged(&tx, address)? {
+                continue;
+            }
+            let address = ContentAddress::new(*address);
+            match self.local.delete(&address) {
+                Ok(Deleted::Gone) => deleted += 1,
+                Ok(Deleted::WasMissing) => {} // a round that was resumed had it
+                Err(error) => failed.push((address, because(&error))),
+            }
+        }
+        self.local.sync()?;
+        Ok((deleted, failed))
+    }
+
+    /// Returns how many objects a round may have so that its events fit on the disk.
+    fn round_objects(&self) -> usize {
+        let room = self.disk.free_bytes().unwrap_or(0) / 2;
+        let fits = usize::try_from(room / OBJECT_COST_BYTES).unwrap_or(usize::MAX);
+        fits.clamp(ROUND_OBJECTS_MIN, ROUND_OBJECTS_MAX).min(self.round_objects)
+    }
+}
+
+/// What became of objects that were to be deleted.
+#[derive(Debug, Default)]
+struct Outcome {
+    objects: u64,
+    bytes: u64,
+    missing: Vec<Blake3>,
+    failed: Vec<(Blake3, String)>,
+}
+
+/// Deletes objects, on several threads where there are many. An error of one is no reason to stop.
+fn delete_all(local: &Local, objects: &[(Blake3, u64)], monitor: &dyn Monitor) -> Outcome {
+    let handfuls = objects.len().div_ceil(UNLINKS_TOGETHER);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(handfuls);
+    if threads < 2 {
+        return delete(local, objects, monitor);
+    }
+    // Each thread has a stretch of its own: neighbours share a directory.
+    let stretch = handfuls.div_ceil(threads) * UNLINKS_TOGETHER;
+    let mut all = Outcome::default();
+    std::thread::scope(|scope| {
+        let work = |objects| scope.spawn(move || delete(local, objects, monitor));
+        let at_work: Vec<_> = objects.chunks(stretch).map(work).collect();
+        for thread in at_work {
+            let outcome = thread.join().expect("deleting does not panic");
+            all.objects += outcome.objects;
+            all.bytes += outcome.bytes;
+            all.missing.extend(outcome.missing);
+            all.failed.extend(outcome.failed);
+        }
+    });
+    all
+}
+
+fn delete(local: &Local, objects: &[(Blake3, u64)], monitor: &dyn Monitor) -> Outcome {
+    let mut outcome = Outcome::default();
+    for handful in objects.chunks(UNLINKS_TOGETHER) {
+        let (objects_before, bytes_before) = (outcome.objects, outcome.bytes);
+        for (address, size_bytes) in handful {
+            match local.delete(&ContentAddress::new(*address)) {
+                Ok(Deleted::Gone) => {
+                    outcome.objects += 1;
+                    outcome.bytes += size_bytes;
+                }
+                Ok(Deleted::WasMissing) => outcome.missing.push(*address),
+                Err(error) => outcome.failed.push((*address, because(&error))),
+            }
+        }
+        monitor.count(Counter::ObjectsPurged, outcome.objects - objects_before);
+        monitor.count(Counter::BytesPurged, outcome.bytes - bytes_before);
+    }
+    outcome
+}
+
+/// Returns whether the log at its head calls an object purged.
+fn is_purged(tx: &ReadTx<'_>, address: &Blake3) -> Result<bool, Error> {
+    match objects::find(tx, address).map_err(DbError::from)? {
+        Some(object) => Ok(object.purged_sequence.is_some()),
+        None => Ok(objects::leftover(tx, address)?.is_some()),
+    }
+}
+
+/// Says what is different from a plan of which no more is known than its name: the events since its instant that
+/// bear on what may go.
+fn what_changed(tx: &ReadTx<'_>, name: &PlanName, planned: &Planned) -> Result<String, Error> {
+    let since = events::since(tx, name.instant, &ROOTING, CHANGES_NAMED_MAX + 1)?;
+    let mut named = Vec::new();
+    for line in since.iter().take(CHANGES_NAMED_MAX) {
+        let subject = match Uuid::try_parse(&line.subject_id) {
+            Ok(id) if line.subject_kind == "package" => {
+                packages::by_id(tx, &id)?.map(|found| spelled(&found))
+            }
+            _ => (line.subject_kind == "pin").then(|| line.subject_id.clone()),
+        };
+        let subject = subject.map_or(String::new(), |subject| format!(" {subject}"));
+        named.push(format!("event {} ({}{subject})", line.sequence, line.event_type));
+    }
+    let changes = match (named.is_empty(), since.len() > CHANGES_NAMED_MAX) {
+        (true, _) => "no event since bears on it, so files that no event names came or went, or the plan is another store's".to_owned(),
+        (false, true) => format!("since then there are {} and more", named.join(", ")),
+        (false, false) => format!("since then there is {}", named.join(", ")),
+    };
+    let plan = &planned.report.plan;
+    Ok(format!("{changes}; today {} object(s) of {} bytes would go", plan.objects().len(), plan.bytes()))
+}
+
+/// Spells an error with its cause: it goes into the log.
+fn because(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,348 @@
+//! `gc` without `--confirm`: what could go, why, and what keeps the rest. Changes nothing and takes no lock.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::Registry;
+use super::assured::Reading;
+use super::claim::claim;
+use super::report::{
+    ClockDoubt, Keeper, Kept, LosingPackage, Lost, Plan, PlanReport, PlanRequest, Reference, WithoutReport,
+    Young,
+};
+use super::resolve::reference as spelled;
+use crate::db::{DbError, ReadTx};
+use crate::env::Timestamp;
+use crate::error::Error;
+use crate::events;
+use crate::gc::{Candidate, Keeping, Losing, PackageFacts, Roots, Sum, Survey, SurveyedObject};
+use crate::identity::Blake3;
+use crate::monitor::{Monitor, Problem, Task};
+use crate::plane::{self, NamedObjects, UnrecordedFile};
+use crate::retention::{Reason, Wanted, wanted};
+use crate::views::{PackageFilter, browse, objects, pins, reach, runs};
+
+/// How far the clock may be behind the log's last event, and ahead of it, before gc doubts it.
+const CLOCK_BEHIND_MAX: Duration = Duration::from_secs(60);
+const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+
+/// The longest age that a plan can be asked for, in seconds: the largest integer of canonical CBOR here.
+pub(super) const MIN_AGE_SECONDS_MAX: u64 = (1 << 53) - 1;
+
+/// A plan with what carrying it out needs.
+pub(super) struct Planned {
+    pub(super) report: PlanReport,
+    /// The expired packages among those that lose something, by their number in `losing`.
+    pub(super) expired: HashMap<usize, Uuid>,
+    /// Which packages lose which candidates.
+    pub(super) losing: Losing,
+    /// Purged objects whose files still lie there, as far as eight bytes of a digest tell.
+    pub(super) remains: Vec<Blake3>,
+}
+
+impl Registry {
+    /// Says what a gc would purge now, and why; what only pins, holds and the age keep; and the plan's name.
+    ///
+    /// # Errors
+    /// [`Error::Unsure`] where the log holds what this build does not know, or a payload of a package that is not
+    /// removed cannot be read; [`Error::BadText`] for an age beyond all measure; what the system refuses.
+    pub fn plan(&self, request: &PlanRequest, monitor: &dyn Monitor) -> Result<PlanReport, Error> {
+        let now = self.env.now();
+        let tx = self.db.read()?;
+        Ok(self.planned(&tx, now, now, request.min_age, monitor)?.report)
+    }
+
+    /// Says what would come back if some packages were removed. Ages are left aside.
+    ///
+    /// # Errors
+    /// As [`Registry::plan`], and what names no package.
+    pub fn plan_without(
+        &self,
+        references: &[Reference],
+        monitor: &dyn Monitor,
+    ) -> Result<WithoutReport, Error> {
+        let tx = self.db.read()?;
+        self.assured(&tx, "what may be purged", Reading::All)?;
+        let mut without = Vec::new();
+        for reference in references {
+            let package = self.resolve(&tx, reference)?;
+            if !without.iter().any(|(number, _)| *number == package.number) {
+                without.push((package.number, spelled(&package)));
+            }
+        }
+        let now = self.env.now();
+        let rooted = rooted(&tx)?;
+        let mut facts: Vec<PackageFacts> = Vec::new();
+        let mut trees = Vec::new();
+        for package in &rooted.packages {
+            let mut changed = package.facts.clone();
+            if without.iter().any(|(number, _)| *number == package.number) {
+                changed.claim.removed = true;
+                trees.push(changed.tree);
+            }
+            facts.push(changed);
+        }
+        let before = Roots::new(&rooted.facts(), now);
+        let after = Roots::new(&facts, now);
+        let (mut found, mut shared, mut kept) = (Vec::new(), Sum::default(), HashMap::new());
+        monitor.start(Task::Planning, None);
+        let each = reach::each_object(&tx, |object, reached| {
+            if object.is_payload || object.is_purged || !reached.iter().any(|tree| trees.contains(tree)) {
+                return Ok(());
+            }
+            let surveyed = rooted.surveyed(object, reached);
+            match (before.keeping(&surveyed), after.keeping(&surveyed)) {
+                (Keeping::Nobody, _) => {}
+                (_, Keeping::Nobody) => {
+                    let (address, size_bytes) = (object.address, object.size_bytes);
+                    let reason = Reason::Removed;
+                    found.push(Candidate { address, size_bytes, reason });
+                }
+                (_, Keeping::Wanted) => shared.add(object.size_bytes),
+                (_, Keeping::Kept(keepers)) => {
+                    shared.add(object.size_bytes);
+                    for keeper in keepers {
+                        kept.entry(keeper).or_insert_with(Sum::default).add(object.size_bytes);
+                    }
+                }
+            }
+            self.check_cancelled()
+        });
+        monitor.finish(Task::Planning);
+        each?;
+        found.sort_unstable_by_key(|candidate| candidate.address);
+        let mut kept: Vec<(usize, Sum)> = kept.into_iter().collect();
+        kept.sort_unstable_by_key(|(keeper, _)| *keeper);
+        Ok(WithoutReport {
+            packages: without.into_iter().map(|(_, reference)| reference).collect(),
+            bytes: found.iter().map(|candidate| candidate.size_bytes).sum(),
+            objects: found,
+            shared: (shared.objects, shared.bytes),
+            kept: rooted.kept(&kept),
+        })
+    }
+
+    /// Computes the plan of an instant from one snapshot of the views, and from the objects' directories.
+    pub(super) fn planned(
+        &self,
+        tx: &ReadTx<'_>,
+        now: Timestamp,
+        instant: Timestamp,
+        min_age: Duration,
+        monitor: &dyn Monitor,
+    ) -> Result<Planned, Error> {
+        if min_age.as_secs() > MIN_AGE_SECONDS_MAX {
+            return Err(Error::BadText { what: "minimum age", problem: "is beyond all measure" });
+        }
+        let min_age = Duration::from_secs(min_age.as_secs());
+        self.assured(tx, "what may be purged", Reading::All)?;
+        monitor.start(Task::Planning, None);
+        let planned = self.survey_all(tx, now, instant, min_age, monitor);
+        monitor.finish(Task::Planning);
+        planned
+    }
+
+    fn survey_all(
+        &self,
+        tx: &ReadTx<'_>,
+        now: Timestamp,
+        instant: Timestamp,
+        min_age: Duration,
+        monitor: &dyn Monitor,
+    ) -> Result<Planned, Error> {
+        let rooted = rooted(tx)?;
+        let mut survey = Survey::new(Roots::new(&rooted.facts(), instant), instant, min_age);
+        let mut named = NamedObjects::default();
+        let mut times: HashMap<u64, Timestamp> = HashMap::new();
+        let mut time_of = |sequence: u64| -> Result<Timestamp, Error> {
+            if let Some(time) = times.get(&sequence) {
+                return Ok(*time);
+            }
+            let time = events::time_of(tx, sequence)?;
+            times.insert(sequence, time);
+            Ok(time)
+        };
+        let mut until_asked = 0_u32;
+        reach::each_object(tx, |object, trees| {
+            until_asked = until_asked.wrapping_add(1);
+            if until_asked.is_multiple_of(4096) {
+                self.check_cancelled()?;
+            }
+            if object.is_purged {
+                named.purged(&object.address);
+                return Ok(());
+            }
+            named.stored(&object.address);
+            if object.is_payload {
+                return Ok(());
+            }
+            survey.object(&rooted.surveyed(object, trees), &mut time_of)
+        })?;
+        for address in reach::purged_leftovers(tx)? {
+            named.purged(&address);
+        }
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let strays = plane::strays(self.disk.as_ref(), named, threads, &self.cancelled);
+        self.check_cancelled()?;
+        let strays = strays?;
+        for line in &strays.unreadable {
+            monitor.problem(&Problem::Note(format!("left out of the plan: {line}")));
+        }
+        for file in self.still_unrecorded(strays.unrecorded)? {
+            survey.unrecorded(file.address, file.size_bytes, file.changed_at);
+        }
+        let found = survey.finish();
+        let numbers = found.lost.iter().map(|(number, _)| *number);
+        let expired = numbers
+            .filter(|&number| {
+                let claim = &rooted.packages[number].facts.claim;
+                wanted(claim, instant) == Wanted::Gone(Reason::Expired)
+            })
+            .map(|number| (number, rooted.packages[number].id))
+            .collect();
+        let mut packages = Vec::new();
+        for (number, sum) in &found.lost {
+            packages.push(losing(tx, &rooted.packages[*number], *sum)?);
+        }
+        let report = PlanReport {
+            plan: Plan::new(self.config.store_id, instant, min_age.as_secs(), found.candidates),
+            reasons: found.reasons.iter().map(|(reason, sum)| (*reason, sum.objects, sum.bytes)).collect(),
+            packages,
+            kept: rooted.kept(&found.kept),
+            kept_total: (found.kept_total.objects, found.kept_total.bytes),
+            young: found.young.map(|young| Young {
+                objects: young.sum.objects,
+                bytes: young.sum.bytes,
+                first: young.first,
+                until: young.until,
+            }),
+            unfinished: runs::unfinished_gc(tx)?,
+            remains: strays.purged.len() as u64,
+            clock: clock_doubt(tx, now)?,
+        };
+        Ok(Planned { report, expired, losing: found.losing, remains: strays.purged })
+    }
+
+    /// Leaves out the files that an event has named since the snapshot was taken: an add's, which were no
+    /// leftovers but on their way.
+    fn still_unrecorded(&self, files: Vec<UnrecordedFile>) -> Result<Vec<UnrecordedFile>, Error> {
+        if files.is_empty() {
+            return Ok(files);
+        }
+        let again = self.db.again()?;
+        let tx = again.read()?;
+        let mut still = Vec::with_capacity(files.len());
+        for file in files {
+            if objects::find(&tx, &file.address).map_err(DbError::from)?.is_none() {
+                still.push(file);
+            }
+        }
+        Ok(still)
+    }
+}
+
+/// Returns what is odd about a clock that reads `now`, if anything is.
+fn clock_doubt(tx: &ReadTx<'_>, now: Timestamp) -> Result<Option<ClockDoubt>, Error> {
+    let head = events::head(tx)?.sequence;
+    if head == 0 {
+        return Ok(None);
+    }
+    let last_event = events::time_of(tx, head)?;
+    let ahead = i128::from(now.as_micros()) - i128::from(last_event.as_micros());
+    let micros = |limit: Duration| i128::try_from(limit.as_micros()).unwrap_or(i128::MAX);
+    let is_odd = ahead < -micros(CLOCK_BEHIND_MAX) || ahead > micros(CLOCK_AHEAD_MAX);
+    Ok(is_odd.then_some(ClockDoubt { now, last_event }))
+}
+
+/// Everything that can keep an object, from one snapshot.
+struct Rooted {
+    packages: Vec<Root>,
+    /// Pins by name, then holds in the order of the packages: the place is the keeper's number.
+    keepers: Vec<Keeper>,
+    /// The pins on single objects.
+    pinned: HashMap<i64, Vec<usize>>,
+}
+
+/// A package as a root.
+struct Root {
+    number: i64,
+    id: Uuid,
+    reference: String,
+    facts: PackageFacts,
+}
+
+impl Rooted {
+    fn facts(&self) -> Vec<PackageFacts> {
+        self.packages.iter().map(|package| package.facts.clone()).collect()
+    }
+
+    fn surveyed<'a>(&'a self, object: &reach::ReachedObject, trees: &'a [i64]) -> SurveyedObject<'a> {
+        SurveyedObject {
+            address: object.address,
+            size_bytes: object.size_bytes,
+            since: object.since,
+            trees,
+            keepers: self.pinned.get(&object.number).map_or(&[], Vec::as_slice),
+        }
+    }
+
+    fn kept(&self, sums: &[(usize, Sum)]) -> Vec<Kept> {
+        let kept = sums.iter().map(|(keeper, sum)| Kept {
+            by: self.keepers[*keeper].clone(),
+            objects: sum.objects,
+            bytes: sum.bytes,
+        });
+        kept.collect()
+    }
+}
+
+/// Reads every package, pin and hold.
+fn rooted(tx: &ReadTx<'_>) -> Result<Rooted, Error> {
+    let mut keepers = Vec::new();
+    let mut pinned: HashMap<i64, Vec<usize>> = HashMap::new();
+    let mut on_packages: HashMap<i64, Vec<usize>> = HashMap::new();
+    for pin in pins::targets(tx)? {
+        let number = keepers.len();
+        keepers.push(Keeper::Pin(pin.name));
+        match pin.target {
+            pins::Target::Package(package) => on_packages.entry(package).or_default().push(number),
+            pins::Target::Object(object) => pinned.entry(object).or_default().push(number),
+        }
+    }
+    let mut packages = Vec::new();
+    browse::each_package(tx, PackageFilter::All, None, |package| -> Result<(), Error> {
+        let mut on = on_packages.remove(&package.number).unwrap_or_default();
+        let claim = claim(&package, !on.is_empty());
+        if package.hold {
+            on.push(keepers.len());
+            keepers.push(Keeper::Hold(spelled(&package)));
+        }
+        let since = package.changed_sequence.max(package.let_go_sequence.unwrap_or(0));
+        packages.push(Root {
+            number: package.number,
+            id: package.id,
+            reference: spelled(&package),
+            facts: PackageFacts { tree: package.tree, claim, since, keepers: on },
+        });
+        Ok(())
+    })?;
+    Ok(Rooted { packages, keepers, pinned })
+}
+
+/// Tells why a package keeps nothing, and how much it loses.
+fn losing(tx: &ReadTx<'_>, root: &Root, sum: Sum) -> Result<LosingPackage, Error> {
+    let package = crate::views::packages::by_number(tx, root.number)?;
+    let package = package.ok_or_else(|| Error::NoSuchPackage { reference: root.reference.clone() })?;
+    let why = match (package.removed_sequence, package.removed_at) {
+        (Some(sequence), Some(at)) => {
+            Lost::Removed { sequence, at, reason: package.removed_reason.unwrap_or_default() }
+        }
+        _ => Lost::Expired {
+            class: package.class,
+            at: package.expires_at.unwrap_or(Timestamp::from_micros(0)),
+        },
+    };
+    Ok(LosingPackage { reference: root.reference.clone(), why, objects: sum.objects, bytes: sum.bytes })
+}
