@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::audit::Purge;
 use crate::db::DbError;
 use crate::env::Timestamp;
 use crate::events::{ChainFault, LogError, PayloadError, PayloadUnavailable};
@@ -138,12 +139,12 @@ pub enum Error {
         candidates: Vec<ContentAddress>,
     },
     /// The object was purged.
-    #[error("{address} was purged by event {sequence}")]
+    #[error("{address} was purged {purge}")]
     Purged {
         /// The object.
         address: ContentAddress,
-        /// The event that says so.
-        sequence: u64,
+        /// By whom, when, why, by which event and plan.
+        purge: Box<Purge>,
     },
     /// What would be live again is purged in part.
     #[error("{count} object(s) of {what} are purged: {}{}", objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "), if *count > objects.len() as u64 { ", …" } else { "" })]

@@ -51,6 +51,7 @@
 //! 6. [`db`], [`events`], [`views`]: the log, and the tables that are computed from it.
 //! 7. [`cache`]: what spares reading a file again; may be deleted at any time.
 //! 8. [`plane`]: bytes in, bytes out, bytes looked at again. [`gc`]: what could go, as a value with a name.
+//!    [`audit`]: who purged what, when and why.
 //! 9. [`registry`]: every operation, one file each, and [`registry::report`]: what is asked and what is answered.
 //! 10. [`error`]: what can go wrong.
 //!
@@ -77,6 +78,8 @@ pub mod cache;
 pub mod plane;
 
 pub mod gc;
+
+pub mod audit;
 
 pub mod registry;
 

@@ -208,6 +208,15 @@ pub struct PurgedObject {
     pub why: String,
 }
 
+/// An object that a gc round purged, and whose file it could not delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UndeletedObject {
+    /// Which.
+    pub address: Blake3,
+    /// What the system said.
+    pub error: String,
+}
+
 /// What an event says, by type.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -321,10 +330,10 @@ pub enum Event<'a> {
         objects: u64,
         /// Their bytes.
         bytes: u64,
-        /// How many were missing already.
-        missing: u64,
-        /// How many could not be deleted.
-        failed: u64,
+        /// What was missing already, ascending by address.
+        missing: Items<'a, Blake3>,
+        /// What could not be deleted, ascending by address.
+        failed: Items<'a, UndeletedObject>,
         /// How long it took, in microseconds.
         duration_micros: u64,
     },
@@ -469,8 +478,8 @@ fn decode_fields<'a>(event_type: EventType, fields: &mut Fields<'a>) -> Result<E
             started: fields.take("started")?.uint()?,
             objects: fields.take("objects")?.uint()?,
             bytes: fields.take("bytes")?.uint()?,
-            missing: Items::new(&fields.take("missing")?, skip_one).count()?,
-            failed: Items::new(&fields.take("failed")?, skip_one).count()?,
+            missing: Items::new(&fields.take("missing")?, read_missing),
+            failed: Items::new(&fields.take("failed")?, read_undeleted),
             duration_micros: fields.take("duration")?.uint()?,
         },
         EventType::ObjectHealed => {
@@ -558,6 +567,11 @@ fn read_fault(input: &mut Decoder<'_>) -> Result<RecordedFault, PayloadError> {
     })
 }
 
-fn skip_one(input: &mut Decoder<'_>) -> Result<(), PayloadError> {
-    Ok(input.skip()?)
+fn read_missing(input: &mut Decoder<'_>) -> Result<Blake3, PayloadError> {
+    Blake3::from_slice(input.bytes()?).ok_or(PayloadError::Field { field: "missing" })
+}
+
+fn read_undeleted(input: &mut Decoder<'_>) -> Result<UndeletedObject, PayloadError> {
+    let mut fields = Fields::read(input)?;
+    Ok(UndeletedObject { address: fields.take("address")?.blake3()?, error: fields.take("error")?.string()? })
 }

@@ -205,6 +205,25 @@ pub fn of_package(tx: &ReadTx<'_>, id: &Uuid) -> Result<Vec<Stored>, DbError> {
     Ok(tx.all(sql, [id.to_string()], read_row)?)
 }
 
+/// Returns the records of the events about packages whose payloads are objects, in order.
+///
+/// # Errors
+/// [`DbError::Sqlite`] where the database cannot be read.
+pub fn with_payload_objects(tx: &ReadTx<'_>) -> Result<Vec<Record>, DbError> {
+    let sql = "SELECT * FROM events WHERE payload IS NULL AND subject_kind = 'package' ORDER BY sequence";
+    Ok(tx.all(sql, [], |row| Ok(read_row(row)?.record))?)
+}
+
+/// Returns the types of events that this build does not know, by name. Reads the whole table.
+///
+/// # Errors
+/// [`DbError::Sqlite`] where the database cannot be read.
+pub fn unknown_types(tx: &ReadTx<'_>) -> Result<Vec<String>, DbError> {
+    let sql = "SELECT DISTINCT event_type FROM events ORDER BY event_type";
+    let types: Vec<String> = tx.all(sql, [], |row| row.get("event_type"))?;
+    Ok(types.into_iter().filter(|name| EventType::of(name).is_none()).collect())
+}
+
 /// Where the plain-file log stood: a file, its length, and the digest that it ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {

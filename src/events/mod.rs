@@ -21,14 +21,14 @@ mod testing;
 
 pub use event::{
     Decoded, Event, EventType, INLINE_PAYLOAD_BYTES_MAX, Items, PayloadError, PinTarget, PurgedObject,
-    RecordedFault, decode,
+    RecordedFault, UndeletedObject, decode,
 };
 pub(crate) use fields::{read_labels, write_labels};
 pub use files::{FILE_BYTES_MAX, LogError, LogFiles, Step, Walk};
 pub use item::encode_item;
 pub use log::{
     Bookkeeping, Head, Position, Stored, each_after, event, head, insert, of_package, since, stored_digest,
-    time_of,
+    time_of, unknown_types, with_payload_objects,
 };
 pub(crate) use log::{digest_column, signed, unsigned};
 pub use record::{NO_PREDECESSOR, Record, RecordError};

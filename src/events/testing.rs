@@ -203,9 +203,10 @@ impl Said {
             },
             (
                 Event::GcCompleted { started, objects, bytes, missing: gone, failed: not, duration_micros },
-                Self::GcCompleted { missing, failed, .. },
+                Self::GcCompleted { .. },
             ) => {
-                assert_eq!((gone, not), (missing.len() as u64, failed.len() as u64));
+                let missing = all(&gone)?;
+                let failed = all(&not)?.into_iter().map(|object| (object.address, object.error)).collect();
                 Self::GcCompleted { started, objects, bytes, missing, failed, duration_micros }
             }
             (Event::ObjectHealed { object, backend_id, fault }, Self::ObjectHealed { source, .. }) => {

@@ -257,6 +257,7 @@ fn dispatch(context: &Context<'_, '_>, event: Event<'_>, payload: &[u8]) -> Resu
             runs::gc_started(context, &runs::GcRound { plan, round, rounds, reason, count, bytes })?;
         }
         Event::GcCompleted { started, objects, bytes, missing, failed, duration_micros } => {
+            let (missing, failed) = (missing.count()?, failed.count()?);
             let end = runs::GcEnd { started, objects, bytes, missing, failed, duration_micros };
             runs::gc_completed(context, &end)?;
         }

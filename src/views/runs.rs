@@ -57,6 +57,80 @@ pub(crate) fn gc_id(tx: &ReadTx<'_>, started: u64) -> Result<String, DbError> {
     Ok(tx.one("SELECT gc_id FROM gc_runs WHERE started_sequence = ?1", [signed(started)], |row| row.get(0))?)
 }
 
+/// A gc round, as far as its events say it in their own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GcRow {
+    /// The event that began it.
+    pub(crate) started_sequence: u64,
+    /// When.
+    pub(crate) started_at: Timestamp,
+    /// Who.
+    pub(crate) actor: String,
+    /// Why.
+    pub(crate) reason: Option<String>,
+    /// The plan's word.
+    pub(crate) plan: String,
+    /// The event that ended it.
+    pub(crate) completed_sequence: Option<u64>,
+    /// How many of its objects were missing already or could not be deleted.
+    pub(crate) odd_objects: u64,
+}
+
+const GC_ROWS: &str = "SELECT started_sequence, started_at, actor, reason, plan, completed_sequence,
+                              coalesce(missing_objects, 0) + coalesce(failed_objects, 0) AS odd_objects
+                       FROM gc_runs";
+
+fn read_gc(row: &rusqlite::Row<'_>) -> rusqlite::Result<GcRow> {
+    let completed: Option<i64> = row.get("completed_sequence")?;
+    Ok(GcRow {
+        started_sequence: unsigned(row, "started_sequence")?,
+        started_at: Timestamp::from_micros(row.get("started_at")?),
+        actor: row.get("actor")?,
+        reason: row.get("reason")?,
+        plan: row.get("plan")?,
+        completed_sequence: completed.map(|sequence| u64::try_from(sequence).unwrap_or(0)),
+        odd_objects: unsigned(row, "odd_objects")?,
+    })
+}
+
+/// Returns the gc round that an event began.
+pub(crate) fn gc_round(tx: &ReadTx<'_>, started: u64) -> Result<Option<GcRow>, DbError> {
+    Ok(tx.maybe(&format!("{GC_ROWS} WHERE started_sequence = ?1"), [signed(started)], read_gc)?)
+}
+
+/// Returns the gc round that began last.
+pub(crate) fn last_gc_round(tx: &ReadTx<'_>) -> Result<Option<GcRow>, DbError> {
+    Ok(tx.maybe(&format!("{GC_ROWS} ORDER BY started_sequence DESC LIMIT 1"), [], read_gc)?)
+}
+
+/// What the gcs of one actor took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GcTotals {
+    /// Who.
+    pub(crate) actor: String,
+    /// How many gcs, all rounds of one together.
+    pub(crate) runs: u64,
+    /// How many objects they purged.
+    pub(crate) objects: u64,
+    /// How many bytes came back.
+    pub(crate) freed_bytes: u64,
+}
+
+/// Sums the gcs by who ran them.
+pub(crate) fn gc_totals(tx: &ReadTx<'_>) -> Result<Vec<GcTotals>, DbError> {
+    let sql = "SELECT actor, count(DISTINCT gc_id) AS runs, sum(planned_objects) AS objects,
+                      coalesce(sum(freed_bytes), 0) AS freed_bytes
+               FROM gc_runs GROUP BY actor ORDER BY actor";
+    Ok(tx.all(sql, [], |row| {
+        Ok(GcTotals {
+            actor: row.get("actor")?,
+            runs: unsigned(row, "runs")?,
+            objects: unsigned(row, "objects")?,
+            freed_bytes: unsigned(row, "freed_bytes")?,
+        })
+    })?)
+}
+
 /// Enters a gc round.
 pub(super) fn gc_started(context: &Context<'_, '_>, round: &GcRound) -> Result<(), Refusal> {
     context.tx.execute(

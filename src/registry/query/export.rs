@@ -3,25 +3,25 @@
 use super::super::Registry;
 use super::super::report::{ExportReport, ExportRequest, Fault, Harm, LinkMode};
 use super::super::resolve::reference as spelled;
-use super::cat::refuse_purged;
 use super::summary;
+use crate::db::DbError;
 use crate::error::Error;
 use crate::monitor::Monitor;
 use crate::plane::{self, BoxError, DamagedEntry, ExportOptions, SpecialModes};
-use crate::views::{EntryPages, browse};
+use crate::views::{EntryPages, browse, objects};
 
 impl Registry {
     /// Writes a package's contents into a directory that is missing or empty. What is damaged is left out and
     /// listed, all of it.
     ///
     /// # Errors
-    /// [`Error::NoSuchPackage`], [`Error::Ambiguous`], [`Error::Purged`] where bytes of it are gone for good,
-    /// before anything is written; [`Error::Export`].
+    /// [`Error::NoSuchPackage`], [`Error::Ambiguous`], [`Error::Purged`] where bytes of it are gone for good
+    /// (before anything is written, unless a gc takes them meanwhile); [`Error::Changed`], [`Error::Export`].
     pub fn export(&self, request: &ExportRequest, monitor: &dyn Monitor) -> Result<ExportReport, Error> {
         let tx = self.db.read()?;
         let package = self.resolve(&tx, &request.reference)?;
         if let Some(object) = browse::purged_in_tree(&tx, package.tree)? {
-            refuse_purged(&object)?;
+            self.refuse_purged(&tx, &object)?;
         }
         let options = ExportOptions {
             link: match request.link {
@@ -38,6 +38,18 @@ impl Registry {
         let exported =
             plane::export(&mut entries, &self.local, destination, &options, monitor, &self.cancelled)?;
         let name = spelled(&package);
+        let missing = (exported.damaged.iter())
+            .filter(|damaged| matches!(damaged.fault, plane::Fault::Missing))
+            .filter_map(|damaged| objects::find(&tx, &damaged.object.blake3).transpose())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(DbError::from)?;
+        // A gc may have taken files since the log was asked. That is no damage.
+        drop(tx);
+        for object in missing {
+            if self.ask_again(&object)? != object {
+                return Err(Error::Changed { reference: name });
+            }
+        }
         Ok(ExportReport {
             package: summary(package),
             entries: exported.entries,
