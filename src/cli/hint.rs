@@ -6,6 +6,7 @@ use std::path::Path;
 use astore::db::DbError;
 use astore::error::Error;
 use astore::events::LogError;
+use astore::identity::ContentAddress;
 use astore::plane::ingest::Unreadable;
 use astore::plane::{ExportError, IngestError, ServeError};
 use astore::storage::{LockError, StorageError};
@@ -82,7 +83,17 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
         }
         Error::Ambiguous { .. } => "name one of them",
         Error::AmbiguousObject { .. } => "give more digits",
+        Error::AllRemoved { newest, .. } if matches!(asked.command, "pin" | "retain") => {
+            return Some(format!(
+                "'{newest}' names it as it is, and 'astore restore {newest}' brings it back"
+            ));
+        }
         Error::AllRemoved { newest, .. } => return Some(format!("'astore restore {newest}' brings it back")),
+        Error::PinTaken { name, .. } => return Some(format!("'astore unpin {name}' frees the name")),
+        Error::NoSuchPin { .. } => "'astore pins' shows the pins there are",
+        Error::EarlierExpiry { .. } => "an expiry moves later, never earlier",
+        Error::HasPurged { objects, .. } => return Some(has_purged(objects.first())),
+        Error::Purged { address, .. } if asked.command == "pin" => return Some(has_purged(Some(address))),
         Error::PathTaken { .. } => "--replace lets what is added displace it",
         Error::NoSuchClass { known, .. } => return Some(format!("the classes are {}", known.join(", "))),
         Error::Changed { .. } => "try again",
@@ -113,6 +124,12 @@ fn storage(error: &StorageError, asked: Asked<'_>) -> Option<String> {
         _ => return None,
     };
     Some(said.to_owned())
+}
+
+/// Says how bytes come back that were purged, and who knows about them.
+fn has_purged(first: Option<&ContentAddress>) -> String {
+    let address = first.map_or_else(|| "ADDRESS".to_owned(), ToString::to_string);
+    format!("add the same content again first, then repeat; 'astore explain {address}' tells who purged it")
 }
 
 /// Says where to look for a package that there is not, and what may have been meant.

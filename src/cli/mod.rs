@@ -25,12 +25,16 @@ mod man;
 mod manifest;
 mod naming;
 mod output;
+mod pin;
+mod pins;
 mod progress;
 mod remove;
 mod replay;
 mod restore;
+mod retain;
 mod show;
 mod stats;
+mod unpin;
 mod values;
 mod verify;
 
@@ -93,6 +97,10 @@ enum Command {
     Export(export::Args),
     Remove(remove::Args),
     Restore(restore::Args),
+    Pin(pin::Args),
+    Unpin(unpin::Args),
+    Pins(pins::Args),
+    Retain(retain::Args),
     Verify(verify::Args),
     Log(log::Args),
     Replay(replay::Args),
@@ -136,6 +144,10 @@ fn dispatch(command: Command, ctx: &mut Context) -> anyhow::Result<Exit> {
         Command::Export(args) => export::run(args, ctx),
         Command::Remove(args) => remove::run(&args, ctx),
         Command::Restore(args) => restore::run(&args, ctx),
+        Command::Pin(args) => pin::run(&args, ctx),
+        Command::Unpin(args) => unpin::run(&args, ctx),
+        Command::Pins(args) => pins::run(&args, ctx),
+        Command::Retain(args) => retain::run(&args, ctx),
         Command::Verify(args) => verify::run(args, ctx),
         Command::Log(args) => log::run(args, ctx),
         Command::Replay(args) => replay::run(&args, ctx),

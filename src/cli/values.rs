@@ -37,7 +37,6 @@ pub(crate) fn number_from_1(text: &str) -> Result<u64, String> {
 }
 
 /// Parses `YYYY-MM-DD` and returns the instant at which that day has ended, UTC.
-#[cfg_attr(not(test), expect(dead_code, reason = "the first command with a date is `retain`"))]
 pub(crate) fn date(text: &str) -> Result<Timestamp, String> {
     let expected = || "expected a date as YYYY-MM-DD, such as 2031-12-31".to_owned();
     let shape = |(index, byte): (usize, u8)| {

@@ -12,6 +12,7 @@ mod finalize;
 mod init;
 mod known;
 mod open;
+mod pin;
 mod plan;
 mod private;
 mod query;
@@ -19,6 +20,7 @@ mod remove;
 mod replay;
 pub mod report;
 mod resolve;
+mod retain;
 mod supersede;
 mod verify;
 

@@ -1,12 +1,82 @@
 //! The view `pins`.
 
+use rusqlite::Row;
+
 use super::{Context, Refusal, objects, packages};
 use crate::db::{DbError, ReadTx};
-use crate::events::{PinTarget, signed};
+use crate::env::Timestamp;
+use crate::events::{PinTarget, signed, unsigned};
 
-/// Returns the names of the pins on a package.
-pub(crate) fn on_package(tx: &ReadTx<'_>, package: i64) -> Result<Vec<String>, DbError> {
-    Ok(tx.all("SELECT name FROM pins WHERE package = ?1 ORDER BY name", [package], |row| row.get(0))?)
+/// A row of `pins`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PinRecord {
+    /// Its name.
+    pub(crate) name: String,
+    /// What it is on.
+    pub(crate) on: PinnedNumber,
+    /// Why.
+    pub(crate) reason: Option<String>,
+    /// When it was set.
+    pub(crate) created_at: Timestamp,
+    /// Who set it.
+    pub(crate) actor: String,
+    /// The event that set it.
+    pub(crate) added_sequence: u64,
+}
+
+/// What a pin is on, by its surrogate number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PinnedNumber {
+    /// A package.
+    Package(i64),
+    /// An object.
+    Object(i64),
+}
+
+const SELECT: &str = "SELECT name, package, object, reason, created_at, actor, added_sequence FROM pins";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<PinRecord> {
+    Ok(PinRecord {
+        name: row.get("name")?,
+        on: match row.get("package")? {
+            Some(package) => PinnedNumber::Package(package),
+            None => PinnedNumber::Object(row.get("object")?),
+        },
+        reason: row.get("reason")?,
+        created_at: Timestamp::from_micros(row.get("created_at")?),
+        actor: row.get("actor")?,
+        added_sequence: unsigned(row, "added_sequence")?,
+    })
+}
+
+/// Returns every pin, by name.
+pub(crate) fn all(tx: &ReadTx<'_>) -> Result<Vec<PinRecord>, DbError> {
+    Ok(tx.all(&format!("{SELECT} ORDER BY name"), [], read)?)
+}
+
+/// Returns the pin of this name.
+pub(crate) fn by_name(tx: &ReadTx<'_>, name: &str) -> Result<Option<PinRecord>, DbError> {
+    Ok(tx.maybe(&format!("{SELECT} WHERE name = ?1"), [name], read)?)
+}
+
+/// Returns the pins on a package, by name.
+pub(crate) fn on_package(tx: &ReadTx<'_>, package: i64) -> Result<Vec<PinRecord>, DbError> {
+    Ok(tx.all(&format!("{SELECT} WHERE package = ?1 ORDER BY name"), [package], read)?)
+}
+
+/// Returns the pins on an object itself, by name.
+pub(crate) fn on_object(tx: &ReadTx<'_>, object: i64) -> Result<Vec<PinRecord>, DbError> {
+    Ok(tx.all(&format!("{SELECT} WHERE object = ?1 ORDER BY name"), [object], read)?)
+}
+
+/// Returns the pins on a package and on objects of its tree, by name.
+pub(crate) fn touching(tx: &ReadTx<'_>, package: i64, tree: i64) -> Result<Vec<PinRecord>, DbError> {
+    let sql = format!(
+        "{SELECT} WHERE package = ?1 OR EXISTS (
+             SELECT 1 FROM artifact_files WHERE artifact_files.object = pins.object AND tree = ?2)
+         ORDER BY name"
+    );
+    Ok(tx.all(&sql, (package, tree), read)?)
 }
 
 /// What a pin keeps, by the surrogate key.

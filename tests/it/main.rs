@@ -16,6 +16,7 @@ mod faults;
 mod full;
 mod gc_rounds;
 mod hurry;
+mod keeping;
 mod mistyped;
 mod model;
 mod odd_names;

@@ -6,6 +6,7 @@ pub(crate) mod escape;
 pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod manifest;
+pub(crate) mod roots;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod style;

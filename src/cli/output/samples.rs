@@ -34,6 +34,7 @@ pub(crate) fn finalized() -> PackageSummary {
         class: "transient".into(),
         expires_at: Some(at(604_801)),
         hold: true,
+        hold_reason: Some("case 4711\n".into()),
     }
 }
 
@@ -52,12 +53,13 @@ pub(crate) fn open() -> PackageSummary {
         class: "permanent-record".into(),
         expires_at: None,
         hold: false,
+        hold_reason: None,
         ..finalized()
     }
 }
 
 pub(crate) fn removed() -> PackageSummary {
-    PackageSummary { version: 1, removed_at: Some(at(9)), hold: false, ..finalized() }
+    PackageSummary { version: 1, removed_at: Some(at(9)), hold: false, hold_reason: None, ..finalized() }
 }
 
 pub(crate) fn event() -> EventRow {
@@ -87,8 +89,48 @@ pub(crate) fn detail() -> PackageDetail {
         provenance: Labels::new(),
         removed_reason: Some("wrong branch".into()),
         manifest_size: Some(812),
+        pins: pins().into_iter().map(|row| row.pin).collect(),
         events: vec![event().line],
     }
+}
+
+/// A pin on a removed package, and one on an object.
+pub(crate) fn pins() -> Vec<PinRow> {
+    let pin = |name: &str, target, reason: Option<&str>| Pin {
+        name: name.to_owned(),
+        target,
+        reason: reason.map(Into::into),
+        created_at: at(3),
+        created_by: "ann@box\n".into(),
+        sequence: 5,
+    };
+    let address = ContentAddress::new(Blake3::of(b"object"));
+    vec![
+        PinRow {
+            pin: pin("golden", PinTarget::Package("doc@1".into()), Some("it\nruns")),
+            objects: 2,
+            bytes: 1_234_000,
+            gone: Some(Reason::Removed),
+        },
+        PinRow { pin: pin("image", PinTarget::Object(address), None), objects: 1, bytes: 8, gone: None },
+    ]
+}
+
+pub(crate) fn roots() -> Vec<Root> {
+    let root = |by| Root { package: "doc@1".into(), by };
+    let pins = pins().into_iter().map(|row| root(RootKind::Pin(row.pin)));
+    pins.chain([root(RootKind::Hold { reason: "case\n4711".into() })]).collect()
+}
+
+pub(crate) fn unpinned() -> UnpinReport {
+    let [row, other] = pins().try_into().unwrap();
+    let other = Pin { target: row.pin.target.clone(), ..other.pin };
+    UnpinReport { row, sequence: 9, others: vec![other], hold: Some("case\n4711".into()) }
+}
+
+pub(crate) fn retained() -> RetainReport {
+    let pins = pins().into_iter().take(1).map(|row| row.pin).collect();
+    RetainReport { package: finalized(), sequence: Some(9), gone: Some(Reason::Expired), pins }
 }
 
 pub(crate) fn entries() -> Vec<Entry> {

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::super::Registry;
+use super::super::pin::pins_touching;
 use super::super::report::{ListFilter, ManifestReport, PackageDetail, PackageSummary, Reference};
 use super::super::resolve::reference as spelled;
 use super::{event_line, summary};
@@ -40,6 +41,7 @@ impl Registry {
         let tx = self.db.read()?;
         let package = self.resolve(&tx, reference)?;
         let events = events::of_package(&tx, &package.id)?.into_iter().map(event_line).collect();
+        let pins = pins_touching(&tx, &package)?;
         let PackageRow { metadata, provenance, removed_reason, manifest_size, .. } = package.clone();
         Ok(PackageDetail {
             objects: package.totals.objects,
@@ -48,6 +50,7 @@ impl Registry {
             provenance,
             removed_reason,
             manifest_size,
+            pins,
             events,
             summary: summary(package),
         })

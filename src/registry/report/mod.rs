@@ -1,6 +1,7 @@
 //! What the registry asks for and answers: plain values that a front end renders.
 
 mod gc;
+mod roots;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +16,9 @@ pub use crate::retention::{Reason, RetentionClass};
 pub use gc::{
     ClockDoubt, ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, Keeper, Kept,
     LosingPackage, Lost, PlanReport, PlanRequest, Round, WithoutReport, Young,
+};
+pub use roots::{
+    HoldRequest, Pin, PinRequest, PinRow, PinTarget, RetainReport, RetainRequest, Root, RootKind, UnpinReport,
 };
 
 /// How a person names a package: `name`, `name@version`, an id, or a unique prefix of an id of 8 or more digits.
@@ -251,6 +255,8 @@ pub struct PackageSummary {
     pub expires_at: Option<Timestamp>,
     /// Whether a hold keeps it.
     pub hold: bool,
+    /// Why, where one does.
+    pub hold_reason: Option<String>,
 }
 
 impl PackageSummary {
@@ -277,6 +283,8 @@ pub struct PackageDetail {
     pub removed_reason: Option<String>,
     /// The size of its manifest in bytes.
     pub manifest_size: Option<u64>,
+    /// The pins on it and on objects of it, by name.
+    pub pins: Vec<Pin>,
     /// The events about it, oldest first.
     pub events: Vec<EventLine>,
 }
@@ -535,8 +543,8 @@ pub struct RemoveReport {
     pub packages: Vec<PackageSummary>,
     /// The events.
     pub sequences: Vec<u64>,
-    /// Names of pins that keep the bytes of some of them.
-    pub pinned_by: Vec<String>,
+    /// The pins and holds that keep bytes of them.
+    pub kept_by: Vec<Root>,
 }
 
 /// Versions of a name that newer ones have taken the place of.

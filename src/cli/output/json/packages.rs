@@ -7,6 +7,7 @@ use std::path::Path;
 use astore::registry::report as r;
 use serde::Serialize;
 
+use super::roots::{PinText, RootText, pin_names};
 use super::store::{EventHead, FaultText};
 use super::{PathText, Text, primary};
 
@@ -29,6 +30,7 @@ pub(crate) struct Package {
     class: String,
     expires_at: Option<String>,
     hold: bool,
+    hold_reason: Option<String>,
 }
 
 impl Package {
@@ -51,6 +53,7 @@ impl Package {
             class: package.class.clone(),
             expires_at: package.expires_at.map(|at| at.to_string()),
             hold: package.hold,
+            hold_reason: package.hold_reason.clone(),
         }
     }
 }
@@ -131,6 +134,7 @@ pub(crate) struct Show {
     provenance: BTreeMap<String, String>,
     removed_reason: Option<String>,
     manifest_size: Option<u64>,
+    pins: Vec<PinText>,
     events: Vec<EventHead>,
 }
 
@@ -144,6 +148,7 @@ impl Show {
             provenance: detail.provenance.clone(),
             removed_reason: detail.removed_reason.clone(),
             manifest_size: detail.manifest_size,
+            pins: detail.pins.iter().map(PinText::of).collect(),
             events: detail.events.iter().map(EventHead::of).collect(),
         }
     }
@@ -180,6 +185,7 @@ pub(crate) struct Remove {
     packages: Vec<Package>,
     sequences: Vec<u64>,
     pinned_by: Vec<String>,
+    kept_by: Vec<RootText>,
 }
 
 impl Remove {
@@ -188,12 +194,14 @@ impl Remove {
             dry_run: false,
             packages: report.packages.iter().map(Package::of).collect(),
             sequences: report.sequences.clone(),
-            pinned_by: report.pinned_by.clone(),
+            pinned_by: pin_names(&report.kept_by),
+            kept_by: report.kept_by.iter().map(RootText::of).collect(),
         }
     }
 
     pub(crate) fn dry(packages: &[r::PackageSummary]) -> Self {
         let packages = packages.iter().map(Package::of).collect();
-        Self { dry_run: true, packages, sequences: Vec::new(), pinned_by: Vec::new() }
+        let (sequences, pinned_by, kept_by) = (Vec::new(), Vec::new(), Vec::new());
+        Self { dry_run: true, packages, sequences, pinned_by, kept_by }
     }
 }
