@@ -158,7 +158,9 @@ impl Env {
         match &self.source {
             Source::System => Uuid::new_v4(),
             #[cfg(any(test, feature = "testing"))]
-            Source::Fixed { .. } | Source::Set(_) => uuid::Builder::from_random_bytes(self.counted()).into_uuid(),
+            Source::Fixed { .. } | Source::Set(_) => {
+                uuid::Builder::from_random_bytes(self.counted()).into_uuid()
+            }
         }
     }
 
