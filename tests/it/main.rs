@@ -8,6 +8,7 @@
 )]
 
 mod asking;
+//mod collecting;
 mod crash;
 mod damage;
 mod documents;
@@ -15,6 +16,8 @@ mod embedding;
 mod faults;
 mod full;
 mod gc_confirmed;
+mod gc_crash;
+mod gc_races;
 mod gc_rounds;
 mod hurry;
 mod keeping;
