@@ -47,6 +47,11 @@ complete -c astore -n "__fish_astore_needs_command" -f -a "cat" -d 'Print the by
 complete -c astore -n "__fish_astore_needs_command" -f -a "export" -d 'Write the tree of a package out again, checked as it is written'
 complete -c astore -n "__fish_astore_needs_command" -f -a "remove" -d 'Take packages away; their bytes stay'
 complete -c astore -n "__fish_astore_needs_command" -f -a "restore" -d 'Bring a removed package back'
+complete -c astore -n "__fish_astore_needs_command" -f -a "pin" -d 'Keep the bytes of a package or of an object, under a name'
+complete -c astore -n "__fish_astore_needs_command" -f -a "unpin" -d 'Take a pin away'
+complete -c astore -n "__fish_astore_needs_command" -f -a "pins" -d 'List the pins'
+complete -c astore -n "__fish_astore_needs_command" -f -a "retain" -d 'Change how long a package is wanted, or hold it'
+complete -c astore -n "__fish_astore_needs_command" -f -a "gc" -d 'Say what nothing keeps any more, and, confirmed, delete it'
 complete -c astore -n "__fish_astore_needs_command" -f -a "verify" -d 'Re-read stored objects and compare them with what the log says'
 complete -c astore -n "__fish_astore_needs_command" -f -a "log" -d 'Print the event log, oldest first'
 complete -c astore -n "__fish_astore_needs_command" -f -a "replay" -d 'Compute the views again from the event log'
@@ -209,6 +214,64 @@ never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand restore" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
 complete -c astore -n "__fish_astore_using_subcommand restore" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand pin" -l reason -d 'Why; the log keeps it' -r
+complete -c astore -n "__fish_astore_using_subcommand pin" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand pin" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand pin" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand pin" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand pin" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand pin" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand pin" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand unpin" -l reason -d 'Why; the log keeps it' -r
+complete -c astore -n "__fish_astore_using_subcommand unpin" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand unpin" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand unpin" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand unpin" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand unpin" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand unpin" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand unpin" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand pins" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand pins" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand pins" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand pins" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand pins" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand pins" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand pins" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand retain" -l class -d 'The new retention class' -r
+complete -c astore -n "__fish_astore_using_subcommand retain" -l until -d 'Keep it to the end of this day, UTC: YYYY-MM-DD' -r
+complete -c astore -n "__fish_astore_using_subcommand retain" -l reason -d 'Why; the log keeps it, and it is the reason of a hold' -r
+complete -c astore -n "__fish_astore_using_subcommand retain" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand retain" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand retain" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand retain" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand retain" -l hold -d 'Set a hold; a second one gives the hold another reason'
+complete -c astore -n "__fish_astore_using_subcommand retain" -l release -d 'Release the hold'
+complete -c astore -n "__fish_astore_using_subcommand retain" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand retain" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand retain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand gc" -l confirm -d 'Carry the plan out: the one of this moment, or exactly PLAN' -r
+complete -c astore -n "__fish_astore_using_subcommand gc" -l min-age -d 'Keep what was named or let go less than this ago [default: 24h]' -r
+complete -c astore -n "__fish_astore_using_subcommand gc" -l without -d 'Say what would be freed if these packages were removed; age is left aside' -r
+complete -c astore -n "__fish_astore_using_subcommand gc" -l reason -d 'Why; the log keeps it' -r
+complete -c astore -n "__fish_astore_using_subcommand gc" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand gc" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand gc" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
+complete -c astore -n "__fish_astore_using_subcommand gc" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand gc" -l yes -d 'Do not ask'
+complete -c astore -n "__fish_astore_using_subcommand gc" -l accept-clock -d 'Believe this machine\'s clock though it looks wrong; the log says so'
+complete -c astore -n "__fish_astore_using_subcommand gc" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
+complete -c astore -n "__fish_astore_using_subcommand gc" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand gc" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand verify" -l head -d 'Fail unless the log contains this event, as \'astore health\' prints it' -r
 complete -c astore -n "__fish_astore_using_subcommand verify" -l threads -d 'How many threads read [default: one a processor]' -r
 complete -c astore -n "__fish_astore_using_subcommand verify" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -282,24 +345,29 @@ never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand man" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
 complete -c astore -n "__fish_astore_using_subcommand man" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "init" -d 'Make a store'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "add" -d 'Add files and trees to a package'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "finalize" -d 'Freeze an open package and write its manifest'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "manifest" -d 'Print the manifest of a finalised package'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "list" -d 'List packages'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "show" -d 'Show a package: digests, sizes, labels, and the events about it'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "files" -d 'List the entries of a package: files, directories, symlinks'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "diff" -d 'Compare a package with another or with a directory'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "explain" -d 'Give the verdict on some bytes, and tell what keeps them'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "cat" -d 'Print the bytes of a file or an object'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "export" -d 'Write the tree of a package out again, checked as it is written'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "remove" -d 'Take packages away; their bytes stay'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "restore" -d 'Bring a removed package back'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "verify" -d 'Re-read stored objects and compare them with what the log says'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "log" -d 'Print the event log, oldest first'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "replay" -d 'Compute the views again from the event log'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "stats" -d 'Say what the store holds: packages, objects, sizes'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "health" -d 'Say how the store is: its head, free space, last verify, and concerns'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "completions" -d 'Print a shell\'s completion script'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "man" -d 'Print the manual, or write all of its pages'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore verify log replay stats health completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "init" -d 'Make a store'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "add" -d 'Add files and trees to a package'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "finalize" -d 'Freeze an open package and write its manifest'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "manifest" -d 'Print the manifest of a finalised package'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "list" -d 'List packages'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "show" -d 'Show a package: digests, sizes, labels, and the events about it'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "files" -d 'List the entries of a package: files, directories, symlinks'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "diff" -d 'Compare a package with another or with a directory'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "explain" -d 'Give the verdict on some bytes, and tell what keeps them'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "cat" -d 'Print the bytes of a file or an object'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "export" -d 'Write the tree of a package out again, checked as it is written'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "remove" -d 'Take packages away; their bytes stay'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "restore" -d 'Bring a removed package back'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "pin" -d 'Keep the bytes of a package or of an object, under a name'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "unpin" -d 'Take a pin away'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "pins" -d 'List the pins'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "retain" -d 'Change how long a package is wanted, or hold it'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "gc" -d 'Say what nothing keeps any more, and, confirmed, delete it'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "verify" -d 'Re-read stored objects and compare them with what the log says'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "log" -d 'Print the event log, oldest first'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "replay" -d 'Compute the views again from the event log'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "stats" -d 'Say what the store holds: packages, objects, sizes'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "health" -d 'Say how the store is: its head, free space, last verify, and concerns'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "completions" -d 'Print a shell\'s completion script'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "man" -d 'Print the manual, or write all of its pages'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

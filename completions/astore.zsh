@@ -283,6 +283,98 @@ never\:"Not at all"))' \
 ':reference -- The package\: name, name@version, id or the beginning of an id:_default' \
 && ret=0
 ;;
+(pin)
+_arguments "${_arguments_options[@]}" : \
+'--reason=[Why; the log keeps it]:TEXT:_default' \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':name -- The pin'\''s name, of the form of a package'\''s name:_default' \
+':target -- The package (name, name@version, id or the beginning of an id), or the address of an object:_default' \
+&& ret=0
+;;
+(unpin)
+_arguments "${_arguments_options[@]}" : \
+'--reason=[Why; the log keeps it]:TEXT:_default' \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':name -- The pin'\''s name:_default' \
+&& ret=0
+;;
+(pins)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(retain)
+_arguments "${_arguments_options[@]}" : \
+'--class=[The new retention class]:CLASS:_default' \
+'--until=[Keep it to the end of this day, UTC\: YYYY-MM-DD]:DATE:_default' \
+'--reason=[Why; the log keeps it, and it is the reason of a hold]:TEXT:_default' \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'(--release)--hold[Set a hold; a second one gives the hold another reason]' \
+'--release[Release the hold]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':reference -- The package\: name, name@version, id or the beginning of an id:_default' \
+&& ret=0
+;;
+(gc)
+_arguments "${_arguments_options[@]}" : \
+'--confirm=[Carry the plan out\: the one of this moment, or exactly PLAN]::PLAN:_default' \
+'--min-age=[Keep what was named or let go less than this ago \[default\: 24h\]]:DURATION:_default' \
+'(--confirm --yes --reason --accept-clock)*--without=[Say what would be freed if these packages were removed; age is left aside]:REF:_default' \
+'--reason=[Why; the log keeps it]:TEXT:_default' \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--yes[Do not ask]' \
+'--accept-clock[Believe this machine'\''s clock though it looks wrong; the log says so]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
 (verify)
 _arguments "${_arguments_options[@]}" : \
 '--head=[Fail unless the log contains this event, as '\''astore health'\'' prints it]:N:DIGEST:_default' \
@@ -467,6 +559,26 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(pin)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(unpin)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(pins)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(retain)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(gc)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (verify)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -524,6 +636,11 @@ _astore_commands() {
 'export:Write the tree of a package out again, checked as it is written' \
 'remove:Take packages away; their bytes stay' \
 'restore:Bring a removed package back' \
+'pin:Keep the bytes of a package or of an object, under a name' \
+'unpin:Take a pin away' \
+'pins:List the pins' \
+'retain:Change how long a package is wanted, or hold it' \
+'gc:Say what nothing keeps any more, and, confirmed, delete it' \
 'verify:Re-read stored objects and compare them with what the log says' \
 'log:Print the event log, oldest first' \
 'replay:Compute the views again from the event log' \
@@ -575,6 +692,11 @@ _astore__subcmd__finalize_commands() {
     local commands; commands=()
     _describe -t commands 'astore finalize commands' commands "$@"
 }
+(( $+functions[_astore__subcmd__gc_commands] )) ||
+_astore__subcmd__gc_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore gc commands' commands "$@"
+}
 (( $+functions[_astore__subcmd__health_commands] )) ||
 _astore__subcmd__health_commands() {
     local commands; commands=()
@@ -596,6 +718,11 @@ _astore__subcmd__help_commands() {
 'export:Write the tree of a package out again, checked as it is written' \
 'remove:Take packages away; their bytes stay' \
 'restore:Bring a removed package back' \
+'pin:Keep the bytes of a package or of an object, under a name' \
+'unpin:Take a pin away' \
+'pins:List the pins' \
+'retain:Change how long a package is wanted, or hold it' \
+'gc:Say what nothing keeps any more, and, confirmed, delete it' \
 'verify:Re-read stored objects and compare them with what the log says' \
 'log:Print the event log, oldest first' \
 'replay:Compute the views again from the event log' \
@@ -647,6 +774,11 @@ _astore__subcmd__help__subcmd__finalize_commands() {
     local commands; commands=()
     _describe -t commands 'astore help finalize commands' commands "$@"
 }
+(( $+functions[_astore__subcmd__help__subcmd__gc_commands] )) ||
+_astore__subcmd__help__subcmd__gc_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help gc commands' commands "$@"
+}
 (( $+functions[_astore__subcmd__help__subcmd__health_commands] )) ||
 _astore__subcmd__help__subcmd__health_commands() {
     local commands; commands=()
@@ -682,6 +814,16 @@ _astore__subcmd__help__subcmd__manifest_commands() {
     local commands; commands=()
     _describe -t commands 'astore help manifest commands' commands "$@"
 }
+(( $+functions[_astore__subcmd__help__subcmd__pin_commands] )) ||
+_astore__subcmd__help__subcmd__pin_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help pin commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__pins_commands] )) ||
+_astore__subcmd__help__subcmd__pins_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help pins commands' commands "$@"
+}
 (( $+functions[_astore__subcmd__help__subcmd__remove_commands] )) ||
 _astore__subcmd__help__subcmd__remove_commands() {
     local commands; commands=()
@@ -697,6 +839,11 @@ _astore__subcmd__help__subcmd__restore_commands() {
     local commands; commands=()
     _describe -t commands 'astore help restore commands' commands "$@"
 }
+(( $+functions[_astore__subcmd__help__subcmd__retain_commands] )) ||
+_astore__subcmd__help__subcmd__retain_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help retain commands' commands "$@"
+}
 (( $+functions[_astore__subcmd__help__subcmd__show_commands] )) ||
 _astore__subcmd__help__subcmd__show_commands() {
     local commands; commands=()
@@ -706,6 +853,11 @@ _astore__subcmd__help__subcmd__show_commands() {
 _astore__subcmd__help__subcmd__stats_commands() {
     local commands; commands=()
     _describe -t commands 'astore help stats commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__unpin_commands] )) ||
+_astore__subcmd__help__subcmd__unpin_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help unpin commands' commands "$@"
 }
 (( $+functions[_astore__subcmd__help__subcmd__verify_commands] )) ||
 _astore__subcmd__help__subcmd__verify_commands() {
@@ -737,6 +889,16 @@ _astore__subcmd__manifest_commands() {
     local commands; commands=()
     _describe -t commands 'astore manifest commands' commands "$@"
 }
+(( $+functions[_astore__subcmd__pin_commands] )) ||
+_astore__subcmd__pin_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore pin commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__pins_commands] )) ||
+_astore__subcmd__pins_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore pins commands' commands "$@"
+}
 (( $+functions[_astore__subcmd__remove_commands] )) ||
 _astore__subcmd__remove_commands() {
     local commands; commands=()
@@ -752,6 +914,11 @@ _astore__subcmd__restore_commands() {
     local commands; commands=()
     _describe -t commands 'astore restore commands' commands "$@"
 }
+(( $+functions[_astore__subcmd__retain_commands] )) ||
+_astore__subcmd__retain_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore retain commands' commands "$@"
+}
 (( $+functions[_astore__subcmd__show_commands] )) ||
 _astore__subcmd__show_commands() {
     local commands; commands=()
@@ -761,6 +928,11 @@ _astore__subcmd__show_commands() {
 _astore__subcmd__stats_commands() {
     local commands; commands=()
     _describe -t commands 'astore stats commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__unpin_commands] )) ||
+_astore__subcmd__unpin_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore unpin commands' commands "$@"
 }
 (( $+functions[_astore__subcmd__verify_commands] )) ||
 _astore__subcmd__verify_commands() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use astore::identity::AddressPrefix;
 use astore::manifest::{EntryPath, PackageName};
-use astore::registry::report::{CatTarget, DiffTarget, ExplainTarget, Reference};
+use astore::registry::report::{CatTarget, DiffTarget, ExplainTarget, PinRequest, Reference};
 
 use super::failure::usage;
 use super::output::escape;
@@ -98,6 +98,24 @@ pub(crate) fn explain_target(argument: &OsStr) -> anyhow::Result<ExplainTarget> 
         }));
     }
     Ok(ExplainTarget::File(path.to_owned()))
+}
+
+/// Parses what a pin is to be on: a reference, or an address.
+///
+/// # Errors
+/// A usage error where it is neither.
+pub(crate) fn pin_target(text: &str) -> anyhow::Result<PinRequest> {
+    let shown = escape::line(text);
+    match text.split_once(':') {
+        None => Ok(PinRequest::Package(Reference(text.to_owned()))),
+        Some(("blake3" | "sha256", _)) => {
+            let prefix = text.parse::<AddressPrefix>();
+            prefix.map(PinRequest::Object).map_err(|error| usage(format!("'{shown}' is no address: {error}")))
+        }
+        Some(_) => Err(usage(format!(
+            "'{shown}' is neither a REF nor an address; 'astore explain {shown}' tells the address of a file"
+        ))),
+    }
 }
 
 /// Returns the name that a package gets from the only path that is added: its last component, after `.` and
@@ -198,6 +216,16 @@ mod tests {
             b"blake3:0123",
         ] {
             assert!(cat(bad).is_err(), "{} was taken", escape::bytes(bad));
+        }
+    }
+
+    #[test]
+    fn a_pin_is_on_a_package_or_an_object() {
+        assert_eq!(pin_target("doc@1").unwrap(), PinRequest::Package(Reference("doc@1".into())));
+        let object = |text: &str| matches!(pin_target(text), Ok(PinRequest::Object(found)) if found.to_string() == text);
+        assert!(object("blake3:01234567") && object("sha256:0123456789abcdef"));
+        for bad in ["doc:a", "blake3:", "sha256:xyz", "BLAKE3:01234567", ":"] {
+            assert!(pin_target(bad).is_err(), "{bad} was taken");
         }
     }
 

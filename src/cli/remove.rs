@@ -9,8 +9,8 @@ use astore::registry::report::{PackageSummary, Reference, RemoveReport, Supersed
 use super::context::{Context, Form};
 use super::exit::Exit;
 use super::failure::usage;
-use super::output::escape;
 use super::output::json::{self, schema};
+use super::output::roots;
 use super::values;
 
 const EXAMPLES: &str = "\
@@ -97,8 +97,8 @@ fn removed(report: &RemoveReport, ctx: &mut Context) -> anyhow::Result<Exit> {
             0 => "astore: nothing to remove",
             _ => "astore: the bytes stay until a confirmed gc; 'astore restore' brings a package back",
         });
-        for pin in &report.pinned_by {
-            ctx.terminal.note(&format!("astore: pin {} keeps bytes of it", escape::line(pin)));
+        for root in &report.kept_by {
+            ctx.terminal.note(&format!("astore: {}", roots::kept(root)));
         }
     }
     Ok(exit)

@@ -9,10 +9,11 @@ use super::Registry;
 use super::assured::Reading;
 use super::claim::claim;
 use super::known::KnownObjects;
+use super::pin::pinned;
 use super::query::event_line;
 use super::report::{
     Checked, Collectable, DEFAULT_MIN_AGE, ExplainDepth, ExplainReport, ExplainRequest, ExplainTarget, Lost,
-    LostBytes, PackageStatus, PackageUse, PartOfLog, Pin, PinTarget, Verdict,
+    LostBytes, PackageStatus, PackageUse, PartOfLog, PinTarget, Verdict,
 };
 use super::resolve::{Named, find_object, named, reference};
 use crate::db::{DbError, ReadTx};
@@ -25,7 +26,7 @@ use crate::monitor::Monitor;
 use crate::plane::{self, Depth, Fault, WHOLE_BYTES_MAX};
 use crate::retention::{Fate, ObjectFacts, Reason, Wanted, fate, wanted};
 use crate::storage::Backend as _;
-use crate::views::pins::{self, PinRecord, PinnedNumber};
+use crate::views::pins::{self, PinRecord, Target};
 use crate::views::{ObjectRecord, PackageRow, browse, objects, packages, trees};
 
 /// What is known of the bytes that are asked about before the log is asked.
@@ -234,15 +235,15 @@ impl Registry {
         let now = self.env.now();
         report.first = events::event(tx, object.first_sequence)?.map(event_line);
         report.part_of_log = part_of_log(tx, object)?;
-        let mut pinned: HashMap<i64, Vec<PinRecord>> = HashMap::new();
+        let mut on_packages: HashMap<i64, Vec<PinRecord>> = HashMap::new();
         for pin in pins::all(tx)? {
-            match pin.on {
-                PinnedNumber::Object(number) if number == object.number => {
+            match pin.target {
+                Target::Object(number) if number == object.number => {
                     let target = PinTarget::Object(object.digests.address());
-                    report.pins.push(told(pin, target));
+                    report.pins.push(pinned(pin, target));
                 }
-                PinnedNumber::Object(_) => {}
-                PinnedNumber::Package(number) => pinned.entry(number).or_default().push(pin),
+                Target::Object(_) => {}
+                Target::Package(number) => on_packages.entry(number).or_default().push(pin),
             }
         }
         let mut uses = Vec::new();
@@ -250,7 +251,7 @@ impl Registry {
         for (tree, paths) in objects::trees_with(tx, object.number)? {
             for package in browse::of_tree(tx, tree, u32::MAX)? {
                 since = since.max(package.changed_sequence).max(package.let_go_sequence.unwrap_or(0));
-                let pins = pinned.remove(&package.number).unwrap_or_default();
+                let pins = on_packages.remove(&package.number).unwrap_or_default();
                 report.paths_total += paths;
                 uses.push((tree, usage(package, pins, paths, now)));
             }
@@ -315,17 +316,6 @@ fn part_of_log(tx: &ReadTx<'_>, object: &ObjectRecord) -> Result<Option<PartOfLo
     Ok(Some(PartOfLog { manifest_of: package.as_ref().map(reference), event: event_line(event) }))
 }
 
-fn told(pin: PinRecord, target: PinTarget) -> Pin {
-    Pin {
-        name: pin.name,
-        target,
-        reason: pin.reason,
-        created_at: pin.created_at,
-        created_by: pin.actor,
-        sequence: pin.added_sequence,
-    }
-}
-
 /// Says what a package does for an object that it has.
 fn usage(package: PackageRow, pins: Vec<PinRecord>, paths_total: u64, now: Timestamp) -> PackageUse {
     let wanted = wanted(&claim(&package, !pins.is_empty()), now);
@@ -350,7 +340,7 @@ fn usage(package: PackageRow, pins: Vec<PinRecord>, paths_total: u64, now: Times
         gone,
         expires_at: package.expires_at,
         wanted,
-        pins: pins.into_iter().map(|pin| told(pin, PinTarget::Package(spelled.clone()))).collect(),
+        pins: pins.into_iter().map(|pin| pinned(pin, PinTarget::Package(spelled.clone()))).collect(),
         hold: package.hold.then(|| package.hold_reason.unwrap_or_default()),
         paths: Vec::new(),
         paths_total,

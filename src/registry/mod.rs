@@ -13,6 +13,7 @@ mod finalize;
 mod init;
 mod known;
 mod open;
+mod pin;
 mod plan;
 mod private;
 mod query;
@@ -20,6 +21,7 @@ mod remove;
 mod replay;
 pub mod report;
 mod resolve;
+mod retain;
 mod supersede;
 mod verify;
 

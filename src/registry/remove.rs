@@ -2,11 +2,12 @@
 
 use super::Registry;
 use super::change::{Change, Payload};
+use super::claim::refuse_purged_package;
+use super::pin::roots_of;
 use super::report::{PackageSummary, Reference, RemoveReport};
 use crate::error::Error;
 use crate::events::{EventType, payload};
 use crate::monitor::Void;
-use crate::views::pins;
 
 impl Registry {
     /// Takes packages away, all or none; their bytes stay.
@@ -17,14 +18,14 @@ impl Registry {
         check_text("reason", reason)?;
         self.make_room();
         let mut change = Change::begin(self, &Void)?;
-        let mut report = RemoveReport { packages: Vec::new(), sequences: Vec::new(), pinned_by: Vec::new() };
+        let mut report = RemoveReport { packages: Vec::new(), sequences: Vec::new(), kept_by: Vec::new() };
         let mut removed = Vec::new();
         for reference in references {
             let package = self.resolve_to_remove(change.tx(), reference)?;
             if removed.contains(&package.number) {
                 continue; // named twice: once is enough
             }
-            report.pinned_by.extend(pins::on_package(change.tx(), package.number)?);
+            report.kept_by.extend(roots_of(change.tx(), &package)?);
             let payload = Payload::inline(payload::package_removed(reason));
             let sequence = change.append(EventType::PackageRemoved, &package.id.to_string(), &payload)?;
             report.sequences.push(sequence);
@@ -40,10 +41,12 @@ impl Registry {
     /// Brings a removed package back.
     ///
     /// # Errors
-    /// [`Error::NoSuchPackage`], [`Error::Ambiguous`], [`Error::WrongState`] where it is not removed.
+    /// [`Error::NoSuchPackage`], [`Error::Ambiguous`], [`Error::WrongState`] where it is not removed,
+    /// [`Error::HasPurged`] where bytes of it are gone.
     pub fn restore(&self, reference: &Reference) -> Result<PackageSummary, Error> {
         let mut change = Change::begin(self, &Void)?;
         let package = self.resolve_to_restore(change.tx(), reference)?;
+        refuse_purged_package(change.tx(), &package)?;
         let payload = Payload::inline(payload::package_restored(None));
         change.append(EventType::PackageRestored, &package.id.to_string(), &payload)?;
         let summary = self.summary_by_number(change.tx(), package.number)?;

@@ -2,6 +2,7 @@
 
 use super::Registry;
 use super::change::{Change, Payload};
+use super::pin::roots_of;
 use super::remove::check_text;
 use super::report::{PackageSummary, RemoveReport, Superseded};
 use crate::db::{DbError, ReadTx};
@@ -9,7 +10,7 @@ use crate::env::Timestamp;
 use crate::error::Error;
 use crate::events::{EventType, payload};
 use crate::monitor::Void;
-use crate::views::{PackageRow, browse, pins};
+use crate::views::{PackageRow, browse};
 
 impl Registry {
     /// Says which versions of a name [`Registry::remove_superseded`] would take away, oldest first.
@@ -35,10 +36,10 @@ impl Registry {
         self.make_room();
         let now = self.env.now();
         let mut change = Change::begin(self, &Void)?;
-        let mut report = RemoveReport { packages: Vec::new(), sequences: Vec::new(), pinned_by: Vec::new() };
+        let mut report = RemoveReport { packages: Vec::new(), sequences: Vec::new(), kept_by: Vec::new() };
         let packages = select(change.tx(), superseded, now)?;
         for package in &packages {
-            report.pinned_by.extend(pins::on_package(change.tx(), package.number)?);
+            report.kept_by.extend(roots_of(change.tx(), package)?);
             let payload = Payload::inline(payload::package_removed(reason));
             report.sequences.push(change.append(
                 EventType::PackageRemoved,

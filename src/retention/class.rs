@@ -1,5 +1,7 @@
 //! Retention classes: how long after its finalisation a package is wanted.
 
+use crate::env::Timestamp;
+
 /// A named rule for how long a package is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetentionClass {
@@ -22,3 +24,23 @@ pub const SEEDED_CLASSES: [(&str, Option<u64>); 5] = [
     ("release-evidence", Some(7 * 365 * DAY)),
     (DEFAULT_CLASS, None),
 ];
+
+/// Returns when a package of a class of this duration expires: `None` is never.
+pub fn expires_at(finalized_at: Timestamp, duration_seconds: Option<u64>) -> Option<Timestamp> {
+    let micros = i64::try_from(duration_seconds?).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+    Some(Timestamp::from_micros(finalized_at.as_micros().saturating_add(micros)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_counts_from_finalisation_and_never_overflows() {
+        let at = Timestamp::from_micros;
+        assert_eq!(expires_at(at(5), Some(7)), Some(at(7_000_005)));
+        assert_eq!(expires_at(at(5), Some(0)), Some(at(5)));
+        assert_eq!(expires_at(at(5), Some(u64::MAX)), Some(at(i64::MAX)));
+        assert_eq!(expires_at(at(5), None), None);
+    }
+}

@@ -4,5 +4,5 @@
 mod class;
 mod rule;
 
-pub use class::{DEFAULT_CLASS, RetentionClass, SEEDED_CLASSES};
+pub use class::{DEFAULT_CLASS, RetentionClass, SEEDED_CLASSES, expires_at};
 pub use rule::{Claim, Expiry, Fate, ObjectFacts, Reason, Wanted, fate, wanted};

@@ -6,8 +6,8 @@ use super::objects::ObjectRecord;
 use super::packages::{self, PackageFilter, PackageRow};
 use super::{objects, trees};
 use crate::db::{DbError, ReadTx};
-use crate::events::{signed, unsigned};
-use crate::identity::Blake3;
+use crate::events::{digest_column, signed, unsigned};
+use crate::identity::{Blake3, ContentAddress};
 use crate::manifest::Entry;
 
 /// Which of a name's versions is meant.
@@ -149,6 +149,24 @@ pub(crate) fn purged_parts(tx: &ReadTx<'_>, tree: i64) -> Result<Vec<(u64, u64, 
     Ok(tx.all(sql, [tree], |row| {
         Ok((unsigned(row, "purged_sequence")?, unsigned(row, "objects")?, unsigned(row, "bytes")?))
     })?)
+}
+
+/// Returns how many distinct objects of a tree are purged, and the first of them, ascending by primary digest, up
+/// to `limit`.
+pub(crate) fn purged_of_tree(
+    tx: &ReadTx<'_>,
+    tree: i64,
+    limit: u32,
+) -> Result<(u64, Vec<ContentAddress>), DbError> {
+    let sql =
+        "SELECT digest_primary, count(*) OVER () AS purged FROM objects WHERE purged_sequence IS NOT NULL
+               AND object IN (SELECT object FROM artifact_files WHERE tree = ?1)
+               ORDER BY digest_primary LIMIT ?2";
+    let rows = tx.all(sql, (tree, limit), |row| {
+        Ok((unsigned(row, "purged")?, digest_column(row, "digest_primary")?))
+    })?;
+    let count = rows.first().map_or(0, |(count, _)| *count);
+    Ok((count, rows.into_iter().map(|(_, digest)| ContentAddress::new(digest)).collect()))
 }
 
 /// Hands the objects of some trees, and some by their numbers, to `use_them` as one iterator, ascending by

@@ -12,8 +12,8 @@ use crate::events::{PinTarget, signed, unsigned};
 pub(crate) struct PinRecord {
     /// Its name.
     pub(crate) name: String,
-    /// What it is on.
-    pub(crate) on: PinnedNumber,
+    /// What it keeps.
+    pub(crate) target: Target,
     /// Why.
     pub(crate) reason: Option<String>,
     /// When it was set.
@@ -24,12 +24,12 @@ pub(crate) struct PinRecord {
     pub(crate) added_sequence: u64,
 }
 
-/// What a pin is on, by its surrogate number.
+/// What a pin keeps, by the surrogate key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PinnedNumber {
-    /// A package.
+pub(crate) enum Target {
+    /// What a package reaches.
     Package(i64),
-    /// An object.
+    /// One object.
     Object(i64),
 }
 
@@ -38,9 +38,9 @@ const SELECT: &str = "SELECT name, package, object, reason, created_at, actor, a
 fn read(row: &Row<'_>) -> rusqlite::Result<PinRecord> {
     Ok(PinRecord {
         name: row.get("name")?,
-        on: match row.get("package")? {
-            Some(package) => PinnedNumber::Package(package),
-            None => PinnedNumber::Object(row.get("object")?),
+        target: match row.get("package")? {
+            Some(package) => Target::Package(package),
+            None => Target::Object(row.get("object")?),
         },
         reason: row.get("reason")?,
         created_at: Timestamp::from_micros(row.get("created_at")?),
@@ -54,39 +54,29 @@ pub(crate) fn all(tx: &ReadTx<'_>) -> Result<Vec<PinRecord>, DbError> {
     Ok(tx.all(&format!("{SELECT} ORDER BY name"), [], read)?)
 }
 
-/// Returns the names of the pins on a package.
-pub(crate) fn on_package(tx: &ReadTx<'_>, package: i64) -> Result<Vec<String>, DbError> {
-    Ok(tx.all("SELECT name FROM pins WHERE package = ?1 ORDER BY name", [package], |row| row.get(0))?)
+/// Returns the pin of this name.
+pub(crate) fn by_name(tx: &ReadTx<'_>, name: &str) -> Result<Option<PinRecord>, DbError> {
+    Ok(tx.maybe(&format!("{SELECT} WHERE name = ?1"), [name], read)?)
 }
 
-/// What a pin keeps, by the surrogate key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// What a package reaches.
-    Package(i64),
-    /// One object.
-    Object(i64),
+/// Returns the pins on a package, by name.
+pub(crate) fn on_package(tx: &ReadTx<'_>, package: i64) -> Result<Vec<PinRecord>, DbError> {
+    Ok(tx.all(&format!("{SELECT} WHERE package = ?1 ORDER BY name"), [package], read)?)
 }
 
-/// A pin and what it keeps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PinnedTarget {
-    /// The pin's name.
-    pub(crate) name: String,
-    /// What it keeps.
-    pub(crate) target: Target,
+/// Returns the pins on an object itself, by name.
+pub(crate) fn on_object(tx: &ReadTx<'_>, object: i64) -> Result<Vec<PinRecord>, DbError> {
+    Ok(tx.all(&format!("{SELECT} WHERE object = ?1 ORDER BY name"), [object], read)?)
 }
 
-/// Returns every pin by name.
-pub(crate) fn targets(tx: &ReadTx<'_>) -> Result<Vec<PinnedTarget>, DbError> {
-    Ok(tx.all("SELECT name, package, object FROM pins ORDER BY name", [], |row| {
-        let package: Option<i64> = row.get("package")?;
-        let target = match package {
-            Some(package) => Target::Package(package),
-            None => Target::Object(row.get("object")?),
-        };
-        Ok(PinnedTarget { name: row.get("name")?, target })
-    })?)
+/// Returns the pins on a package and on objects of its tree, by name.
+pub(crate) fn touching(tx: &ReadTx<'_>, package: i64, tree: i64) -> Result<Vec<PinRecord>, DbError> {
+    let sql = format!(
+        "{SELECT} WHERE package = ?1 OR EXISTS (
+             SELECT 1 FROM artifact_files WHERE artifact_files.object = pins.object AND tree = ?2)
+         ORDER BY name"
+    );
+    Ok(tx.all(&sql, (package, tree), read)?)
 }
 
 /// Sets a pin.

@@ -6,6 +6,7 @@ use super::{Context, Refusal, packages};
 use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
 use crate::events::signed;
+use crate::retention::expires_at;
 
 /// Returns the retention classes by name: name and duration in seconds.
 pub(crate) fn classes(tx: &ReadTx<'_>) -> Result<Vec<(String, Option<u64>)>, DbError> {
@@ -45,9 +46,7 @@ pub(super) fn finalized(
     package: i64,
     duration_seconds: Option<u64>,
 ) -> Result<(), Refusal> {
-    let expires_at = duration_seconds.map(|seconds| {
-        context.record.created_at.as_micros().saturating_add(signed(seconds).saturating_mul(1_000_000))
-    });
+    let expires_at = expires_at(context.record.created_at, duration_seconds).map(Timestamp::as_micros);
     context.tx.execute(
         "UPDATE retention_state SET expires_at = ?2, changed_sequence = ?3
          WHERE package = ?1 AND expires_at IS NULL",

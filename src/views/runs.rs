@@ -52,6 +52,11 @@ pub(crate) fn unfinished_gc(tx: &ReadTx<'_>) -> Result<Vec<u64>, DbError> {
     Ok(tx.all(sql, [], |row| unsigned(row, "started_sequence"))?)
 }
 
+/// Returns the id of the gc of which an event began a round.
+pub(crate) fn gc_id(tx: &ReadTx<'_>, started: u64) -> Result<String, DbError> {
+    Ok(tx.one("SELECT gc_id FROM gc_runs WHERE started_sequence = ?1", [signed(started)], |row| row.get(0))?)
+}
+
 /// A gc round, as far as its events say it in their own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GcRow {
@@ -124,11 +129,6 @@ pub(crate) fn gc_totals(tx: &ReadTx<'_>) -> Result<Vec<GcTotals>, DbError> {
             freed_bytes: unsigned(row, "freed_bytes")?,
         })
     })?)
-}
-
-/// Returns the id of the gc of which an event began a round.
-pub(crate) fn gc_id(tx: &ReadTx<'_>, started: u64) -> Result<String, DbError> {
-    Ok(tx.one("SELECT gc_id FROM gc_runs WHERE started_sequence = ?1", [signed(started)], |row| row.get(0))?)
 }
 
 /// Enters a gc round.

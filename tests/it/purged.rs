@@ -1,51 +1,19 @@
 //! Bytes that an operator let go are gone for good, and whoever asks for them hears by which event; a gc that
 //! was interrupted is not damage.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use astore::db::{Database, OpenMode};
-use astore::env::Timestamp;
 use astore::error::Error;
-use astore::events::{Bookkeeping, EventType, LogFiles, PurgedObject, Record, Stored, payload};
 use astore::identity::Blake3;
 use astore::manifest::EntryPath;
 use astore::monitor::Void;
 use astore::registry::report::{CatTarget, Completion, ExportRequest, LinkMode, VerifyReport, VerifyRequest};
 use astore::registry::{Access, Registry};
 
-use crate::support::store::{add, fast_dir, init, open, real_disk, reference, tree};
+use crate::support::gc::begin_gc;
+use crate::support::store::{add, fast_dir, init, open, reference, tree};
 
 const GONE: &[u8] = b"these bytes are let go";
-
-/// Appends to `log/` what a gc says before its first unlink, and dies: whoever opens the store next enters it.
-fn begin_gc(root: &Path) {
-    let db = Database::open(&root.join("astore.db"), OpenMode::Read).expect("the database");
-    let log = Bookkeeping::load(&db.read().expect("a snapshot")).expect("the bookkeeping").log;
-    let object =
-        PurgedObject { address: Blake3::of(GONE), size_bytes: GONE.len() as u64, why: "removed".to_owned() };
-    let start = payload::GcStart {
-        plan: "plan",
-        round: 1,
-        rounds: 1,
-        reason: None,
-        clock_accepted: false,
-        packages: &[],
-    };
-    let payload = payload::gc_started(&start, &[object]);
-    let event_type = EventType::GcStarted;
-    let record = Record {
-        sequence: log.head.sequence + 1,
-        created_at: Timestamp::from_micros(1),
-        event_type: event_type.name().to_owned(),
-        subject_kind: event_type.subject_kind().to_owned(),
-        subject_id: "00000000-0000-4000-8000-000000000000".to_owned(),
-        actor: "operator@here".to_owned(),
-        payload_digest: Blake3::of(&payload),
-        previous_digest: log.head.digest,
-    };
-    let files = LogFiles::new(real_disk(root), 0o600);
-    files.append(&log, &[Stored::new(record, Some(payload))]).expect("appended");
-}
 
 struct Store {
     dir: tempfile::TempDir,
@@ -59,7 +27,7 @@ fn store() -> Store {
     init(&root);
     let at = tree(&dir.path().join("tree"), &[("kept", b"kept"), ("gone", GONE)]);
     add(&open(&root, Access::Write).expect("open"), "app", &at, Completion::Finalize).expect("add");
-    begin_gc(&root);
+    begin_gc(&root, &[GONE]);
     Store { dir, root, tree: at }
 }
 

@@ -49,14 +49,15 @@ pub(crate) fn packages(packages: &[r::PackageSummary], style: Style, out: &mut d
         let (width, state) = state(package, style);
         writeln!(
             out,
-            "{:widest$}  {state}{:pad$}  {:>9}  {:>10}  {:20}  {}{}",
+            "{:widest$}  {state}{:pad$}  {:>9}  {:>10}  {:20}  {}{}{}",
             package.reference(),
             "",
             package.files,
             size(package.bytes),
             instant(package.created_at),
             escape::line(&package.class),
-            if package.hold { " (held)" } else { "" },
+            package.expires_at.map(|at| format!(" until {}", instant(at))).unwrap_or_default(),
+            hold(package).map(|why| format!(" (held: {why})")).unwrap_or_default(),
             pad = 9_usize.saturating_sub(width),
         )?;
     }
@@ -66,7 +67,7 @@ pub(crate) fn packages(packages: &[r::PackageSummary], style: Style, out: &mut d
 /// Writes a package in full.
 pub(crate) fn detail(detail: &r::PackageDetail, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let package = &detail.summary;
-    writeln!(out, "{}  {}", style.strong(&package.reference()), state(package, style).1)?;
+    headline(package, style, out)?;
     let mut fact = |name: &str, value: String| writeln!(out, "  {name:<12}{value}");
     fact("id", package.id.to_string())?;
     let by = escape::line(&package.created_by);
@@ -95,15 +96,22 @@ pub(crate) fn detail(detail: &r::PackageDetail, style: Style, out: &mut dyn Writ
         let (bytes, reason) = (size(part.bytes), reason.unwrap_or_default());
         fact("purged", format!("{objects} ({bytes}), {at} by {by}, event {}{reason}", part.sequence))?;
     }
-    let expiry = match (package.expires_at, package.status) {
-        (Some(at), _) => format!(", may go from {}", instant(at)),
-        (None, r::PackageStatus::Finalized) => ", never expires".to_owned(),
-        (None, r::PackageStatus::Open) => String::new(),
-    };
-    let hold = if package.hold { ", held" } else { "" };
-    fact("class", format!("{}{expiry}{hold}", escape::line(&package.class)))?;
+    retention(package, out)?;
     labels("metadata", &detail.metadata, out)?;
     labels("provenance", &detail.provenance, out)?;
+    if !detail.pins.is_empty() {
+        writeln!(out, "  pins")?;
+    }
+    for pin in &detail.pins {
+        let (name, actor) = (escape::line(&pin.name), escape::line(&pin.created_by));
+        let on = match &pin.target {
+            r::PinTarget::Package(_) => String::new(),
+            r::PinTarget::Object(address) => format!("  {address}"),
+        };
+        let why = pin.reason.as_deref().map(|reason| format!(": {}", escape::line(reason)));
+        let why = why.unwrap_or_default();
+        writeln!(out, "    {name}{on}  {} by {actor}{why}", instant(pin.created_at))?;
+    }
     writeln!(out, "  events")?;
     for event in &detail.events {
         let actor = escape::line(&event.actor);
@@ -116,6 +124,30 @@ pub(crate) fn detail(detail: &r::PackageDetail, style: Style, out: &mut dyn Writ
         )?;
     }
     Ok(())
+}
+
+/// Writes the line that a package in full begins with: its reference and its state.
+pub(crate) fn headline(package: &r::PackageSummary, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}  {}", style.strong(&package.reference()), state(package, style).1)
+}
+
+/// Writes how long a package is wanted: its class, its expiry, its hold.
+pub(crate) fn retention(package: &r::PackageSummary, out: &mut dyn Write) -> io::Result<()> {
+    let expiry = match (package.expires_at, package.status) {
+        (Some(at), _) => format!(", may go from {}", instant(at)),
+        (None, r::PackageStatus::Finalized) => ", never expires".to_owned(),
+        (None, r::PackageStatus::Open) => String::new(),
+    };
+    writeln!(out, "  {:<12}{}{expiry}", "class", escape::line(&package.class))?;
+    match hold(package) {
+        Some(why) => writeln!(out, "  {:<12}{why}", "held"),
+        None => Ok(()),
+    }
+}
+
+/// Returns why a package is held, where it is.
+fn hold(package: &r::PackageSummary) -> Option<String> {
+    package.hold.then(|| escape::line(package.hold_reason.as_deref().unwrap_or_default()))
 }
 
 /// Writes labels under a heading, or nothing where there are none.
@@ -315,12 +347,12 @@ mod tests {
     #[test]
     fn packages_are_a_table() {
         let list = [samples::removed(), samples::finalized(), samples::open()];
-        assert_snapshot!(rendered(|out| packages(&list, Style::Plain, out)), @"
+        assert_snapshot!(rendered(|out| packages(&list, Style::Plain, out)), @r#"
         REFERENCE  STATE          FILES        SIZE  CREATED               CLASS
-        doc@1      removed            3     1.2 MiB  2027-01-15T08:00:00Z  transient
-        doc@2      finalized          3     1.2 MiB  2027-01-15T08:00:00Z  transient (held)
+        doc@1      removed            3     1.2 MiB  2027-01-15T08:00:00Z  transient until 2027-01-22T08:00:01Z
+        doc@2      finalized          3     1.2 MiB  2027-01-15T08:00:00Z  transient until 2027-01-22T08:00:01Z (held: case 4711\n)
         run@11     open               0         0 B  2027-01-15T08:00:00Z  permanent-record
-        ");
+        "#);
         let colourless = |text: String| {
             text.split('\u{1b}')
                 .map(|part| part.split_once('m').map_or(part, |(_, rest)| rest))
@@ -351,6 +383,9 @@ mod tests {
           metadata
             commit = 1a2b3c
             note = two\nlines
+          pins
+            golden  2027-01-15T08:00:03Z by ann@box\n: it\nruns
+            image  blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede  2027-01-15T08:00:03Z by ann@box\n
           events
                  7  2027-01-15T08:00:09Z  v1.package.removed  ann@box\n
         "#);

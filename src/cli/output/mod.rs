@@ -4,10 +4,12 @@ pub(crate) mod change;
 pub(crate) mod checkfile;
 pub(crate) mod escape;
 pub(crate) mod explain;
+pub(crate) mod gc;
 pub(crate) mod gist;
 pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod manifest;
+pub(crate) mod roots;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod style;

@@ -34,6 +34,7 @@ pub(crate) fn finalized() -> PackageSummary {
         class: "transient".into(),
         expires_at: Some(at(604_801)),
         hold: true,
+        hold_reason: Some("case 4711\n".into()),
     }
 }
 
@@ -52,12 +53,13 @@ pub(crate) fn open() -> PackageSummary {
         class: "permanent-record".into(),
         expires_at: None,
         hold: false,
+        hold_reason: None,
         ..finalized()
     }
 }
 
 pub(crate) fn removed() -> PackageSummary {
-    PackageSummary { version: 1, removed_at: Some(at(9)), hold: false, ..finalized() }
+    PackageSummary { version: 1, removed_at: Some(at(9)), hold: false, hold_reason: None, ..finalized() }
 }
 
 pub(crate) fn event() -> EventRow {
@@ -95,8 +97,48 @@ pub(crate) fn detail() -> PackageDetail {
             objects: 1,
             bytes: 2048,
         }],
+        pins: pins().into_iter().map(|row| row.pin).collect(),
         events: vec![event().line],
     }
+}
+
+/// A pin on a removed package, and one on an object.
+pub(crate) fn pins() -> Vec<PinRow> {
+    let pin = |name: &str, target, reason: Option<&str>| Pin {
+        name: name.to_owned(),
+        target,
+        reason: reason.map(Into::into),
+        created_at: at(3),
+        created_by: "ann@box\n".into(),
+        sequence: 5,
+    };
+    let address = ContentAddress::new(Blake3::of(b"object"));
+    vec![
+        PinRow {
+            pin: pin("golden", PinTarget::Package("doc@1".into()), Some("it\nruns")),
+            objects: 2,
+            bytes: 1_234_000,
+            gone: Some(Reason::Removed),
+        },
+        PinRow { pin: pin("image", PinTarget::Object(address), None), objects: 1, bytes: 8, gone: None },
+    ]
+}
+
+pub(crate) fn roots() -> Vec<Root> {
+    let root = |by| Root { package: "doc@1".into(), by };
+    let pins = pins().into_iter().map(|row| root(RootKind::Pin(row.pin)));
+    pins.chain([root(RootKind::Hold { reason: "case\n4711".into() })]).collect()
+}
+
+pub(crate) fn unpinned() -> UnpinReport {
+    let [row, other] = pins().try_into().unwrap();
+    let other = Pin { target: row.pin.target.clone(), ..other.pin };
+    UnpinReport { row, sequence: 9, others: vec![other], hold: Some("case\n4711".into()) }
+}
+
+pub(crate) fn retained() -> RetainReport {
+    let pins = pins().into_iter().take(1).map(|row| row.pin).collect();
+    RetainReport { package: finalized(), sequence: Some(9), gone: Some(Reason::Expired), pins }
 }
 
 pub(crate) fn entries() -> Vec<Entry> {
@@ -299,5 +341,94 @@ pub(crate) fn added() -> AddReport {
         bytes_new: 2048,
         healed: vec![ContentAddress::new(Blake3::of(b"object"))],
         skipped: vec![SkippedPath { path: PathBuf::from("doc/secret"), why: "Permission denied".into() }],
+    }
+}
+
+pub(crate) fn candidates() -> Vec<Candidate> {
+    let candidate = |content: &[u8], reason| Candidate {
+        address: Blake3::of(content),
+        size_bytes: content.len() as u64 * 1000,
+        reason,
+    };
+    vec![candidate(b"four", Reason::Removed), candidate(b"three", Reason::Unrecorded)]
+}
+
+pub(crate) fn plan() -> PlanReport {
+    PlanReport {
+        plan: Plan::new(Uuid::from_u128(1), at(60), 86_400, candidates()),
+        reasons: vec![(Reason::Removed, 1, 4000), (Reason::Unrecorded, 1, 5000)],
+        packages: vec![
+            LosingPackage {
+                reference: "doc@1".into(),
+                why: Lost::Removed { sequence: 7, at: at(9), reason: "wrong\nbranch".into() },
+                objects: 1,
+                bytes: 4000,
+            },
+            LosingPackage {
+                reference: "run@11".into(),
+                why: Lost::Expired { class: "transient".into(), at: at(50) },
+                objects: 1,
+                bytes: 4000,
+            },
+        ],
+        kept: vec![
+            Kept { by: Keeper::Pin("keep".into()), objects: 2, bytes: 2048 },
+            Kept { by: Keeper::Hold("doc@2".into()), objects: 1, bytes: 1024 },
+        ],
+        kept_total: (2, 2048),
+        young: Some(Young { objects: 3, bytes: 3072, first: at(100), until: at(86_400) }),
+        unfinished: vec![5],
+        remains: 1,
+        clock: Some(ClockDoubt { now: at(60), last_event: at(600) }),
+    }
+}
+
+/// The plan of a store in which nothing was ever let go.
+pub(crate) fn empty_plan() -> PlanReport {
+    PlanReport {
+        plan: Plan::new(Uuid::from_u128(1), at(60), 0, Vec::new()),
+        reasons: Vec::new(),
+        packages: Vec::new(),
+        kept: Vec::new(),
+        kept_total: (0, 0),
+        young: None,
+        unfinished: Vec::new(),
+        remains: 0,
+        clock: None,
+    }
+}
+
+pub(crate) fn collected() -> CollectReport {
+    let failed = (ContentAddress::new(Blake3::of(b"three")), "Operation not permitted".to_owned());
+    CollectReport {
+        plan: plan(),
+        rounds: vec![Round {
+            started: 9,
+            completed: 10,
+            objects: 1,
+            bytes: 4000,
+            missing: 0,
+            failed: vec![failed],
+        }],
+        resumed: vec![Round {
+            started: 5,
+            completed: 8,
+            objects: 1,
+            bytes: 100,
+            missing: 2,
+            failed: Vec::new(),
+        }],
+        remains_deleted: 1,
+        remains_failed: Vec::new(),
+    }
+}
+
+pub(crate) fn without() -> WithoutReport {
+    WithoutReport {
+        packages: vec!["doc@2".into()],
+        objects: candidates(),
+        bytes: 9000,
+        shared: (1, 10),
+        kept: vec![Kept { by: Keeper::Pin("keep".into()), objects: 1, bytes: 10 }],
     }
 }

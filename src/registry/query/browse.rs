@@ -3,6 +3,7 @@
 use std::io;
 
 use super::super::Registry;
+use super::super::pin::pins_touching;
 use super::super::report::{
     ListFilter, ManifestReport, PackageDetail, PackageSummary, PurgedPart, Reference,
 };
@@ -44,6 +45,7 @@ impl Registry {
         let package = self.resolve(&tx, reference)?;
         let events = events::of_package(&tx, &package.id)?.into_iter().map(event_line).collect();
         let purged = purged_parts(&tx, &package)?;
+        let pins = pins_touching(&tx, &package)?;
         let PackageRow { metadata, provenance, removed_reason, manifest_size, .. } = package.clone();
         Ok(PackageDetail {
             objects: package.totals.objects,
@@ -53,6 +55,7 @@ impl Registry {
             removed_reason,
             manifest_size,
             purged,
+            pins,
             events,
             summary: summary(package),
         })

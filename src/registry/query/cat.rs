@@ -87,7 +87,11 @@ impl Registry {
     }
 
     /// Fails where an object is purged, and tells by whom, when and why.
-    pub(super) fn refuse_purged(&self, tx: &ReadTx<'_>, object: &ObjectRecord) -> Result<(), Error> {
+    pub(in crate::registry) fn refuse_purged(
+        &self,
+        tx: &ReadTx<'_>,
+        object: &ObjectRecord,
+    ) -> Result<(), Error> {
         match object.purged_sequence {
             Some(sequence) => Err(self.purged(tx, &object.digests.blake3, sequence)?),
             None => Ok(()),

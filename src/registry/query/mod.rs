@@ -46,6 +46,7 @@ pub(super) fn summary(package: PackageRow) -> PackageSummary {
         class: package.class,
         expires_at: package.expires_at,
         hold: package.hold,
+        hold_reason: package.hold_reason,
     }
 }
 

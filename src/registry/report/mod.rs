@@ -23,7 +23,9 @@ pub use gc::{
     ClockDoubt, ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, Keeper, Kept,
     LosingPackage, Lost, PlanReport, PlanRequest, Round, WithoutReport, Young,
 };
-pub use roots::{Pin, PinTarget};
+pub use roots::{
+    HoldRequest, Pin, PinRequest, PinRow, PinTarget, RetainReport, RetainRequest, Root, RootKind, UnpinReport,
+};
 
 /// How a person names a package: `name`, `name@version`, an id, or a unique prefix of an id of 8 or more digits.
 ///
@@ -259,6 +261,8 @@ pub struct PackageSummary {
     pub expires_at: Option<Timestamp>,
     /// Whether a hold keeps it.
     pub hold: bool,
+    /// Why, where one does.
+    pub hold_reason: Option<String>,
 }
 
 impl PackageSummary {
@@ -287,6 +291,8 @@ pub struct PackageDetail {
     pub manifest_size: Option<u64>,
     /// How much of it is purged, by the gcs that did it, oldest first.
     pub purged: Vec<PurgedPart>,
+    /// The pins on it and on objects of it, by name.
+    pub pins: Vec<Pin>,
     /// The events about it, oldest first.
     pub events: Vec<EventLine>,
 }
@@ -562,8 +568,8 @@ pub struct RemoveReport {
     pub packages: Vec<PackageSummary>,
     /// The events.
     pub sequences: Vec<u64>,
-    /// Names of pins that keep the bytes of some of them.
-    pub pinned_by: Vec<String>,
+    /// The pins and holds that keep bytes of them.
+    pub kept_by: Vec<Root>,
 }
 
 /// Versions of a name that newer ones have taken the place of.

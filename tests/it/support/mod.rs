@@ -2,6 +2,8 @@
 //! and an oracle that looks at a store without the code that wrote it.
 
 pub(crate) mod cli;
+pub(crate) mod gc;
 pub(crate) mod oracle;
 pub(crate) mod store;
 pub(crate) mod trees;
+pub(crate) mod verdict;

@@ -4,28 +4,8 @@ use astore::registry::report as r;
 use serde::Serialize;
 
 use super::PathText;
+use super::roots::PinText;
 use super::store::EventHead;
-
-#[derive(Serialize)]
-struct PinText {
-    name: String,
-    reason: Option<String>,
-    created_at: String,
-    created_by: String,
-    sequence: u64,
-}
-
-impl PinText {
-    fn of(pin: &r::Pin) -> Self {
-        Self {
-            name: pin.name.clone(),
-            reason: pin.reason.clone(),
-            created_at: pin.created_at.to_string(),
-            created_by: pin.created_by.clone(),
-            sequence: pin.sequence,
-        }
-    }
-}
 
 #[derive(Serialize)]
 struct PurgeText {
@@ -335,6 +315,8 @@ mod tests {
                   "created_at": "2027-01-15T08:00:03.000250Z",
                   "created_by": "ann@box",
                   "name": "golden",
+                  "object": null,
+                  "package": "doc@1",
                   "reason": null,
                   "sequence": 8
                 }
@@ -359,6 +341,8 @@ mod tests {
               "created_at": "2027-01-15T08:00:03.000250Z",
               "created_by": "ann@box",
               "name": "keep",
+              "object": "blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede",
+              "package": null,
               "reason": "a\nreason",
               "sequence": 8
             }

@@ -4,7 +4,9 @@
 
 mod entries;
 mod explain;
+mod gc;
 mod packages;
+mod roots;
 mod store;
 
 use std::io::{self, Write};
@@ -16,7 +18,9 @@ use serde::Serialize;
 
 pub(crate) use entries::{Diff, EntryText};
 pub(crate) use explain::Explain;
+pub(crate) use gc::{GcCollected, GcPlan, GcWithout};
 pub(crate) use packages::{Add, Export, ManifestHead, OnePackage, Package, Remove, Show};
+pub(crate) use roots::{OnePin, Pins, Retain, Unpin};
 pub(crate) use store::{Event, Health, Init, Replay, Stats, Verify};
 
 /// The documents there are: the command or the line's meaning, and the version.
@@ -33,6 +37,11 @@ pub(crate) mod schema {
     pub(crate) const EXPORT: &str = "astore/export/v1";
     pub(crate) const REMOVE: &str = "astore/remove/v1";
     pub(crate) const RESTORE: &str = "astore/restore/v1";
+    pub(crate) const PIN: &str = "astore/pin/v1";
+    pub(crate) const UNPIN: &str = "astore/unpin/v1";
+    pub(crate) const PINS: &str = "astore/pins/v1";
+    pub(crate) const RETAIN: &str = "astore/retain/v1";
+    pub(crate) const GC: &str = "astore/gc/v1";
     pub(crate) const VERIFY: &str = "astore/verify/v1";
     pub(crate) const EVENT: &str = "astore/event/v1";
     pub(crate) const REPLAY: &str = "astore/replay/v1";
@@ -41,9 +50,9 @@ pub(crate) mod schema {
 
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [&str; 17] = [
-        INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPLAIN, EXPORT, REMOVE, RESTORE, VERIFY,
-        EVENT, REPLAY, STATS, HEALTH,
+    pub(crate) const ALL: [&str; 22] = [
+        INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPLAIN, EXPORT, REMOVE, RESTORE, PIN,
+        UNPIN, PINS, RETAIN, GC, VERIFY, EVENT, REPLAY, STATS, HEALTH,
     ];
 }
 
@@ -167,7 +176,7 @@ mod tests {
         let remove = RemoveReport {
             packages: vec![samples::removed()],
             sequences: vec![7],
-            pinned_by: vec!["keep".into()],
+            kept_by: samples::roots(),
         };
         let mut documents = vec![
             document(schema::INIT, Init::of(&init)),
@@ -180,6 +189,13 @@ mod tests {
             document(schema::EXPLAIN, Explain::of(&samples::explained_purged())),
             document(schema::EXPORT, Export::of(&export, Path::new("/d"))),
             document(schema::REMOVE, Remove::of(&remove)),
+            document(schema::PIN, OnePin::of(&samples::pins()[0])),
+            document(schema::UNPIN, Unpin::of(&samples::unpinned())),
+            document(schema::PINS, Pins::of(&samples::pins())),
+            document(schema::RETAIN, Retain::of(&samples::retained())),
+            document(schema::GC, GcPlan::of(&samples::plan())),
+            document(schema::GC, GcCollected::of(&samples::collected())),
+            document(schema::GC, GcWithout::of(&samples::without())),
             document(schema::VERIFY, Verify::of(&samples::verified(vec![samples::fault()]))),
             document(schema::REPLAY, Replay::of(&samples::replayed(), true)),
             document(schema::STATS, Stats::of(&samples::stats())),
@@ -221,6 +237,7 @@ mod tests {
           "files": 3,
           "finalized_at": "2027-01-15T08:00:01.000250Z",
           "hold": true,
+          "hold_reason": "case 4711\n",
           "id": "0193c2a4-7e1f-7000-8000-000000000001",
           "manifest_digest": "blake3:0d197521d9a48760576da1c87dfd828a60d397ea1e16f92a5b7c44b4f4060ce1",
           "name": "doc",
@@ -257,6 +274,7 @@ mod tests {
             "files": 0,
             "finalized_at": null,
             "hold": false,
+            "hold_reason": null,
             "id": "0193c2a4-7e1f-7000-8000-000000000002",
             "manifest_digest": null,
             "name": "run",

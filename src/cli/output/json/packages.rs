@@ -8,6 +8,7 @@ use astore::registry::report as r;
 use serde::Serialize;
 
 use super::explain::PurgedPartText;
+use super::roots::{PinText, RootText, pin_names};
 use super::store::{EventHead, FaultText};
 use super::{PathText, Text, primary};
 
@@ -30,6 +31,7 @@ pub(crate) struct Package {
     class: String,
     expires_at: Option<String>,
     hold: bool,
+    hold_reason: Option<String>,
 }
 
 impl Package {
@@ -52,6 +54,7 @@ impl Package {
             class: package.class.clone(),
             expires_at: package.expires_at.map(|at| at.to_string()),
             hold: package.hold,
+            hold_reason: package.hold_reason.clone(),
         }
     }
 }
@@ -133,6 +136,7 @@ pub(crate) struct Show {
     removed_reason: Option<String>,
     manifest_size: Option<u64>,
     purged: Vec<PurgedPartText>,
+    pins: Vec<PinText>,
     events: Vec<EventHead>,
 }
 
@@ -147,6 +151,7 @@ impl Show {
             removed_reason: detail.removed_reason.clone(),
             manifest_size: detail.manifest_size,
             purged: detail.purged.iter().map(PurgedPartText::of).collect(),
+            pins: detail.pins.iter().map(PinText::of).collect(),
             events: detail.events.iter().map(EventHead::of).collect(),
         }
     }
@@ -183,6 +188,7 @@ pub(crate) struct Remove {
     packages: Vec<Package>,
     sequences: Vec<u64>,
     pinned_by: Vec<String>,
+    kept_by: Vec<RootText>,
 }
 
 impl Remove {
@@ -191,12 +197,14 @@ impl Remove {
             dry_run: false,
             packages: report.packages.iter().map(Package::of).collect(),
             sequences: report.sequences.clone(),
-            pinned_by: report.pinned_by.clone(),
+            pinned_by: pin_names(&report.kept_by),
+            kept_by: report.kept_by.iter().map(RootText::of).collect(),
         }
     }
 
     pub(crate) fn dry(packages: &[r::PackageSummary]) -> Self {
         let packages = packages.iter().map(Package::of).collect();
-        Self { dry_run: true, packages, sequences: Vec::new(), pinned_by: Vec::new() }
+        let (sequences, pinned_by, kept_by) = (Vec::new(), Vec::new(), Vec::new());
+        Self { dry_run: true, packages, sequences, pinned_by, kept_by }
     }
 }
