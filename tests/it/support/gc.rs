@@ -1,18 +1,17 @@
-//! A gc that dies between its intent and its first unlink.
+//! What a gc says in the log, said by hand: one that dies between its intent and its first unlink, for instance.
 
 use std::path::Path;
 
 use astore::db::{Database, OpenMode};
 use astore::env::Timestamp;
 use astore::events::{Bookkeeping, EventType, LogFiles, PurgedObject, Record, Stored, payload};
-use astore::identity::Blake3;
+use astore::identity::{Blake3, Digests};
+use astore::storage::{Backend as _, Local};
 
 use super::store::real_disk;
 
 /// Appends to `log/` what a gc says before its first unlink, and dies: whoever opens the store next enters it.
 pub(crate) fn begin_gc(root: &Path, contents: &[&[u8]]) {
-    let db = Database::open(&root.join("astore.db"), OpenMode::Read).expect("the database");
-    let log = Bookkeeping::load(&db.read().expect("a snapshot")).expect("the bookkeeping").log;
     let mut objects: Vec<PurgedObject> = (contents.iter())
         .map(|content| PurgedObject {
             address: Blake3::of(content),
@@ -30,7 +29,26 @@ pub(crate) fn begin_gc(root: &Path, contents: &[&[u8]]) {
         packages: &[],
     };
     let payload = payload::gc_started(&start, &objects);
-    let event_type = EventType::GcStarted;
+    append_event(root, EventType::GcStarted, payload, Kept::Inline);
+}
+
+/// Where a payload is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// In the event.
+    Inline,
+    /// As an object, as a large one is.
+    Object,
+}
+
+/// Appends an event to `log/` and returns its sequence; whoever opens the store next enters it.
+pub(crate) fn append_event(root: &Path, event_type: EventType, payload: Vec<u8>, kept: Kept) -> u64 {
+    let db = Database::open(&root.join("astore.db"), OpenMode::Read).expect("the database");
+    let log = Bookkeeping::load(&db.read().expect("a snapshot")).expect("the bookkeeping").log;
+    let digests = Digests::of(&payload);
+    if kept == Kept::Object {
+        Local::new(real_disk(root)).put(&digests, &mut &payload[..]).expect("put");
+    }
     let record = Record {
         sequence: log.head.sequence + 1,
         created_at: Timestamp::from_micros(1),
@@ -38,9 +56,11 @@ pub(crate) fn begin_gc(root: &Path, contents: &[&[u8]]) {
         subject_kind: event_type.subject_kind().to_owned(),
         subject_id: "00000000-0000-4000-8000-000000000000".to_owned(),
         actor: "operator@here".to_owned(),
-        payload_digest: Blake3::of(&payload),
+        payload_digest: digests.blake3,
         previous_digest: log.head.digest,
     };
     let files = LogFiles::new(real_disk(root), 0o600);
-    files.append(&log, &[Stored::new(record, Some(payload))]).expect("appended");
+    let event = Stored::new(record, (kept == Kept::Inline).then_some(payload));
+    files.append(&log, &[event]).expect("appended");
+    log.head.sequence + 1
 }
