@@ -1637,7 +1637,7 @@ class Checker:
                     database.close()
         self.summary.update(faults=self.faults, notes=self.notes)
         if views is None or self.faults or views.skipped:
-            raise CannotLook("the log is damaged, or says what this reader does not know")
+            raise CannotLook(f"the log is damaged, or says what this reader does not know: {self.faults[:3]}")
         leftovers = self.files_in_place()
         self.summary["plans"] = [self.plan_at(views, leftovers, instant, min_age) for instant, min_age in asked]
         return 0
