@@ -37,6 +37,9 @@ _astore() {
             astore,finalize)
                 cmd="astore__subcmd__finalize"
                 ;;
+            astore,gc)
+                cmd="astore__subcmd__gc"
+                ;;
             astore,health)
                 cmd="astore__subcmd__health"
                 ;;
@@ -109,6 +112,9 @@ _astore() {
             astore__subcmd__help,finalize)
                 cmd="astore__subcmd__help__subcmd__finalize"
                 ;;
+            astore__subcmd__help,gc)
+                cmd="astore__subcmd__help__subcmd__gc"
+                ;;
             astore__subcmd__help,health)
                 cmd="astore__subcmd__help__subcmd__health"
                 ;;
@@ -167,7 +173,7 @@ _astore() {
 
     case "${cmd}" in
         astore)
-            opts="-q -h -V --root --json --quiet --actor --wait --color --help --version init add finalize manifest list show files diff cat export remove restore pin unpin pins retain verify log replay stats health completions man help"
+            opts="-q -h -V --root --json --quiet --actor --wait --color --help --version init add finalize manifest list show files diff cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -438,6 +444,52 @@ _astore() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        astore__subcmd__gc)
+            opts="-q -h --confirm --min-age --without --yes --reason --accept-clock --root --json --quiet --actor --wait --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --confirm)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --min-age)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --without)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --actor)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         astore__subcmd__health)
             opts="-q -h --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -469,7 +521,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__help)
-            opts="init add finalize manifest list show files diff cat export remove restore pin unpin pins retain verify log replay stats health completions man help"
+            opts="init add finalize manifest list show files diff cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -567,6 +619,20 @@ _astore() {
             return 0
             ;;
         astore__subcmd__help__subcmd__finalize)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        astore__subcmd__help__subcmd__gc)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -337,6 +337,27 @@ never\:"Not at all"))' \
 ':reference -- The package\: name, name@version, id or the beginning of an id:_default' \
 && ret=0
 ;;
+(gc)
+_arguments "${_arguments_options[@]}" : \
+'--confirm=[Carry the plan out\: the one of this moment, or exactly PLAN]::PLAN:_default' \
+'--min-age=[Keep what was named or let go less than this ago \[default\: 24h\]]:DURATION:_default' \
+'(--confirm --yes --reason --accept-clock)*--without=[Say what would be freed if these packages were removed; age is left aside]:REF:_default' \
+'--reason=[Why; the log keeps it]:TEXT:_default' \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--yes[Do not ask]' \
+'--accept-clock[Believe this machine'\''s clock though it looks wrong; the log says so]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
 (verify)
 _arguments "${_arguments_options[@]}" : \
 '--head=[Fail unless the log contains this event, as '\''astore health'\'' prints it]:N:DIGEST:_default' \
@@ -533,6 +554,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(gc)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (verify)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -593,6 +618,7 @@ _astore_commands() {
 'unpin:Take a pin away' \
 'pins:List the pins' \
 'retain:Change how long a package is wanted, or hold it' \
+'gc:Say what nothing keeps any more, and, confirmed, delete it' \
 'verify:Re-read stored objects and compare them with what the log says' \
 'log:Print the event log, oldest first' \
 'replay:Compute the views again from the event log' \
@@ -639,6 +665,11 @@ _astore__subcmd__finalize_commands() {
     local commands; commands=()
     _describe -t commands 'astore finalize commands' commands "$@"
 }
+(( $+functions[_astore__subcmd__gc_commands] )) ||
+_astore__subcmd__gc_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore gc commands' commands "$@"
+}
 (( $+functions[_astore__subcmd__health_commands] )) ||
 _astore__subcmd__health_commands() {
     local commands; commands=()
@@ -663,6 +694,7 @@ _astore__subcmd__help_commands() {
 'unpin:Take a pin away' \
 'pins:List the pins' \
 'retain:Change how long a package is wanted, or hold it' \
+'gc:Say what nothing keeps any more, and, confirmed, delete it' \
 'verify:Re-read stored objects and compare them with what the log says' \
 'log:Print the event log, oldest first' \
 'replay:Compute the views again from the event log' \
@@ -708,6 +740,11 @@ _astore__subcmd__help__subcmd__files_commands() {
 _astore__subcmd__help__subcmd__finalize_commands() {
     local commands; commands=()
     _describe -t commands 'astore help finalize commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__gc_commands] )) ||
+_astore__subcmd__help__subcmd__gc_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help gc commands' commands "$@"
 }
 (( $+functions[_astore__subcmd__help__subcmd__health_commands] )) ||
 _astore__subcmd__help__subcmd__health_commands() {

@@ -27,6 +27,8 @@ pub(crate) struct Streams {
     pub(crate) out: Box<dyn Write>,
     /// Standard error.
     pub(crate) err: Box<dyn Write + Send>,
+    /// Whether standard input is a terminal.
+    pub(crate) in_is_terminal: bool,
     /// Whether standard output is a terminal.
     pub(crate) out_is_terminal: bool,
     /// Whether standard error is a terminal.
@@ -61,6 +63,7 @@ impl Streams {
         let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Self {
+            in_is_terminal: input.is_terminal(),
             input: Box::new(input),
             out_is_terminal: out.is_terminal(),
             out: Box::new(BufWriter::with_capacity(64 * 1024, out)),
@@ -91,6 +94,8 @@ pub(crate) struct Context {
     pub(crate) terminal: Terminal,
     /// Whether standard output is a terminal.
     pub(crate) out_is_terminal: bool,
+    /// Whether somebody is there to be asked: standard input and standard error are terminals.
+    pub(crate) is_attended: bool,
     out: Box<dyn Write>,
     input: Option<Box<dyn InputSource>>,
     interrupt: Interrupt,
@@ -123,6 +128,7 @@ impl Context {
             style: global.color.style(streams.out_is_terminal, environment.no_color),
             terminal: Terminal::new(streams.err, bars, volume),
             out_is_terminal: streams.out_is_terminal,
+            is_attended: streams.in_is_terminal && streams.err_is_terminal,
             out: streams.out,
             input: Some(streams.input),
             interrupt,
@@ -179,7 +185,7 @@ impl Context {
             command: format!("astore {command}"),
             cancelled: self.interrupt.flag(),
             scratch: self.environment.scratch.clone(),
-            spends_reserve: command == "remove",
+            spends_reserve: matches!(command, "remove" | "gc"),
         };
         Ok(Registry::open(&root, options, env, &self.terminal)?)
     }
@@ -195,6 +201,11 @@ impl Context {
     /// Returns where results go; whoever writes there ends with [`Self::done`].
     pub(crate) fn out(&mut self) -> &mut dyn Write {
         &mut *self.out
+    }
+
+    /// Returns where results go, and who hears of the work meanwhile.
+    pub(crate) fn out_and_terminal(&mut self) -> (&mut dyn Write, &Terminal) {
+        (&mut *self.out, &self.terminal)
     }
 
     /// Writes a result, and returns `exit` unless that failed. A reader that went away does not change how

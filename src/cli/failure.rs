@@ -111,6 +111,9 @@ pub(crate) fn usage_line(error: &clap::Error, command: Option<&str>) -> String {
     if command == Some("init") && error.kind() == clap::error::ErrorKind::UnknownArgument {
         text.push_str("; the root is named by --root DIR or ASTORE_ROOT");
     }
+    if command == Some("gc") && error.kind() == clap::error::ErrorKind::UnknownArgument {
+        text.push_str("; a plan is named by --confirm=PLAN");
+    }
     match (usage, error.kind()) {
         (Some(usage), clap::error::ErrorKind::MissingRequiredArgument) => {
             escape::line(&format!("astore: {text}; usage: {usage}"))

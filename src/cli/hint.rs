@@ -93,9 +93,20 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::NoSuchPin { .. } => "'astore pins' shows the pins there are",
         Error::EarlierExpiry { .. } => "an expiry moves later, never earlier",
         Error::HasPurged { objects, .. } => return Some(has_purged(objects.first())),
-        Error::Purged { address, .. } if asked.command == "pin" => return Some(has_purged(Some(address))),
+        Error::Purged { .. } if asked.command == "pin" => "add the same content again first, then repeat",
         Error::PathTaken { .. } => "--replace lets what is added displace it",
         Error::NoSuchClass { known, .. } => return Some(format!("the classes are {}", known.join(", "))),
+        Error::PlanChanged { .. } => "nothing was deleted; 'astore gc' shows what the plan is now",
+        Error::PlanOfTheFuture { .. } => {
+            "nothing was deleted; if the clock is right, make a new plan with 'astore gc'"
+        }
+        Error::ClockDoubted { .. } => {
+            "nothing was deleted; set the clock right, or say --accept-clock if it is"
+        }
+        Error::Unsure { .. } if asked.command == "gc" => {
+            "nothing was deleted; 'astore replay --check' names what this build does not know, and 'astore \
+             verify' what is damaged"
+        }
         Error::Changed { .. } => "try again",
         Error::MayStand(_) | Error::Log(LogError::Unsure { .. }) => {
             "look with 'astore log' before you try again"
@@ -119,7 +130,7 @@ fn storage(error: &StorageError, asked: Asked<'_>) -> Option<String> {
         StorageError::NotEmpty { .. } => "name a directory that is missing or empty",
         StorageError::NetworkFileSystem { .. } => "name a directory on a local file system",
         StorageError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-            "make room: 'astore remove' works on a full disk"
+            "make room: 'astore remove' and 'astore gc' work on a full disk"
         }
         _ => return None,
     };
@@ -151,6 +162,10 @@ fn no_such_package(reference: &str, asked: Asked<'_>) -> String {
 mod tests {
     use std::path::PathBuf;
 
+    use astore::env::Timestamp;
+    use astore::gc::PlanName;
+    use astore::identity::Blake3;
+
     use super::*;
 
     #[test]
@@ -170,6 +185,20 @@ mod tests {
     }
 
     #[test]
+    fn whose_plan_is_not_carried_out_learns_what_to_do() {
+        let (past, now) = (Timestamp::from_micros(0), Timestamp::from_micros(9));
+        let plan = PlanName { instant: past, min_age_seconds: 0, digest: Blake3::of(b"") };
+        for (error, says) in [
+            (Error::PlanChanged { what: "a pin".into(), now: plan }, "'astore gc' shows"),
+            (Error::PlanOfTheFuture { instant: now, now: past }, "make a new plan with 'astore gc'"),
+            (Error::ClockDoubted { now, last_event: past }, "--accept-clock"),
+        ] {
+            let said = hint(&error, Asked::default()).unwrap();
+            assert!(said.starts_with("nothing was deleted; ") && said.contains(says), "{said}");
+        }
+    }
+
+    #[test]
     fn advice_fits_the_command() {
         let said =
             |error: &Error, command| hint(error, Asked { command, ..Asked::default() }).unwrap_or_default();
@@ -184,6 +213,9 @@ mod tests {
         assert!(said(&missing("./src"), "diff").contains("directory second"));
         assert!(said(&missing("01a1fea"), "show").contains("8 digits or more"));
         assert!(!said(&missing("doc"), "show").contains("digits"));
+
+        let unsure = Error::Unsure { what: "event 7 is not known".into(), undecided: "what may be purged" };
+        assert!(said(&unsure, "gc").starts_with("nothing was deleted; "));
 
         let open = Error::WrongState { reference: "doc@3".into(), state: "open" };
         assert_eq!(said(&open, "manifest"), "freeze it with 'astore finalize doc@3'");

@@ -6,6 +6,7 @@
 mod add;
 mod cat;
 mod completions;
+mod confirm;
 mod context;
 mod diff;
 mod environment;
@@ -14,6 +15,7 @@ mod export;
 mod failure;
 mod files;
 mod finalize;
+mod gc;
 mod global;
 mod health;
 mod hint;
@@ -61,6 +63,8 @@ Examples:
   Take one file out, or everything:
       astore cat doc@1:index.html
       astore export doc@1 /tmp/doc
+  See what nothing keeps any more, and how much room that takes:
+      astore gc
   Read every stored byte again and compare it with the log:
       astore verify
 
@@ -71,7 +75,8 @@ its newest finalised version that is not removed, else its newest open one.";
 ///
 /// Bytes go into a store where each object is named by its BLAKE3 digest; what happened goes into an
 /// append-only event log. A package is a named, versioned set of files, open until it is finalised and
-/// immutable from then on. Nothing is deleted by surprise: removing a package leaves its bytes where they are.
+/// immutable from then on. Nothing is deleted by surprise: removing a package leaves its bytes where they are,
+/// until a confirmed gc deletes what nothing keeps any more.
 ///
 /// Results go to standard output, everything else to standard error.
 #[derive(clap::Parser, Debug)]
@@ -101,6 +106,7 @@ enum Command {
     Unpin(unpin::Args),
     Pins(pins::Args),
     Retain(retain::Args),
+    Gc(gc::Args),
     Verify(verify::Args),
     Log(log::Args),
     Replay(replay::Args),
@@ -148,6 +154,7 @@ fn dispatch(command: Command, ctx: &mut Context) -> anyhow::Result<Exit> {
         Command::Unpin(args) => unpin::run(&args, ctx),
         Command::Pins(args) => pins::run(&args, ctx),
         Command::Retain(args) => retain::run(&args, ctx),
+        Command::Gc(args) => gc::run(&args, ctx),
         Command::Verify(args) => verify::run(args, ctx),
         Command::Log(args) => log::run(args, ctx),
         Command::Replay(args) => replay::run(&args, ctx),

@@ -69,6 +69,12 @@ impl Terminal {
         self.shared.line(text);
     }
 
+    /// Writes a question, whose line the answer ends.
+    pub(crate) fn ask(&self, text: &str) {
+        let mut state = self.shared.state();
+        drop(write!(state.err, "{text}").and_then(|()| state.err.flush()));
+    }
+
     /// Writes a line that helps and that `--quiet` leaves out.
     pub(crate) fn note(&self, text: &str) {
         if self.volume == Volume::Normal {

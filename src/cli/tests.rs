@@ -7,10 +7,10 @@ use super::*;
 
 /// A writer whose bytes a test can read.
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Shared(Arc<Mutex<Vec<u8>>>);
 
 impl Shared {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
@@ -38,17 +38,18 @@ impl Write for Broken {
     }
 }
 
-fn streams(out: Box<dyn Write>, err: &Shared) -> Streams {
+pub(super) fn streams(out: Box<dyn Write>, err: &Shared) -> Streams {
     Streams {
         input: Box::new(io::empty()),
         out,
         err: Box::new(err.clone()),
+        in_is_terminal: false,
         out_is_terminal: false,
         err_is_terminal: false,
     }
 }
 
-fn arguments(line: &[&str]) -> Vec<OsString> {
+pub(super) fn arguments(line: &[&str]) -> Vec<OsString> {
     std::iter::once("astore").chain(line.iter().copied()).map(OsString::from).collect()
 }
 
@@ -64,6 +65,10 @@ fn run_line(line: &[&str]) -> (u8, String, String) {
 fn the_definition_is_sound() {
     definition().debug_assert();
 }
+
+const PLAN: &str = "1790000000000000-86400-af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+const PLAN_OPTION: &str =
+    "--confirm=1790000000000000-86400-af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
 
 #[test]
 fn usage_errors_are_one_line_and_exit_2() {
@@ -100,6 +105,20 @@ fn usage_errors_are_one_line_and_exit_2() {
         (&["remove", "doc", "--reason", "r", "--dry-run"], "--keep"),
         (&["remove", "a", "b", "--keep", "3", "--reason", "r"], "exactly one name"),
         (&["remove", "a@1", "--keep", "3", "--reason", "r"], "bare name"),
+        (&["gc", "--confirm="], "expected <instant>-<min-age>-<digest>, as 'astore gc' prints it"),
+        (&["gc", "--confirm=7"], "expected <instant>-<min-age>-<digest>, as 'astore gc' prints it"),
+        (&["gc", "--confirm", PLAN], "a plan is named by --confirm=PLAN"),
+        (&["gc", PLAN], "a plan is named by --confirm=PLAN"),
+        (&["gc", "--confirm", "--without", "a"], "cannot be used with"),
+        (&["gc", "--yes"], "--confirm[=<PLAN>]"),
+        (&["gc", "--reason", "r"], "--confirm[=<PLAN>]"),
+        (&["gc", "--accept-clock", "--without", "a"], "cannot be used with"),
+        (&["gc", "--without"], "a value is required"),
+        (&["gc", "--min-age", "1"], "expected an integer with"),
+        (&["gc", "--min-age", "9007199254740992s"], "the duration is too long"),
+        (&["gc", PLAN_OPTION, "--min-age", "23h"], "PLAN has a --min-age of its own, 24h"),
+        (&["gc", PLAN_OPTION, "--min-age", "1440m"], "HOME is not set"),
+        (&["gc", "--confirm", "--reason", ""], "--reason is empty"),
         (&["man", "frob"], "no command is called 'frob'"),
         (&["completions", "tcsh"], "invalid value 'tcsh'"),
         (&["--wait", "5", "list"], "expected an integer with"),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use astore::env::Timestamp;
+use astore::gc::PlanName;
 use astore::identity::Blake3;
 use astore::registry::report::{ByteRange, RetentionClass};
 
@@ -22,6 +23,22 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let count = integer(&text[..text.len() - 1]).ok_or_else(expected)?;
     let total = count.checked_mul(seconds).filter(|&total| i64::try_from(total).is_ok());
     total.map(Duration::from_secs).ok_or_else(|| "the duration is too long".to_owned())
+}
+
+/// The longest age of a plan, in seconds: what a number of every other language holds exactly.
+const MIN_AGE_SECONDS_MAX: u64 = (1 << 53) - 1;
+
+/// Parses how long objects stay after they were let go.
+pub(crate) fn min_age(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|age| {
+        let fits = age.as_secs() <= MIN_AGE_SECONDS_MAX;
+        if fits { Ok(age) } else { Err("the duration is too long".to_owned()) }
+    })
+}
+
+/// Parses the name of a plan.
+pub(crate) fn plan(text: &str) -> Result<PlanName, String> {
+    text.parse().map_err(|_| "expected <instant>-<min-age>-<digest>, as 'astore gc' prints it".to_owned())
 }
 
 /// Parses a number of things, from 0.
@@ -133,6 +150,24 @@ mod tests {
             "9999999999999999999w",
         ] {
             assert!(duration(bad).is_err(), "{bad:?} was taken for a duration");
+        }
+    }
+
+    #[test]
+    fn an_age_is_exact_everywhere() {
+        assert_eq!(min_age("9007199254740991s"), Ok(Duration::from_secs((1 << 53) - 1)));
+        assert!(min_age("9007199254740992s").is_err());
+        let digest = Blake3::of(b"");
+        assert!(plan(&format!("1-9007199254740991-{digest}")).is_ok());
+        for bad in [
+            "",
+            "yes",
+            &format!("1-9007199254740992-{digest}"),
+            &format!("01-0-{digest}"),
+            &format!("1-0-blake3:{digest}"),
+            &format!("1-0-{digest} "),
+        ] {
+            assert!(plan(bad).is_err(), "{bad:?} was taken for a plan");
         }
     }
 

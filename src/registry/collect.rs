@@ -57,6 +57,15 @@ const ROOTING: [EventType; 11] = [
 const UNLINKS_TOGETHER: usize = 1024;
 
 impl Registry {
+    /// Says what [`Registry::collect`] would carry out, and refuses what it would refuse. Changes nothing and takes
+    /// no lock: for whoever asks a person first.
+    ///
+    /// # Errors
+    /// As [`Registry::collect`].
+    pub fn review(&self, request: &CollectRequest, monitor: &dyn Monitor) -> Result<PlanReport, Error> {
+        Ok(self.confirm(request, monitor)?.0.report)
+    }
+
     /// Carries a plan out. `on_plan` is shown it before anything is changed; what it returns ends the gc.
     ///
     /// Rounds that an earlier gc began are brought to their end first. An object that cannot be deleted is

@@ -1,11 +1,12 @@
-//! A disk that is full to the last byte: what is there can still be looked at, and `remove` still works.
+//! A disk that is full to the last byte: what is there can still be looked at, `remove` still works, and so does the
+//! gc that makes room again.
 
 use std::process::Command;
 
 use crate::support::store::fast_dir;
 
 /// Run in a mount namespace of its own, where anybody may mount a small file system.
-const STORY: &str = r#"
+const REMOVE: &str = r#"
 set -eu
 mount -t tmpfs -o size=16m tmpfs "$1"
 export ASTORE_ROOT="$1/store" ASTORE_ACTOR=tester@here
@@ -28,8 +29,38 @@ rm "$1/fill"
 "$2" replay --check
 "#;
 
-#[test]
-fn remove_works_on_a_full_disk() {
+/// The same, for the gc. What it frees is more than the reserve, which is set aside again.
+const COLLECT: &str = r#"
+set -eu
+mount -t tmpfs -o size=48m tmpfs "$1"
+export ASTORE_ROOT="$1/store" ASTORE_ACTOR=tester@here
+mkdir "$1/tree"
+"$2" init
+for version in 1 2; do
+    head -c 9000000 /dev/urandom > "$1/tree/large"
+    for file in 1 2 3 4 5 6 7 8 9; do echo "$version $file" > "$1/tree/$file"; done
+    "$2" add "$1/tree" --name x --finalize
+done
+# The first time the reserve is there, the second time the remove has spent it.
+"$2" remove x@1 --reason old
+cat /dev/zero > "$1/fill" 2>/dev/null || true
+"$2" gc --min-age 0s
+test -e "$1/store/reserve" || { echo "the plan spent the reserve"; exit 1; }
+"$2" gc --confirm --min-age 0s > "$1/../said"
+cat "$1/../said"
+grep -q "^freed 10 objects, 8.6 MiB" "$1/../said"
+test "$(stat -c %s "$1/store/reserve")" = 4194304 || { echo "no reserve"; exit 1; }
+cat /dev/zero >> "$1/fill" 2>/dev/null || true
+"$2" remove x@2 --reason old
+"$2" gc --confirm --min-age 0s
+test "$(stat -c %s "$1/store/reserve")" = 4194304 || { echo "no reserve"; exit 1; }
+test "$(find "$1/store/blake3" -type f | wc -l)" = 2 # the manifests are part of the log
+rm "$1/fill"
+"$2" verify
+"$2" replay --check
+"#;
+
+fn check(story: &str) {
     let unshare = |command: &[&str]| Command::new("unshare").args(["-rm"]).args(command).output();
     if !unshare(&["true"]).is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: no mount namespaces here");
@@ -39,7 +70,17 @@ fn remove_works_on_a_full_disk() {
     let mount = place.path().join("mount");
     std::fs::create_dir(&mount).unwrap();
     let mount = mount.to_str().unwrap();
-    let output = unshare(&["bash", "-c", STORY, "story", mount, env!("CARGO_BIN_EXE_astore")]).unwrap();
+    let output = unshare(&["bash", "-c", story, "story", mount, env!("CARGO_BIN_EXE_astore")]).unwrap();
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn remove_works_on_a_full_disk() {
+    check(REMOVE);
+}
+
+#[test]
+fn gc_works_on_a_full_disk_and_sets_the_reserve_aside_again() {
+    check(COLLECT);
 }

@@ -8,12 +8,16 @@
 )]
 
 mod asking;
+//mod collecting;
 mod crash;
 mod damage;
 mod documents;
 mod embedding;
 mod faults;
 mod full;
+mod gc_confirmed;
+mod gc_crash;
+mod gc_races;
 mod gc_rounds;
 mod hurry;
 mod keeping;

@@ -3,13 +3,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Command;
 
 use insta::assert_snapshot;
 
 use crate::support::cli::{Desk, Said, said};
 use crate::support::store::tree;
+use crate::support::trees::everything;
 
 /// A desk with a finalised `doc` and an open `run`.
 fn desk() -> Desk {
@@ -113,21 +113,6 @@ fn a_root_that_is_no_store() {
     assert_snapshot!(shown(&desk, said(command)), @"2 astore: no place for a store: HOME is not set; name one with --root DIR or ASTORE_ROOT");
 }
 
-/// Every file beneath a directory, with its bytes and its time.
-fn everything(root: &Path) -> Vec<(std::path::PathBuf, Vec<u8>, std::time::SystemTime)> {
-    let mut files: Vec<_> = walkdir::WalkDir::new(root)
-        .into_iter()
-        .map(Result::unwrap)
-        .filter(|entry| entry.file_type().is_file())
-        .map(|entry| {
-            let time = entry.metadata().unwrap().modified().unwrap();
-            (entry.path().to_owned(), fs::read(entry.path()).unwrap(), time)
-        })
-        .collect();
-    files.sort();
-    files
-}
-
 #[test]
 fn a_store_of_format_2_is_not_touched() {
     let desk = desk();
@@ -148,6 +133,9 @@ fn a_store_of_format_2_is_not_touched() {
         &["export", "doc", "out"],
         &["remove", "doc", "--reason", "r"],
         &["restore", "doc"],
+        &["gc"],
+        &["gc", "--without", "doc"],
+        &["gc", "--confirm"],
         &["verify"],
         &["log"],
         &["replay"],
@@ -215,7 +203,7 @@ fn who_may_not_hears_of_it() {
 /// The commands that change nothing work, those that would change something say why they cannot.
 #[track_caller]
 fn check_read_only(run: &dyn Fn(&[&str]) -> Said) {
-    let reading: [&[&str]; 14] = [
+    let reading: [&[&str]; 16] = [
         &["list"],
         &["show", "doc"],
         &["files", "doc"],
@@ -230,6 +218,8 @@ fn check_read_only(run: &dyn Fn(&[&str]) -> Said) {
         &["verify", "--quick"],
         &["replay", "--check"],
         &["list", "--json"],
+        &["gc", "--min-age", "0s"],
+        &["gc", "--without", "doc"],
     ];
     for arguments in reading {
         let said = run(arguments);
@@ -239,9 +229,14 @@ fn check_read_only(run: &dyn Fn(&[&str]) -> Said) {
     let verified = run(&["verify"]).out;
     assert!(verified.contains("sound") && verified.contains("not recorded"), "{verified}");
     assert!(run(&["health"]).out.contains("writable  no"));
-    for arguments in
-        [&["add", "doc"][..], &["finalize", "run"], &["remove", "run", "--reason", "r"], &["replay"]]
-    {
+    let writing: [&[&str]; 5] = [
+        &["add", "doc"],
+        &["finalize", "run"],
+        &["remove", "run", "--reason", "r"],
+        &["gc", "--confirm"],
+        &["replay"],
+    ];
+    for arguments in writing {
         let said = run(arguments);
         assert_eq!((said.code, said.err.lines().count()), (1, 1), "{arguments:?}: {said:#?}");
         assert!(said.err.contains("/store"), "the root is named: {said:#?}");

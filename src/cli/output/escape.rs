@@ -43,6 +43,25 @@ pub(crate) fn line(sentence: &str) -> String {
     text
 }
 
+/// Writes an argument so that a shell takes it for itself, whatever is in it: bare, in quotes, or, where it has
+/// what must not reach a terminal, in the `$'…'` of POSIX.1-2024.
+pub(crate) fn shell(argument: &OsStr) -> String {
+    let raw = argument.as_bytes();
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
+    let shown = bytes(raw).replace("\\\\", "\\");
+    if !raw.is_empty() && raw.iter().all(|&byte| is_bare(byte)) {
+        shown
+    } else if shown.as_bytes() == raw {
+        format!("'{}'", shown.replace('\'', "'\\''"))
+    } else {
+        let byte = |&byte: &u8| match byte {
+            byte if is_bare(byte) || byte == b' ' => char::from(byte).to_string(),
+            byte => format!("\\{byte:03o}"),
+        };
+        format!("$'{}'", raw.iter().map(byte).collect::<String>())
+    }
+}
+
 fn push(text: &mut String, character: char) {
     match character {
         '\n' => text.push_str("\\n"),
@@ -81,6 +100,17 @@ mod tests {
             ("\u{9b}1m".as_bytes(), "\\u{9b}1m"),
         ] {
             assert_eq!(bytes(raw), text);
+        }
+        for (raw, text) in [
+            (&b"/srv/store-1.2"[..], "/srv/store-1.2"),
+            (b"", "''"),
+            (b"my store", "'my store'"),
+            (b"$(x) `y` \"z\" \\", "'$(x) `y` \"z\" \\'"),
+            (b"it's", "'it'\\''s'"),
+            ("grün".as_bytes(), "'grün'"),
+            (b"a\n'\xff", "$'a\\012\\047\\377'"),
+        ] {
+            assert_eq!(shell(OsStr::from_bytes(raw)), text);
         }
         assert_eq!(line("a\\x41\nb"), "a\\x41\\nb");
     }

@@ -3,6 +3,7 @@
 pub(crate) mod change;
 pub(crate) mod checkfile;
 pub(crate) mod escape;
+pub(crate) mod gc;
 pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod manifest;

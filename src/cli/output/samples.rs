@@ -247,3 +247,92 @@ pub(crate) fn added() -> AddReport {
         skipped: vec![SkippedPath { path: PathBuf::from("doc/secret"), why: "Permission denied".into() }],
     }
 }
+
+pub(crate) fn candidates() -> Vec<Candidate> {
+    let candidate = |content: &[u8], reason| Candidate {
+        address: Blake3::of(content),
+        size_bytes: content.len() as u64 * 1000,
+        reason,
+    };
+    vec![candidate(b"four", Reason::Removed), candidate(b"three", Reason::Unrecorded)]
+}
+
+pub(crate) fn plan() -> PlanReport {
+    PlanReport {
+        plan: Plan::new(Uuid::from_u128(1), at(60), 86_400, candidates()),
+        reasons: vec![(Reason::Removed, 1, 4000), (Reason::Unrecorded, 1, 5000)],
+        packages: vec![
+            LosingPackage {
+                reference: "doc@1".into(),
+                why: Lost::Removed { sequence: 7, at: at(9), reason: "wrong\nbranch".into() },
+                objects: 1,
+                bytes: 4000,
+            },
+            LosingPackage {
+                reference: "run@11".into(),
+                why: Lost::Expired { class: "transient".into(), at: at(50) },
+                objects: 1,
+                bytes: 4000,
+            },
+        ],
+        kept: vec![
+            Kept { by: Keeper::Pin("keep".into()), objects: 2, bytes: 2048 },
+            Kept { by: Keeper::Hold("doc@2".into()), objects: 1, bytes: 1024 },
+        ],
+        kept_total: (2, 2048),
+        young: Some(Young { objects: 3, bytes: 3072, first: at(100), until: at(86_400) }),
+        unfinished: vec![5],
+        remains: 1,
+        clock: Some(ClockDoubt { now: at(60), last_event: at(600) }),
+    }
+}
+
+/// The plan of a store in which nothing was ever let go.
+pub(crate) fn empty_plan() -> PlanReport {
+    PlanReport {
+        plan: Plan::new(Uuid::from_u128(1), at(60), 0, Vec::new()),
+        reasons: Vec::new(),
+        packages: Vec::new(),
+        kept: Vec::new(),
+        kept_total: (0, 0),
+        young: None,
+        unfinished: Vec::new(),
+        remains: 0,
+        clock: None,
+    }
+}
+
+pub(crate) fn collected() -> CollectReport {
+    let failed = (ContentAddress::new(Blake3::of(b"three")), "Operation not permitted".to_owned());
+    CollectReport {
+        plan: plan(),
+        rounds: vec![Round {
+            started: 9,
+            completed: 10,
+            objects: 1,
+            bytes: 4000,
+            missing: 0,
+            failed: vec![failed],
+        }],
+        resumed: vec![Round {
+            started: 5,
+            completed: 8,
+            objects: 1,
+            bytes: 100,
+            missing: 2,
+            failed: Vec::new(),
+        }],
+        remains_deleted: 1,
+        remains_failed: Vec::new(),
+    }
+}
+
+pub(crate) fn without() -> WithoutReport {
+    WithoutReport {
+        packages: vec!["doc@2".into()],
+        objects: candidates(),
+        bytes: 9000,
+        shared: (1, 10),
+        kept: vec![Kept { by: Keeper::Pin("keep".into()), objects: 1, bytes: 10 }],
+    }
+}

@@ -1,5 +1,7 @@
 //! Sizes, counts, instants and modes for people.
 
+use std::time::Duration;
+
 use astore::env::Timestamp;
 use astore::manifest::{Entry, EntryBody};
 
@@ -35,6 +37,17 @@ pub(crate) fn instant(instant: Timestamp) -> String {
     match text.split_once('.') {
         Some((seconds, _)) => format!("{seconds}Z"),
         None => text,
+    }
+}
+
+/// Writes a length of time as it would be typed, in whole seconds: in the largest unit of which it is two or more.
+pub(crate) fn age(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let units = [("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60)];
+    let fits = |&&(_, unit): &&(&str, u64)| seconds.is_multiple_of(unit) && seconds / unit >= 2;
+    match units.iter().find(fits) {
+        Some((name, unit)) => format!("{}{name}", seconds / unit),
+        None => format!("{seconds}s"),
     }
 }
 
@@ -90,6 +103,14 @@ mod tests {
     fn instants_are_to_the_second() {
         assert_eq!(instant(Timestamp::from_micros(1_999_999)), "1970-01-01T00:00:01Z");
         assert_eq!(instant(Timestamp::from_micros(i64::MAX)), "9223372036854775807us");
+    }
+
+    #[test]
+    fn ages_can_be_typed_again() {
+        for text in ["0s", "59s", "60s", "90s", "2m", "24h", "36h", "2d", "7d", "2w", "400d"] {
+            let typed = crate::cli::values::duration(text).unwrap();
+            assert_eq!(age(typed), text);
+        }
     }
 
     #[test]

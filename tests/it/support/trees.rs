@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use super::cli::{Desk, has, said};
 
@@ -95,4 +96,19 @@ pub(crate) fn check_sums(desk: &Desk, reference: &str, exported: &Path) {
         let said_ok = checked.out.lines().filter(|line| line.ends_with(": OK")).count();
         assert_eq!(said_ok, lines, "{tool} -c: {checked:#?}");
     }
+}
+
+/// Every file beneath a directory, with its bytes and its time.
+pub(crate) fn everything(root: &Path) -> Vec<(PathBuf, Vec<u8>, SystemTime)> {
+    let mut files: Vec<_> = walkdir::WalkDir::new(root)
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().is_file())
+        .map(|entry| {
+            let time = entry.metadata().unwrap().modified().unwrap();
+            (entry.path().to_owned(), std::fs::read(entry.path()).unwrap(), time)
+        })
+        .collect();
+    files.sort();
+    files
 }

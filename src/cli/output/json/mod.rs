@@ -3,6 +3,7 @@
 //! docs/json.md describes each document; what it promises stands until the number in `schema` goes up.
 
 mod entries;
+mod gc;
 mod packages;
 mod roots;
 mod store;
@@ -15,6 +16,7 @@ use astore::identity::{Blake3, ContentAddress};
 use serde::Serialize;
 
 pub(crate) use entries::{Diff, EntryText};
+pub(crate) use gc::{GcCollected, GcPlan, GcWithout};
 pub(crate) use packages::{Add, Export, ManifestHead, OnePackage, Package, Remove, Show};
 pub(crate) use roots::{OnePin, Pins, Retain, Unpin};
 pub(crate) use store::{Event, Health, Init, Replay, Stats, Verify};
@@ -36,6 +38,7 @@ pub(crate) mod schema {
     pub(crate) const UNPIN: &str = "astore/unpin/v1";
     pub(crate) const PINS: &str = "astore/pins/v1";
     pub(crate) const RETAIN: &str = "astore/retain/v1";
+    pub(crate) const GC: &str = "astore/gc/v1";
     pub(crate) const VERIFY: &str = "astore/verify/v1";
     pub(crate) const EVENT: &str = "astore/event/v1";
     pub(crate) const REPLAY: &str = "astore/replay/v1";
@@ -44,9 +47,9 @@ pub(crate) mod schema {
 
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [&str; 20] = [
+    pub(crate) const ALL: [&str; 21] = [
         INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPORT, REMOVE, RESTORE, PIN, UNPIN, PINS,
-        RETAIN, VERIFY, EVENT, REPLAY, STATS, HEALTH,
+        RETAIN, GC, VERIFY, EVENT, REPLAY, STATS, HEALTH,
     ];
 }
 
@@ -132,7 +135,7 @@ mod tests {
     use super::*;
 
     /// Renders a document, and reads it as a script would.
-    fn document(schema: &str, body: impl Serialize) -> String {
+    pub(super) fn document(schema: &str, body: impl Serialize) -> String {
         let mut out = Vec::new();
         write(schema, body, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
@@ -185,6 +188,9 @@ mod tests {
             document(schema::UNPIN, Unpin::of(&samples::unpinned())),
             document(schema::PINS, Pins::of(&samples::pins())),
             document(schema::RETAIN, Retain::of(&samples::retained())),
+            document(schema::GC, GcPlan::of(&samples::plan())),
+            document(schema::GC, GcCollected::of(&samples::collected())),
+            document(schema::GC, GcWithout::of(&samples::without())),
             document(schema::VERIFY, Verify::of(&samples::verified(vec![samples::fault()]))),
             document(schema::REPLAY, Replay::of(&samples::replayed(), true)),
             document(schema::STATS, Stats::of(&samples::stats())),

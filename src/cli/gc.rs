@@ -1,0 +1,250 @@
+//! `astore gc`.
+
+use std::io;
+use std::time::Duration;
+
+use astore::error::Error;
+use astore::gc::PlanName;
+use astore::registry::Access;
+use astore::registry::report::{
+    ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, PlanReport, PlanRequest, Reference,
+};
+
+use super::confirm::{self, Answer};
+use super::context::{Context, Form};
+use super::exit::Exit;
+use super::failure::usage;
+use super::hint::Asked;
+use super::output::escape;
+use super::output::gc as text;
+use super::output::json::{self, schema};
+use super::output::style::Style;
+use super::output::units::{age, count};
+use super::progress::Volume;
+use super::values;
+
+const EXAMPLES: &str = "\
+Examples:
+  See what would go, and why; nothing is changed:
+      astore gc
+  Carry out exactly the plan that was looked at, or nothing if it has changed since:
+      plan=$(astore gc --quiet)
+      astore gc --confirm=\"$plan\" --reason 'disk full'
+  Every night from cron, silent unless something could not be deleted:
+      astore gc --confirm --quiet --reason nightly
+  How much one package keeps alive that nothing else does:
+      astore gc --without nightly@7";
+
+/// Say what nothing keeps any more, and, confirmed, delete it
+///
+/// Without --confirm, prints the plan: what would go and why, what only pins, holds and its age keep, and the
+/// plan's name, PLAN. Nothing is changed, no lock is taken, and a read-only store will do.
+///
+/// With --confirm, the plan is shown and carried out. On a terminal astore asks first, unless --yes or --json
+/// is given; in a script the flag is the confirmation. --confirm=PLAN carries out exactly the plan that was
+/// reviewed, or, if anything in it has changed, nothing (exit code 5, and it says what changed). What goes is
+/// recorded in the log for ever; its bytes are gone for good.
+///
+/// What was named or let go less than --min-age ago stays. With --quiet, the plan is its name alone, --without
+/// prints the bytes as a number, and --confirm only what could not be deleted (exit code 1).
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = EXAMPLES,
+    override_usage = "astore gc [OPTIONS] [--min-age <DURATION>] [--without <REF>...]\n       \
+                      astore gc [OPTIONS] --confirm[=<PLAN>] [--yes] [--min-age <DURATION>] [--reason <TEXT>]"
+)]
+pub(crate) struct Args {
+    /// Carry the plan out: the one of this moment, or exactly PLAN
+    #[arg(
+        long,
+        value_name = "PLAN",
+        num_args = 0..=1,
+        require_equals = true,
+        value_parser = values::plan
+    )]
+    confirm: Option<Option<PlanName>>,
+
+    /// Keep what was named or let go less than this ago [default: 24h]
+    #[arg(long, value_name = "DURATION", value_parser = values::min_age)]
+    min_age: Option<Duration>,
+
+    /// Say what would be freed if these packages were removed; age is left aside
+    #[arg(
+        long,
+        value_name = "REF",
+        num_args = 1..,
+        conflicts_with_all = ["confirm", "yes", "reason", "accept_clock"]
+    )]
+    without: Vec<String>,
+
+    /// Do not ask
+    #[arg(long, requires = "confirm")]
+    yes: bool,
+
+    /// Why; the log keeps it
+    #[arg(long, value_name = "TEXT", requires = "confirm")]
+    reason: Option<String>,
+
+    /// Believe this machine's clock though it looks wrong; the log says so
+    #[arg(long, requires = "confirm")]
+    accept_clock: bool,
+}
+
+pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    match args.confirm {
+        Some(plan) => confirmed(plan, args, ctx),
+        None if args.without.is_empty() => plan(args, ctx),
+        None => without(&args.without, ctx),
+    }
+}
+
+fn request(args: &Args) -> PlanRequest {
+    PlanRequest { min_age: args.min_age.unwrap_or(DEFAULT_MIN_AGE) }
+}
+
+fn plan(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    let report = ctx.open("gc", Access::Read)?.plan(&request(args), &ctx.terminal)?;
+    let carry_out = is_due(&report).then(|| carry_out(report.plan.name(), ctx.asked()));
+    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    ctx.result(Exit::Done, |out| match (form, volume) {
+        (Form::Json, _) => json::write(schema::GC, json::GcPlan::of(&report), out),
+        (Form::Text, Volume::Quiet) => writeln!(out, "{}", report.plan.name()),
+        (Form::Text, Volume::Normal) => text::plan(&report, carry_out.as_deref(), style, out),
+    })
+}
+
+fn without(references: &[String], ctx: &mut Context) -> anyhow::Result<Exit> {
+    let references: Vec<Reference> = references.iter().cloned().map(Reference).collect();
+    let report = ctx.open("gc", Access::Read)?.plan_without(&references, &ctx.terminal)?;
+    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    ctx.result(Exit::Done, |out| match (form, volume) {
+        (Form::Json, _) => json::write(schema::GC, json::GcWithout::of(&report), out),
+        (Form::Text, Volume::Quiet) => writeln!(out, "{}", report.bytes),
+        (Form::Text, Volume::Normal) => text::without(&report, style, out),
+    })
+}
+
+fn confirmed(plan: Option<PlanName>, args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    if args.reason.as_deref().is_some_and(|reason| reason.trim().is_empty()) {
+        return Err(usage("--reason is empty; say why, the log keeps it"));
+    }
+    let confirmed = match plan {
+        Some(plan) if args.min_age.is_some_and(|min_age| min_age != plan.min_age()) => {
+            let theirs = age(plan.min_age());
+            return Err(usage(format!(
+                "PLAN has a --min-age of its own, {theirs}; leave it out, or say the same"
+            )));
+        }
+        Some(plan) => Confirmed::Exactly(plan),
+        None => Confirmed::Whatever(request(args)),
+    };
+    let clock = if args.accept_clock { ClockTrust::Accepted } else { ClockTrust::Doubted };
+    let mut request = CollectRequest { confirmed, reason: args.reason.clone(), clock };
+    let asks = ctx.is_attended && ctx.form == Form::Text && !args.yes;
+    if asks {
+        let report = ctx.open("gc", Access::Read)?.review(&request, &ctx.terminal)?;
+        if let Some(exit) = ask(&report, ctx)? {
+            return Ok(exit);
+        }
+        request.confirmed = Confirmed::Exactly(report.plan.name());
+    }
+    let shown = asks || ctx.form == Form::Json || ctx.volume == Volume::Quiet;
+    collect(&request, shown, ctx)
+}
+
+/// Shows a plan to a person and asks; returns how the command ends where it ends here. No lock is held.
+fn ask(report: &PlanReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>> {
+    if ctx.volume == Volume::Normal {
+        let style = ctx.style;
+        ctx.result(Exit::Done, |out| text::plan(report, None, style, out))?;
+        if !ctx.out_is_terminal {
+            // The result goes elsewhere, and who is asked has to see what about.
+            let mut seen = Vec::new();
+            text::plan(report, None, Style::Plain, &mut seen)?;
+            ctx.terminal.warn(String::from_utf8_lossy(&seen).trim_end());
+        }
+    }
+    if !is_due(report) {
+        return Ok(Some(Exit::Done));
+    }
+    let root = ctx.root().map(escape::path).unwrap_or_default();
+    match confirm::ask(&format!("{} in {root}", due(report)), ctx)? {
+        Answer::Yes => Ok(None),
+        Answer::No => {
+            ctx.terminal.warn(&format!("astore: not confirmed, nothing was changed (root {root})"));
+            Ok(Some(Exit::PlanGone))
+        }
+    }
+}
+
+fn collect(request: &CollectRequest, shown: bool, ctx: &mut Context) -> anyhow::Result<Exit> {
+    let registry = ctx.open("gc", Access::Alone)?;
+    let style = ctx.style;
+    let report = {
+        let (out, terminal) = ctx.out_and_terminal();
+        let mut on_plan = |plan: &PlanReport| {
+            if shown {
+                return Ok(());
+            }
+            match text::plan(plan, None, style, out).and_then(|()| out.flush()) {
+                // It is confirmed already: that nobody reads any more is no reason to stop.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                written => written.map_err(Error::Output),
+            }
+        };
+        registry.collect(request, &mut on_plan, terminal)?
+    };
+    drop(registry);
+    let failed = report.failed().count() as u64;
+    if failed > 0 {
+        let root = ctx.root().map(escape::path).unwrap_or_default();
+        ctx.terminal.warn(&format!(
+            "astore: {} could not be deleted; the log calls what failed purged, and the next confirmed gc tries again (root {root})",
+            count(failed, "object"),
+        ));
+    }
+    told(&report, if failed > 0 { Exit::Failed } else { Exit::Done }, ctx)
+}
+
+fn told(report: &CollectReport, exit: Exit, ctx: &mut Context) -> anyhow::Result<Exit> {
+    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    ctx.result(exit, |out| match (form, volume) {
+        (Form::Json, _) => json::write(schema::GC, json::GcCollected::of(report), out),
+        (Form::Text, Volume::Quiet) => text::failures(report, style, out),
+        (Form::Text, Volume::Normal) => {
+            text::failures(report, style, out)?;
+            text::collected(report, style, out)
+        }
+    })
+}
+
+/// Returns whether a confirmed gc would do anything.
+fn is_due(report: &PlanReport) -> bool {
+    !report.plan.objects().is_empty() || !report.unfinished.is_empty() || report.remains > 0
+}
+
+/// Says what a confirmed gc would do.
+fn due(report: &PlanReport) -> String {
+    let mut parts = Vec::new();
+    let objects = report.plan.objects().len() as u64;
+    if objects > 0 {
+        parts.push(format!("delete {} for good", text::amount(objects, report.plan.bytes())));
+    }
+    if !report.unfinished.is_empty() {
+        parts.push(format!("end {} that did not finish", count(report.unfinished.len() as u64, "gc")));
+    }
+    if report.remains > 0 {
+        parts.push(format!("delete {} of objects purged before", count(report.remains, "file")));
+    }
+    parts.join(", ")
+}
+
+/// Returns the command line that carries a plan out.
+fn carry_out(plan: PlanName, asked: Asked<'_>) -> String {
+    let root = asked.root.filter(|_| asked.root_option);
+    let root = root.map(|root| format!(" --root {}", escape::shell(root.as_os_str()))).unwrap_or_default();
+    format!("astore gc{root} --confirm={plan}")
+}
+
+#[cfg(test)]
+mod tests;
