@@ -128,6 +128,10 @@ fn the_reader_plans_what_gc_plans_before_and_after_it() {
     }
     put_by_hand(&root, b"nobody's");
     fs::write(root.join("blake3/notes"), "none of the store's").expect("a file");
+    // One whose name begins as an object's does.
+    let alpha = object_file(&root, &Digests::of(b"alpha"));
+    let (beginning, last) = alpha.to_str().expect("UTF-8").split_at(alpha.as_os_str().len() - 1);
+    fs::copy(&alpha, format!("{beginning}{}", if last == "0" { "1" } else { "0" })).expect("a copy");
     let misplaced = object_file(&root, &Digests::of(b"misplaced"));
     fs::write(root.join("blake3").join(misplaced.file_name().expect("a name")), "misplaced").expect("a file");
     let link = object_file(&root, &Digests::of(b"a link"));

@@ -1207,8 +1207,9 @@ def candidates(views, leftovers, instant, min_age):
             result[row["digest_primary"]] = (row["size_bytes"], REASONS[reason_of.get(number, 2)])
         else:
             young += 1
+    named = {digest[:8] for digest in (*views.object_of, *views.leftovers)}
     for digest, (size, changed) in leftovers.items():
-        if digest in views.object_of or digest in views.leftovers:
+        if digest[:8] in named:
             continue
         if old(changed):
             result[digest] = (size, REASONS[3])
