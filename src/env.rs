@@ -5,7 +5,10 @@
 
 use std::fmt;
 #[cfg(any(test, feature = "testing"))]
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
@@ -47,6 +50,35 @@ enum Source {
         read: AtomicU64,
         ids: AtomicU64,
     },
+    #[cfg(any(test, feature = "testing"))]
+    Set(Arc<TestClock>),
+}
+
+/// A clock that stands still until a test sets it, for as many [`Env`]s as are made of it. Their ids count on from
+/// one to the other.
+#[cfg(any(test, feature = "testing"))]
+#[derive(Debug)]
+pub struct TestClock {
+    now: AtomicI64,
+    ids: AtomicU64,
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl TestClock {
+    /// Makes a clock that reads `now`.
+    pub fn new(now: Timestamp) -> Arc<Self> {
+        Arc::new(Self { now: AtomicI64::new(now.as_micros()), ids: AtomicU64::new(0) })
+    }
+
+    /// Returns what it reads.
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.now.load(Ordering::SeqCst))
+    }
+
+    /// Sets it, forward or back.
+    pub fn set(&self, now: Timestamp) {
+        self.now.store(now.as_micros(), Ordering::SeqCst);
+    }
 }
 
 /// The clock, the source of ids, and the actor that events name.
@@ -75,6 +107,12 @@ impl Env {
         Self { source, actor: actor.into() }
     }
 
+    /// Uses a clock that a test sets.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn on_clock(actor: impl Into<String>, clock: Arc<TestClock>) -> Self {
+        Self { source: Source::Set(clock), actor: actor.into() }
+    }
+
     /// Returns who asks.
     pub fn actor(&self) -> &str {
         &self.actor
@@ -97,6 +135,8 @@ impl Env {
                 let nth = i64::try_from(read.fetch_add(1, Ordering::Relaxed)).unwrap_or(i64::MAX);
                 Timestamp(start.saturating_add(step.saturating_mul(nth)))
             }
+            #[cfg(any(test, feature = "testing"))]
+            Source::Set(clock) => clock.now(),
         }
     }
 
@@ -106,7 +146,7 @@ impl Env {
         let random = match &self.source {
             Source::System => *Uuid::new_v4().as_bytes(),
             #[cfg(any(test, feature = "testing"))]
-            Source::Fixed { .. } => self.counted(),
+            Source::Fixed { .. } | Source::Set(_) => self.counted(),
         };
         let mut tail = [0; 10];
         tail.copy_from_slice(&random[6..]);
@@ -118,16 +158,21 @@ impl Env {
         match &self.source {
             Source::System => Uuid::new_v4(),
             #[cfg(any(test, feature = "testing"))]
-            Source::Fixed { .. } => uuid::Builder::from_random_bytes(self.counted()).into_uuid(),
+            Source::Fixed { .. } | Source::Set(_) => {
+                uuid::Builder::from_random_bytes(self.counted()).into_uuid()
+            }
         }
     }
 
     #[cfg(any(test, feature = "testing"))]
     fn counted(&self) -> [u8; 16] {
+        let ids = match &self.source {
+            Source::System => return [0; 16],
+            Source::Fixed { ids, .. } => ids,
+            Source::Set(clock) => &clock.ids,
+        };
         let mut bytes = [0; 16];
-        if let Source::Fixed { ids, .. } = &self.source {
-            bytes[8..].copy_from_slice(&(ids.fetch_add(1, Ordering::Relaxed) + 1).to_be_bytes());
-        }
+        bytes[8..].copy_from_slice(&(ids.fetch_add(1, Ordering::Relaxed) + 1).to_be_bytes());
         bytes
     }
 }
@@ -142,6 +187,15 @@ mod tests {
         assert_eq!((env.now(), env.now()), (Timestamp(1_000_000), Timestamp(1_000_005)));
         assert_eq!(env.random_id().to_string(), "00000000-0000-4000-8000-000000000001");
         assert_eq!(env.package_id(env.now()).get_version_num(), 7);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_the_same_for_all_who_have_it() {
+        let clock = TestClock::new(Timestamp(5));
+        let (one, other) = (Env::on_clock("a@b", clock.clone()), Env::on_clock("c@d", clock.clone()));
+        clock.set(Timestamp(3));
+        assert_eq!((one.now(), other.now()), (Timestamp(3), Timestamp(3)));
+        assert_ne!(one.random_id(), other.random_id());
     }
 
     #[test]

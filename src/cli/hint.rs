@@ -93,7 +93,7 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::NoSuchPin { .. } => "'astore pins' shows the pins there are",
         Error::EarlierExpiry { .. } => "an expiry moves later, never earlier",
         Error::HasPurged { objects, .. } => return Some(has_purged(objects.first())),
-        Error::Purged { address, .. } if asked.command == "pin" => return Some(has_purged(Some(address))),
+        Error::Purged { .. } if asked.command == "pin" => "add the same content again first, then repeat",
         Error::PathTaken { .. } => "--replace lets what is added displace it",
         Error::NoSuchClass { known, .. } => return Some(format!("the classes are {}", known.join(", "))),
         Error::PlanChanged { .. } => "nothing was deleted; 'astore gc' shows what the plan is now",

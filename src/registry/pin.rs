@@ -13,7 +13,7 @@ use crate::events::{self, EventType, payload};
 use crate::identity::ContentAddress;
 use crate::manifest::PackageName;
 use crate::monitor::Void;
-use crate::views::pins::{self, PinRecord, PinnedNumber};
+use crate::views::pins::{self, PinRecord, Target};
 use crate::views::{ObjectRecord, PackageRow, objects, packages};
 
 impl Registry {
@@ -69,11 +69,9 @@ impl Registry {
         let mut change = Change::begin(self, &Void)?;
         let tx = change.tx();
         let pin = record(tx, name)?;
-        let (beside, hold) = match pin.on {
-            PinnedNumber::Package(number) => {
-                (pins::on_package(tx, number)?, package_of(tx, number)?.hold_reason)
-            }
-            PinnedNumber::Object(number) => (pins::on_object(tx, number)?, None),
+        let (beside, hold) = match pin.target {
+            Target::Package(number) => (pins::on_package(tx, number)?, package_of(tx, number)?.hold_reason),
+            Target::Object(number) => (pins::on_object(tx, number)?, None),
         };
         let others = beside.into_iter().filter(|pin| pin.name != name);
         let others = others.map(|pin| pin_of(tx, pin)).collect::<Result<_, _>>()?;
@@ -115,9 +113,9 @@ pub(super) fn pins_touching(tx: &ReadTx<'_>, package: &PackageRow) -> Result<Vec
 
 /// Tells of a pin.
 pub(super) fn pin_of(tx: &ReadTx<'_>, pin: PinRecord) -> Result<Pin, Error> {
-    let target = match pin.on {
-        PinnedNumber::Package(number) => PinTarget::Package(reference(&package_of(tx, number)?)),
-        PinnedNumber::Object(number) => {
+    let target = match pin.target {
+        Target::Package(number) => PinTarget::Package(reference(&package_of(tx, number)?)),
+        Target::Object(number) => {
             PinTarget::Object(ContentAddress::new(object_of(tx, number)?.digests.blake3))
         }
     };
@@ -140,8 +138,8 @@ fn record(tx: &ReadTx<'_>, name: &str) -> Result<PinRecord, Error> {
 }
 
 fn row(tx: &ReadTx<'_>, pin: PinRecord, now: Timestamp) -> Result<PinRow, Error> {
-    Ok(match pin.on {
-        PinnedNumber::Package(number) => {
+    Ok(match pin.target {
+        Target::Package(number) => {
             let package = package_of(tx, number)?;
             PinRow {
                 pin: pinned(pin, PinTarget::Package(reference(&package))),
@@ -150,7 +148,7 @@ fn row(tx: &ReadTx<'_>, pin: PinRecord, now: Timestamp) -> Result<PinRow, Error>
                 gone: gone(&claim(&package, true), now),
             }
         }
-        PinnedNumber::Object(number) => {
+        Target::Object(number) => {
             let digests = object_of(tx, number)?.digests;
             PinRow {
                 pin: pinned(pin, PinTarget::Object(digests.address())),

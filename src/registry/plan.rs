@@ -303,7 +303,7 @@ fn rooted(tx: &ReadTx<'_>) -> Result<Rooted, Error> {
     let mut keepers = Vec::new();
     let mut pinned: HashMap<i64, Vec<usize>> = HashMap::new();
     let mut on_packages: HashMap<i64, Vec<usize>> = HashMap::new();
-    for pin in pins::targets(tx)? {
+    for pin in pins::all(tx)? {
         let number = keepers.len();
         keepers.push(Keeper::Pin(pin.name));
         match pin.target {

@@ -144,7 +144,6 @@ fn read_leftover(row: &Row<'_>) -> rusqlite::Result<Leftover> {
 
 /// Returns what a gc purged under this address though no event had named it. Whoever asks what the log says of an
 /// address asks [`find`] first: what was stored since has a row there, and keeps this one.
-#[allow(dead_code, reason = "whoever explains an address asks it")]
 pub(crate) fn leftover(tx: &ReadTx<'_>, address: &Blake3) -> Result<Option<Leftover>, DbError> {
     let sql = "SELECT digest_primary, size_bytes, purged_sequence FROM leftovers WHERE digest_primary = ?1";
     Ok(tx.maybe(sql, [address.as_bytes()], read_leftover)?)

@@ -12,8 +12,8 @@ use crate::events::{PinTarget, signed, unsigned};
 pub(crate) struct PinRecord {
     /// Its name.
     pub(crate) name: String,
-    /// What it is on.
-    pub(crate) on: PinnedNumber,
+    /// What it keeps.
+    pub(crate) target: Target,
     /// Why.
     pub(crate) reason: Option<String>,
     /// When it was set.
@@ -24,12 +24,12 @@ pub(crate) struct PinRecord {
     pub(crate) added_sequence: u64,
 }
 
-/// What a pin is on, by its surrogate number.
+/// What a pin keeps, by the surrogate key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PinnedNumber {
-    /// A package.
+pub(crate) enum Target {
+    /// What a package reaches.
     Package(i64),
-    /// An object.
+    /// One object.
     Object(i64),
 }
 
@@ -38,9 +38,9 @@ const SELECT: &str = "SELECT name, package, object, reason, created_at, actor, a
 fn read(row: &Row<'_>) -> rusqlite::Result<PinRecord> {
     Ok(PinRecord {
         name: row.get("name")?,
-        on: match row.get("package")? {
-            Some(package) => PinnedNumber::Package(package),
-            None => PinnedNumber::Object(row.get("object")?),
+        target: match row.get("package")? {
+            Some(package) => Target::Package(package),
+            None => Target::Object(row.get("object")?),
         },
         reason: row.get("reason")?,
         created_at: Timestamp::from_micros(row.get("created_at")?),
@@ -77,36 +77,6 @@ pub(crate) fn touching(tx: &ReadTx<'_>, package: i64, tree: i64) -> Result<Vec<P
          ORDER BY name"
     );
     Ok(tx.all(&sql, (package, tree), read)?)
-}
-
-/// What a pin keeps, by the surrogate key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// What a package reaches.
-    Package(i64),
-    /// One object.
-    Object(i64),
-}
-
-/// A pin and what it keeps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PinnedTarget {
-    /// The pin's name.
-    pub(crate) name: String,
-    /// What it keeps.
-    pub(crate) target: Target,
-}
-
-/// Returns every pin by name.
-pub(crate) fn targets(tx: &ReadTx<'_>) -> Result<Vec<PinnedTarget>, DbError> {
-    Ok(tx.all("SELECT name, package, object FROM pins ORDER BY name", [], |row| {
-        let package: Option<i64> = row.get("package")?;
-        let target = match package {
-            Some(package) => Target::Package(package),
-            None => Target::Object(row.get("object")?),
-        };
-        Ok(PinnedTarget { name: row.get("name")?, target })
-    })?)
 }
 
 /// Sets a pin.

@@ -127,7 +127,7 @@ fn fail_at(
 }
 
 /// A clear error names what failed and what the system said.
-fn assert_clear(error: &Error, errno: i32, at: &impl Fn(&str) -> String) {
+pub(crate) fn assert_clear(error: &Error, errno: i32, at: &impl Fn(&str) -> String) {
     let mut said = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

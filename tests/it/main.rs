@@ -8,6 +8,7 @@
 )]
 
 mod asking;
+//mod collecting;
 mod crash;
 mod damage;
 mod documents;
@@ -15,6 +16,8 @@ mod embedding;
 mod faults;
 mod full;
 mod gc_confirmed;
+mod gc_crash;
+mod gc_races;
 mod gc_rounds;
 mod hurry;
 mod keeping;
@@ -22,6 +25,7 @@ mod mistyped;
 mod model;
 mod odd_names;
 mod old_stores;
+mod plans;
 mod purged;
 mod races;
 mod reader;

@@ -55,6 +55,17 @@ pub(crate) fn read(store: &Path, options: &[&str]) -> Option<(i32, String)> {
     Some((output.status.code().unwrap(), text))
 }
 
+/// What the reader says a gc may take, for each instant and age: its exit code and its document. `None` where there is no Python.
+pub(crate) fn plans(store: &Path, asked: &[(i64, u64)]) -> Option<(i32, String)> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reader/astore_reader.py");
+    let mut command = Command::new(python()?);
+    command.arg(script).arg("plan").arg(store);
+    command.args(asked.iter().flat_map(|(instant, min_age)| [instant.to_string(), min_age.to_string()]));
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
+    Some((output.status.code().unwrap(), text))
+}
+
 #[track_caller]
 fn check_sound(store: &Path, view_digest: &Blake3) {
     for options in [&[][..], &["--from-log"]] {

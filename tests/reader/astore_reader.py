@@ -6,13 +6,13 @@ two, computes the views a second time and compares them row by row, checks manif
 JSON summary. It changes nothing in the store: the database is copied before it is opened.
 
     astore_reader.py ROOT [--no-objects] [--from-log]
-    astore_reader.py plan ROOT INSTANT MIN_AGE [--from-log]
+    astore_reader.py plan ROOT (INSTANT MIN_AGE)... [--from-log]
     astore_reader.py --self-test
     astore_reader.py --manifests DIR
 
 --no-objects   does not read the bytes of objects (payload objects and manifests are read all the same)
 --from-log     takes the events from log/ alone, as if the database were lost
-plan           prints what a gc may take, and PLAN: for an instant in microseconds and an age in seconds
+plan           prints what a gc may take, and PLAN: for each instant in microseconds and age in seconds
 --manifests    checks golden manifests: DIR/NAME.cbor against NAME.jcs and NAME.digest; DIR/refused/*.cbor are none
 
 Exit codes: 0 nothing wrong, 1 could not look, 2 usage, 4 something is wrong, 8 no store there.
@@ -1624,7 +1624,7 @@ class Checker:
                     found[bytes.fromhex(name)] = (status.st_size, status.st_ctime_ns // 1000)
         return found
 
-    def plan(self, instant, min_age, from_log):
+    def plan(self, asked, from_log):
         self.read_config()
         with tempfile.TemporaryDirectory(prefix="astore-reader-") as scratch:
             if from_log:
@@ -1638,18 +1638,22 @@ class Checker:
         self.summary.update(faults=self.faults, notes=self.notes)
         if views is None or self.faults or views.skipped:
             raise CannotLook("the log is damaged, or says what this reader does not know")
-        objects, kept, young = candidates(views, self.files_in_place(), instant, min_age)
-        self.summary.update(
-            plan=plan_name(self.summary["store_id"], instant, min_age, objects),
-            objects=[
+        leftovers = self.files_in_place()
+        self.summary["plans"] = [self.plan_at(views, leftovers, instant, min_age) for instant, min_age in asked]
+        return 0
+
+    def plan_at(self, views, leftovers, instant, min_age):
+        objects, kept, young = candidates(views, leftovers, instant, min_age)
+        return {
+            "plan": plan_name(self.summary["store_id"], instant, min_age, objects),
+            "objects": [
                 {"address": "blake3:" + digest.hex(), "size": size, "reason": reason}
                 for digest, (size, reason) in sorted(objects.items())
             ],
-            bytes=sum(size for size, _ in objects.values()),
-            kept=kept,
-            young=young,
-        )
-        return 0
+            "bytes": sum(size for size, _ in objects.values()),
+            "kept": kept,
+            "young": young,
+        }
 
     # -- all of it
 
@@ -1767,10 +1771,12 @@ def print_plan(arguments):
     from_log = "--from-log" in arguments
     arguments = [argument for argument in arguments if argument != "--from-log"]
     decimal = re.compile(r"(0|[1-9][0-9]*)\Z")
-    if len(arguments) != 3 or not all(decimal.match(number) and int(number) <= INT_MAX for number in arguments[1:]):
+    numbers = [int(number) if decimal.match(number) else INT_MAX + 1 for number in arguments[1:]]
+    if not numbers or len(numbers) % 2 or max(numbers) > INT_MAX:
         print(__doc__, file=sys.stderr)
         return 2
-    return look(arguments[0], False, lambda checker: checker.plan(int(arguments[1]), int(arguments[2]), from_log))
+    asked = list(zip(numbers[::2], numbers[1::2]))
+    return look(arguments[0], False, lambda checker: checker.plan(asked, from_log))
 
 
 def look(root, read_objects, at):

@@ -6,3 +6,4 @@ pub(crate) mod gc;
 pub(crate) mod oracle;
 pub(crate) mod store;
 pub(crate) mod trees;
+pub(crate) mod verdict;

@@ -2,7 +2,13 @@
 //! by hand, digests by the crate.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use ciborium::Value;
+
+/// A primary digest.
+pub(crate) type Digest = [u8; 32];
 
 /// What a store says, read by hand.
 pub(crate) struct Seen {
@@ -75,4 +81,88 @@ pub(crate) fn check_log(root: &Path) -> Result<Seen, String> {
         |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))),
     );
     Ok(Seen { packages: packages.into_iter().collect(), head })
+}
+
+/// Where an object's file belongs.
+pub(crate) fn object_path(root: &Path, digest: &Digest) -> PathBuf {
+    let hex = blake3::Hash::from_bytes(*digest).to_hex();
+    root.join("blake3").join(&hex[..2]).join(&hex[2..4]).join(hex.as_str())
+}
+
+/// Puts an object's file in its place, of which no event knows.
+pub(crate) fn put_object(root: &Path, bytes: &[u8]) {
+    let path = object_path(root, blake3::hash(bytes).as_bytes());
+    std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+    std::fs::write(&path, bytes).expect("a file");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444)).expect("a mode");
+}
+
+/// A round of a gc, as its events tell it.
+#[derive(Debug)]
+pub(crate) struct Purge {
+    /// The event that began it.
+    pub(crate) started: u64,
+    /// Whether an event ended it.
+    pub(crate) completed: bool,
+    /// What it purged.
+    pub(crate) objects: Vec<Digest>,
+    /// What was not there.
+    pub(crate) missing: Vec<Digest>,
+    /// What could not be deleted.
+    pub(crate) failed: Vec<Digest>,
+}
+
+impl Purge {
+    /// Whether this event purged this object.
+    pub(crate) fn is_of(&self, sequence: u64, digest: &Digest) -> bool {
+        self.started == sequence && self.objects.contains(digest)
+    }
+}
+
+/// Reads every round of every gc out of the events.
+pub(crate) fn purges(root: &Path) -> Vec<Purge> {
+    let db = rusqlite::Connection::open(root.join("astore.db")).expect("the database");
+    let sql = "SELECT sequence, event_type, payload FROM events
+               WHERE event_type IN ('v1.gc.started', 'v1.gc.completed') ORDER BY sequence";
+    let events = query(&db, sql, |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?))
+    });
+    let mut purges: Vec<Purge> = Vec::new();
+    for (sequence, event_type, payload) in events {
+        let payload: Value = ciborium::from_reader(&payload[..]).expect("CBOR");
+        if event_type == "v1.gc.started" {
+            let objects = list(&payload, "objects").iter().map(|object| digest(field(object, "address")));
+            purges.push(Purge {
+                started: sequence.cast_unsigned(),
+                completed: false,
+                objects: objects.collect(),
+                missing: Vec::new(),
+                failed: Vec::new(),
+            });
+            continue;
+        }
+        let started = field(&payload, "started").as_integer().expect("a number");
+        let round = purges.iter_mut().find(|round| i128::from(started) == i128::from(round.started));
+        let round = round.expect("an end of something that began");
+        assert!(!round.completed, "event {sequence} ends event {} again", round.started);
+        round.completed = true;
+        round.missing = list(&payload, "missing").iter().map(digest).collect();
+        round.failed =
+            list(&payload, "failed").iter().map(|failed| digest(field(failed, "address"))).collect();
+    }
+    purges
+}
+
+fn field<'v>(map: &'v Value, key: &str) -> &'v Value {
+    let map = map.as_map().expect("a map");
+    let found = map.iter().find(|(name, _)| name.as_text() == Some(key));
+    &found.unwrap_or_else(|| panic!("no {key} in {map:?}")).1
+}
+
+fn list<'v>(map: &'v Value, key: &str) -> &'v [Value] {
+    field(map, key).as_array().expect("an array")
+}
+
+fn digest(value: &Value) -> Digest {
+    value.as_bytes().expect("bytes").as_slice().try_into().expect("a digest")
 }

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use astore::disk::{Disk, RealDisk};
-use astore::env::{Env, Timestamp};
+use astore::env::{Env, TestClock, Timestamp};
 use astore::error::Error;
 use astore::manifest::Labels;
 use astore::monitor::Void;
@@ -26,6 +27,24 @@ pub(crate) fn env() -> Env {
     static ASKED: AtomicI64 = AtomicI64::new(0);
     let start = 1_790_000_000_000_000 + ASKED.fetch_add(1, Ordering::Relaxed) * 1_000_000;
     Env::fixed("tester@here", Timestamp::from_micros(start), 10)
+}
+
+/// A clock some hours ahead of the kernel's, so that files which no event names are of that age already, however
+/// long a test takes.
+pub(crate) fn later_clock() -> Arc<TestClock> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    let hours = Duration::from_secs(5 * 60 * 60);
+    TestClock::new(Timestamp::from_micros(i64::try_from((now + hours).as_micros()).expect("an instant")))
+}
+
+/// Opens a store by this clock, on a disk that somebody watches.
+pub(crate) fn open_by(
+    clock: &Arc<TestClock>,
+    disk: Arc<dyn Disk>,
+    root: &Path,
+    options: OpenOptions,
+) -> Result<Registry, Error> {
+    Registry::open_on(disk, root, options, Env::on_clock("tester@here", clock.clone()), &Void)
 }
 
 /// Makes a store in a directory that does not exist yet.

@@ -1,0 +1,419 @@
+//! A gc is killed, or the power goes, between any two of its calls: nothing is lost that the log does not call
+//! purged, nothing comes to light again for good, and the next gc ends what this one began.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use astore::disk::testing::{Call, Crashes, Node, Observed, Trace, Tree};
+use astore::env::TestClock;
+use astore::error::Error;
+use astore::events::LogError;
+use astore::identity::{Blake3, ContentAddress};
+use astore::monitor::Void;
+use astore::registry::report::{
+    AddTarget, CatTarget, ClockTrust, CollectReport, CollectRequest, Completion, Confirmed, PlanRequest,
+    Recorded, VerifyDepth, VerifyRequest,
+};
+use astore::registry::{Access, Registry};
+
+use crate::faults::assert_clear;
+use crate::support::oracle::{self, Digest};
+use crate::support::store::{
+    add, copy_store, fast_dir, init, later_clock, open_by, options, real_disk, reference, request, tree,
+};
+use crate::support::verdict::{Verdict, verdict};
+
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+
+/// How many power cuts are tried at each call.
+fn seeds() -> u64 {
+    std::env::var("ASTORE_TEST_CRASH_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(5)
+}
+
+const GONE: [(&str, &[u8]); 4] =
+    [("a", b"gone 1"), ("b/c", b"gone 2"), ("b/d", b"gone 3"), ("shared", b"kept by another")];
+const EXPIRED: [(&str, &[u8]); 2] = [("e", b"expired 1"), ("f", b"gone 2")];
+const KEPT: [(&str, &[u8]); 2] = [("k", b"kept 1"), ("shared", b"kept by another")];
+const STORED: [(&str, &[u8]); 2] = [("s", b"stored 1"), ("t", b"stored 2")];
+const STRAY: &[u8] = b"no event names this";
+
+/// A store in which a gc finds something of every kind.
+struct Stage {
+    place: tempfile::TempDir,
+    clock: Arc<TestClock>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let stage = Self { place: fast_dir(), clock: later_clock() };
+        let root = stage.root();
+        init(&root);
+        for (name, files) in
+            [("gone", &GONE[..]), ("expired", &EXPIRED[..]), ("kept", &KEPT[..]), ("stored", &STORED[..])]
+        {
+            tree(&stage.tree(name), files);
+        }
+        // What happened long ago first.
+        let now = stage.clock.now();
+        stage.clock.set(astore::env::Timestamp::from_micros(now.as_micros() - 8 * 24 * 3600 * 1_000_000));
+        let registry = stage.open(&root, Access::Write);
+        let mut expired = request("expired", &stage.tree("expired"), Completion::Finalize);
+        if let AddTarget::New { class, .. } = &mut expired.target {
+            *class = Some("transient".to_owned());
+        }
+        registry.add(expired, &mut io::empty(), &Void).unwrap();
+        drop(registry);
+        stage.clock.set(now);
+        let registry = stage.open(&root, Access::Write);
+        add(&registry, "gone", &stage.tree("gone"), Completion::Finalize).unwrap();
+        add(&registry, "kept", &stage.tree("kept"), Completion::Finalize).unwrap();
+        registry.remove(&[reference("gone")], "no longer needed").unwrap();
+        drop(registry);
+        // An add that dies when it is about to say that it is done.
+        let written = AtomicUsize::new(0);
+        let watch = move |_: usize, call: &Call| {
+            let logs = matches!(call, Call::Write { path, .. } if path.starts_with("log"));
+            let dead = written.fetch_add(usize::from(logs), Ordering::SeqCst) + usize::from(logs) > 1;
+            if dead { Err(io::Error::other("it is dead")) } else { Ok(()) }
+        };
+        let disk = Arc::new(Observed::new(real_disk(&root), watch));
+        let mut registry = open_by(&stage.clock, disk, &root, options(Access::Write)).unwrap();
+        registry.set_batch_files(1);
+        add(&registry, "stored", &stage.tree("stored"), Completion::Finalize).unwrap_err();
+        drop(registry);
+        drop(stage.open(&root, Access::Write));
+        oracle::put_object(&root, STRAY);
+        stage
+    }
+
+    fn root(&self) -> PathBuf {
+        self.place.path().join("store")
+    }
+
+    fn tree(&self, name: &str) -> PathBuf {
+        self.place.path().join("trees").join(name)
+    }
+
+    fn open(&self, root: &Path, access: Access) -> Registry {
+        open_by(&self.clock, real_disk(root), root, options(access)).unwrap()
+    }
+}
+
+fn collect(registry: &Registry, min_age: Duration) -> Result<CollectReport, Error> {
+    let confirmed = Confirmed::Whatever(PlanRequest { min_age });
+    let request = CollectRequest { confirmed, reason: Some("room".to_owned()), clock: ClockTrust::Doubted };
+    registry.collect(&request, &mut |_| Ok(()), &Void)
+}
+
+fn digest(bytes: &[u8]) -> Digest {
+    *blake3::hash(bytes).as_bytes()
+}
+
+fn named(digest: &Digest) -> ContentAddress {
+    ContentAddress::new(Blake3::from_bytes(*digest))
+}
+
+/// Everything that is to be purged in the end, in no order.
+fn doomed() -> BTreeSet<Digest> {
+    let trees = [&GONE[..3], &EXPIRED[..], &STORED[..]];
+    let all = trees.into_iter().flatten().map(|(_, bytes)| *bytes).chain([STRAY]);
+    all.map(digest).collect()
+}
+
+/// Looks at a store in which a gc ended somehow, and returns what is purged.
+fn check_honest(stage: &Stage, root: &Path) -> Result<BTreeSet<Digest>, String> {
+    oracle::check_names(root)?;
+    let registry = stage.open(root, Access::Read);
+    let purges = oracle::purges(root);
+    let mut purged = BTreeSet::new();
+    let contents = GONE.iter().chain(&EXPIRED).chain(&KEPT).chain(&STORED).map(|(_, bytes)| *bytes);
+    for bytes in contents.chain([STRAY]) {
+        let address = digest(bytes);
+        let is_there = oracle::object_path(root, &address).exists();
+        match verdict(&registry, &address) {
+            Verdict::Present if is_there => {}
+            Verdict::Unknown if is_there && bytes == STRAY => {}
+            // The second batch of an add that was killed has its name, or has not; no event names it.
+            Verdict::Unknown if STORED.iter().any(|(_, stored)| *stored == bytes) => {}
+            Verdict::Purged(sequence) if purges.iter().any(|purge| purge.is_of(sequence, &address)) => {
+                assert!(doomed().contains(&address), "{bytes:?} is wanted, and purged");
+                purged.insert(address);
+            }
+            verdict => return Err(format!("{verdict:?} of {:?}", String::from_utf8_lossy(bytes))),
+        }
+    }
+    let quick = VerifyRequest { depth: VerifyDepth::Quick, record: Recorded::No, ..VerifyRequest::default() };
+    let report = registry.verify(&quick, &Void).map_err(|error| format!("no verify: {error:?}"))?;
+    if !report.faults.is_empty() {
+        return Err(format!("verify finds {:?}", report.faults));
+    }
+    let check = registry.replay_check(&Void).map_err(|error| format!("no replay: {error:?}"))?;
+    if !check.differing.is_empty() {
+        return Err(format!("views differ: {:?}", check.differing));
+    }
+    // What a gc says that it deleted stays deleted, whatever happens to the power.
+    for purge in purges.iter().filter(|purge| purge.completed) {
+        for address in purge.objects.iter().filter(|address| !purge.failed.contains(*address)) {
+            let is_purged = verdict(&registry, address) == Verdict::Purged(purge.started);
+            if is_purged && oracle::object_path(root, address).exists() {
+                return Err(format!(
+                    "{} is there, and event {} purged it and ended",
+                    named(address),
+                    purge.started
+                ));
+            }
+        }
+    }
+    Ok(purged)
+}
+
+/// What is done after a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// The same gc again.
+    Gc,
+    /// One that finds nothing to do of its own.
+    IdleGc,
+    /// What was let go is added again, then a gc.
+    AddAndGc,
+}
+
+fn check_ended(stage: &Stage, root: &Path, purged: &BTreeSet<Digest>, next: Next) {
+    if next == Next::AddAndGc {
+        let registry = stage.open(root, Access::Write);
+        add(&registry, "gone", &stage.tree("gone"), Completion::Finalize).unwrap();
+    }
+    let registry = stage.open(root, Access::Alone);
+    let min_age = if next == Next::IdleGc { Duration::from_secs(90 * 24 * 3600) } else { Duration::ZERO };
+    let report = collect(&registry, min_age).unwrap();
+    assert!(report.failed().next().is_none(), "{report:?}");
+    assert!(next != Next::IdleGc || report.rounds.is_empty(), "{report:?}");
+    drop(registry);
+    let now_purged = check_honest(stage, root).unwrap();
+    let back: BTreeSet<Digest> = GONE.iter().map(|(_, bytes)| digest(bytes)).collect();
+    let expected: BTreeSet<Digest> = match next {
+        Next::Gc => doomed(),
+        Next::IdleGc => purged.clone(),
+        Next::AddAndGc => doomed().difference(&back).copied().collect(),
+    };
+    assert!(now_purged.is_subset(&expected), "{now_purged:?} are purged");
+    for address in &expected {
+        assert!(
+            now_purged.contains(address) || !oracle::object_path(root, address).exists(),
+            "{} is left over",
+            named(address)
+        );
+        assert!(!oracle::object_path(root, address).exists(), "{} is purged, and there", named(address));
+    }
+    assert!(oracle::purges(root).iter().all(|purge| purge.completed), "a round has no end");
+    let registry = stage.open(root, Access::Read);
+    if next == Next::AddAndGc {
+        for (_, bytes) in GONE {
+            assert_eq!(cat(&registry, bytes).unwrap(), bytes);
+        }
+    }
+    for (_, bytes) in KEPT {
+        assert_eq!(cat(&registry, bytes).unwrap(), bytes);
+    }
+}
+
+/// Two crashes that leave the same are one.
+fn fingerprint(tree: &Tree) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    for (path, node) in &tree.nodes {
+        hasher.update(path.as_os_str().as_encoded_bytes()).update(b"\0");
+        match node {
+            Node::File { bytes, .. } => hasher.update(&(bytes.len() as u64).to_be_bytes()).update(bytes),
+            Node::Directory { .. } | Node::Symlink { .. } => hasher.update(b"-"),
+        };
+    }
+    *hasher.finalize().as_bytes()
+}
+
+fn cat(registry: &Registry, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let prefix = named(&digest(bytes)).to_string().parse().unwrap();
+    let mut out = Vec::new();
+    registry.cat(&CatTarget::Object(prefix), None, &mut out)?;
+    Ok(out)
+}
+
+#[test]
+fn a_gc_that_is_stopped_anywhere_is_ended_by_the_next_one() {
+    let stage = Stage::new();
+    let root = stage.root();
+    let before = Tree::take(&root).unwrap();
+    let trace = Arc::new(Trace::with_foreign(real_disk(&root), &root, &["astore.db", "astore.db-wal"]));
+    let mut registry = open_by(&stage.clock, trace.clone(), &root, options(Access::Alone)).unwrap();
+    registry.set_round_objects(3);
+    let report = collect(&registry, Duration::ZERO).unwrap();
+    assert!(report.rounds.len() >= 3, "{report:?}");
+    drop(registry);
+    let calls = trace.take();
+    let (mut states, mut between) = (0_usize, 0);
+    let mut seen = BTreeSet::new();
+    for state in Crashes::of(&before, &calls, seeds()) {
+        if !seen.insert(fingerprint(&state.tree)) {
+            continue;
+        }
+        let place = fast_dir();
+        let root = place.path().join("store");
+        state.tree.write_to(&root).unwrap();
+        let at = || format!("after {} calls of {}, {:?}", state.calls, calls.len(), state.kind);
+        let purged = check_honest(&stage, &root).unwrap_or_else(|fault| panic!("{}: {fault}", at()));
+        between += usize::from(!purged.is_empty());
+        let next = [Next::Gc, Next::IdleGc, Next::AddAndGc][states % 3];
+        check_ended(&stage, &root, &purged, next);
+        states += 1;
+    }
+    eprintln!("{} calls, {states} crash states, {between} with something purged", calls.len());
+    assert!(states > 100 && between > 50, "the sweep saw {states} states only, {between} in the middle");
+}
+
+/// The end of a gc that was interrupted is interrupted as well.
+#[test]
+fn the_gc_that_ends_an_earlier_one_may_be_stopped_too() {
+    let stage = Stage::new();
+    let root = stage.root();
+    // The first gc dies right after its intent.
+    let dead = Arc::new(AtomicBool::new(false));
+    let watch = move |_: usize, call: &Call| {
+        if matches!(call, Call::Point { name: "intent recorded" }) {
+            dead.store(true, Ordering::SeqCst);
+        }
+        if dead.load(Ordering::SeqCst) { Err(io::Error::other("it is dead")) } else { Ok(()) }
+    };
+    let disk = Arc::new(Observed::new(real_disk(&root), watch));
+    let mut registry = open_by(&stage.clock, disk, &root, options(Access::Alone)).unwrap();
+    registry.set_round_objects(3);
+    collect(&registry, Duration::ZERO).unwrap_err();
+    drop(registry);
+    let purged = check_honest(&stage, &root).unwrap();
+    assert!(!purged.is_empty());
+    assert_eq!(oracle::purges(&root).len(), 1, "one round was begun");
+
+    let before = Tree::take(&root).unwrap();
+    let trace = Arc::new(Trace::with_foreign(real_disk(&root), &root, &["astore.db", "astore.db-wal"]));
+    let registry = open_by(&stage.clock, trace.clone(), &root, options(Access::Alone)).unwrap();
+    assert_eq!(collect(&registry, Duration::from_secs(90 * 24 * 3600)).unwrap().resumed.len(), 1);
+    drop(registry);
+    let (mut states, mut seen) = (0_usize, BTreeSet::new());
+    for state in Crashes::of(&before, &trace.take(), seeds()) {
+        if !seen.insert(fingerprint(&state.tree)) {
+            continue;
+        }
+        let place = fast_dir();
+        let root = place.path().join("store");
+        state.tree.write_to(&root).unwrap();
+        let at = || format!("after {} calls, {:?}", state.calls, state.kind);
+        let still = check_honest(&stage, &root).unwrap_or_else(|fault| panic!("{}: {fault}", at()));
+        assert_eq!(still, purged, "{}", at());
+        let next = [Next::Gc, Next::IdleGc, Next::AddAndGc][states % 3];
+        check_ended(&stage, &root, &purged, next);
+        states += 1;
+    }
+    assert!(states > 20, "the sweep saw {states} states only");
+}
+
+/// Every call of a gc fails once: it says so, or has it on record and goes on; and the next one succeeds.
+#[test]
+fn a_gc_fails_clearly_or_succeeds() {
+    let stage = Stage::new();
+    for reads in [false, true] {
+        let mut nth = 0;
+        loop {
+            let errno = [EIO, ENOSPC][nth % 2];
+            let place = fast_dir();
+            let root = place.path().join("store");
+            copy_store(&stage.root(), &root);
+            let failed: Arc<Mutex<Option<(Call, usize)>>> = Arc::default();
+            let ended = Arc::new(AtomicUsize::new(0));
+            let (note, ends) = (failed.clone(), ended.clone());
+            let watch = move |n: usize, call: &Call| {
+                if matches!(call, Call::Point { name: "completion recorded" }) {
+                    ends.fetch_add(1, Ordering::SeqCst);
+                }
+                if n == nth {
+                    *note.lock().unwrap() = Some((call.clone(), ends.load(Ordering::SeqCst)));
+                    return Err(io::Error::from_raw_os_error(errno));
+                }
+                Ok(())
+            };
+            let real = real_disk(&root);
+            let disk = if reads { Observed::with_reads(real, watch) } else { Observed::new(real, watch) };
+            let outcome = open_by(&stage.clock, Arc::new(disk), &root, options(Access::Alone)).and_then(
+                |mut registry| {
+                    registry.set_round_objects(3);
+                    collect(&registry, Duration::ZERO)
+                },
+            );
+            let hit = failed.lock().unwrap().take();
+            let at = |what: &str| format!("call {nth}, {hit:?}, fails with {errno}: {what}");
+            check_honest(&stage, &root).unwrap_or_else(|fault| panic!("{}", at(&fault)));
+            let completed = oracle::purges(&root).iter().filter(|purge| purge.completed).count();
+            match &outcome {
+                Err(error) => {
+                    assert_clear(error, errno, &at);
+                    let may_stand = matches!(error, Error::MayStand(_) | Error::Log(LogError::Unsure { .. }));
+                    assert!(may_stand || completed == ended.load(Ordering::SeqCst), "{}", at("its end"));
+                }
+                Ok(_) => {
+                    assert!(oracle::purges(&root).iter().all(|purge| purge.completed), "{}", at("no end"))
+                }
+            }
+            // What was not made durable is not called done by the process that saw it fail.
+            if let Some((call, before)) = &hit
+                && call.is_sync()
+                && call.path().is_none_or(|path| !path.starts_with("reserve") && !path.starts_with("log"))
+                && outcome.is_ok()
+                && completed > *before
+            {
+                panic!("{}", at("a sync failed, and yet the gc ended"));
+            }
+            let told: BTreeMap<ContentAddress, String> =
+                outcome.iter().flat_map(CollectReport::failed).cloned().collect();
+            for (address, why) in &told {
+                let system = io::Error::from_raw_os_error(errno).to_string();
+                assert!(why.contains(&system), "{}", at(why));
+                assert!(
+                    oracle::object_path(&root, address.digest().as_bytes()).exists(),
+                    "{}",
+                    at("it is gone")
+                );
+            }
+            if matches!(&hit, Some((Call::RemoveFile { path }, _)) if path.starts_with("blake3")) {
+                assert_eq!(told.len(), 1, "{}", at("one failed, the rest went on"));
+            }
+            check_ended(&stage, &root, &BTreeSet::new(), Next::Gc);
+            if hit.is_none() {
+                outcome.unwrap();
+                assert!(nth > 20, "only {nth} calls were seen");
+                break;
+            }
+            nth += 1;
+        }
+    }
+}
+
+/// What is missing already is purged all the same, and on record as missing.
+#[test]
+fn what_is_missing_already_counts_as_done() {
+    let stage = Stage::new();
+    let root = stage.root();
+    let missing = digest(GONE[0].1);
+    std::fs::remove_file(oracle::object_path(&root, &missing)).unwrap();
+    assert_eq!(verdict(&stage.open(&root, Access::Read), &missing), Verdict::Lost);
+    let report = collect(&stage.open(&root, Access::Alone), Duration::ZERO).unwrap();
+    assert_eq!(report.rounds.iter().map(|round| round.missing).sum::<u64>(), 1);
+    assert!(report.failed().next().is_none());
+    let purges = oracle::purges(&root);
+    let purge = purges.iter().find(|purge| purge.objects.contains(&missing)).unwrap();
+    assert_eq!(purge.missing, [missing]);
+    let told = verdict(&stage.open(&root, Access::Read), &missing);
+    assert_eq!(told, Verdict::Purged(purge.started));
+    check_honest(&stage, &root).unwrap();
+}

@@ -1,0 +1,605 @@
+//! An operator collects while others work: at every point of either the other one waits or is told to, whoever adds
+//! keeps what was added, and nobody who reads is told of damage.
+//!
+//! The races are forced: one of the two is stalled at one of its calls of the disk, the other one is let go.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::scope;
+use std::time::Duration;
+
+use astore::disk::Disk;
+use astore::disk::testing::{Call, Observed};
+use astore::env::{Env, TestClock};
+use astore::error::{Error, ErrorKind};
+use astore::manifest::EntryPath;
+use astore::monitor::{Counter, Monitor, Problem, Task, Void};
+use astore::registry::report::{
+    AddReport, CatTarget, ClockTrust, CollectReport, CollectRequest, Completion, Confirmed, ExportRequest,
+    LinkMode, Plan, PlanRequest, Recorded, VerifyRequest,
+};
+use astore::registry::{Access, OpenOptions, Registry};
+use astore::storage::LockError;
+
+use crate::support::oracle::{self, Digest};
+use crate::support::store::{
+    add, copy_store, fast_dir, init, later_clock, open_by, options, real_disk, reference, tree,
+};
+use crate::support::verdict::{Verdict, verdict};
+
+/// The first two are in a package that was removed, and nowhere else.
+const OLD: [(&str, &[u8]); 3] = [("x", b"the only copy"), ("y", b"another only copy"), ("z", b"kept")];
+const KEPT: [(&str, &[u8]); 1] = [("z", b"kept")];
+const AGAIN: [(&str, &[u8]); 4] =
+    [("d/x", b"the only copy"), ("n", b"new"), ("y", b"another only copy"), ("z", b"kept")];
+
+fn digest(bytes: &[u8]) -> Digest {
+    *blake3::hash(bytes).as_bytes()
+}
+
+/// A store with candidates, and a tree that has the same content.
+struct Stage {
+    place: tempfile::TempDir,
+    clock: Arc<TestClock>,
+}
+
+/// A copy of it, to be used once.
+struct Copy<'s> {
+    place: tempfile::TempDir,
+    stage: &'s Stage,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let stage = Self { place: fast_dir(), clock: later_clock() };
+        let root = stage.place.path().join("store");
+        init(&root);
+        for (name, files) in [("old", &OLD[..]), ("kept", &KEPT[..]), ("again", &AGAIN[..])] {
+            tree(&stage.tree(name), files);
+        }
+        let registry = open_by(&stage.clock, real_disk(&root), &root, options(Access::Write)).unwrap();
+        add(&registry, "old", &stage.tree("old"), Completion::Finalize).unwrap();
+        add(&registry, "kept", &stage.tree("kept"), Completion::Finalize).unwrap();
+        registry.remove(&[reference("old")], "no longer needed").unwrap();
+        stage
+    }
+
+    fn tree(&self, name: &str) -> PathBuf {
+        self.place.path().join("trees").join(name)
+    }
+
+    fn copy(&self) -> Copy<'_> {
+        let place = fast_dir();
+        copy_store(&self.place.path().join("store"), &place.path().join("store"));
+        Copy { place, stage: self }
+    }
+}
+
+impl Copy<'_> {
+    fn root(&self) -> PathBuf {
+        self.place.path().join("store")
+    }
+
+    fn disk(&self) -> Arc<dyn Disk> {
+        real_disk(&self.root())
+    }
+
+    fn open(&self, disk: Arc<dyn Disk>, access: Access, wait: Duration) -> Result<Registry, Error> {
+        self.open_and_tell(disk, access, wait, &Void)
+    }
+
+    fn open_and_tell(
+        &self,
+        disk: Arc<dyn Disk>,
+        access: Access,
+        wait: Duration,
+        monitor: &dyn Monitor,
+    ) -> Result<Registry, Error> {
+        let options = OpenOptions { wait, ..options(access) };
+        let env = Env::on_clock("tester@here", self.stage.clock.clone());
+        Registry::open_on(disk, &self.root(), options, env, monitor)
+    }
+
+    fn read(&self) -> Registry {
+        self.open(self.disk(), Access::Read, Duration::ZERO).unwrap()
+    }
+
+    fn add(&self, registry: &mut Registry) -> Result<AddReport, Error> {
+        registry.set_batch_files(2);
+        add(registry, "again", &self.stage.tree("again"), Completion::Finalize)
+    }
+
+    /// What was added is there, all of it, and nothing is wrong.
+    #[track_caller]
+    fn check_added(&self, at: &str) {
+        oracle::check_names(&self.root()).unwrap();
+        oracle::check_log(&self.root()).unwrap_or_else(|fault| panic!("{at}: {fault}"));
+        let registry = self.read();
+        for (path, bytes) in AGAIN {
+            assert_eq!(cat(&registry, "again", path).unwrap(), bytes, "{at}");
+            assert_eq!(verdict(&registry, &digest(bytes)), Verdict::Present, "{at}");
+        }
+        let report = registry.verify(&VerifyRequest { record: Recorded::No, ..Default::default() }, &Void);
+        assert_eq!(report.unwrap().faults, [], "{at}");
+    }
+
+    /// A gc that comes later does not take it either.
+    fn check_kept(&self, at: &str) {
+        collect(&self.open(self.disk(), Access::Alone, Duration::ZERO).unwrap()).unwrap();
+        self.check_added(at);
+    }
+}
+
+fn now() -> Confirmed {
+    Confirmed::Whatever(PlanRequest { min_age: Duration::ZERO })
+}
+
+fn collect(registry: &Registry) -> Result<CollectReport, Error> {
+    confirm(registry, now())
+}
+
+fn confirm(registry: &Registry, confirmed: Confirmed) -> Result<CollectReport, Error> {
+    let request = CollectRequest { confirmed, reason: None, clock: ClockTrust::Doubted };
+    registry.collect(&request, &mut |_| Ok(()), &Void)
+}
+
+fn plan(registry: &Registry) -> Plan {
+    registry.plan(&PlanRequest { min_age: Duration::ZERO }, &Void).unwrap().plan
+}
+
+fn cat(registry: &Registry, package: &str, path: &str) -> Result<Vec<u8>, Error> {
+    let path = EntryPath::new(path.as_bytes()).unwrap();
+    let mut out = Vec::new();
+    registry.cat(&CatTarget::Path { reference: reference(package), path }, None, &mut out)?;
+    Ok(out)
+}
+
+fn is_busy<T>(outcome: &Result<T, Error>) -> bool {
+    matches!(outcome, Err(Error::Lock(LockError::Busy { .. })))
+}
+
+/// Where somebody is stalled until somebody else opens.
+#[derive(Default)]
+struct Gate {
+    state: Mutex<State>,
+    moved: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    calls: usize,
+    /// The call at which somebody stands.
+    at: Option<Call>,
+    /// Whether a call that changes something came before it, or is it.
+    at_work: bool,
+    open: bool,
+    ended: bool,
+}
+
+impl Gate {
+    /// Counts a call, and stalls at the nth.
+    fn pass(&self, call: &Call, nth: usize) {
+        let mut state = self.state.lock().unwrap();
+        state.at_work |= !call.is_reading() && state.at.is_none();
+        let number = state.calls;
+        state.calls += 1;
+        if number != nth {
+            return;
+        }
+        state.at = Some(call.clone());
+        self.moved.notify_all();
+        drop(self.moved.wait_while(state, |state| !state.open).unwrap());
+    }
+
+    /// Waits until somebody stands at the gate, and tells where and whether at work; `None` where it was never
+    /// reached.
+    fn wait(&self) -> Option<(Call, bool)> {
+        let state = self.state.lock().unwrap();
+        let state = self.moved.wait_while(state, |state| state.at.is_none() && !state.ended).unwrap();
+        state.at.clone().map(|call| (call, state.at_work))
+    }
+
+    fn open(&self) {
+        self.state.lock().unwrap().open = true;
+        self.moved.notify_all();
+    }
+
+    fn end(&self) {
+        self.state.lock().unwrap().ended = true;
+        self.moved.notify_all();
+    }
+}
+
+/// Opens a gate, whatever happens: else nobody would ever hear what went wrong.
+struct Opens<'g>(&'g Gate);
+
+impl Drop for Opens<'_> {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
+struct Ends<'g>(&'g Gate);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Which calls somebody may be stalled at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Calls {
+    /// All, those that only read too.
+    All,
+    /// Those that change or sync something, and points.
+    Changes,
+    /// Points.
+    Points,
+}
+
+/// Runs `act` on a disk that stalls at call number `nth`, and `meanwhile` when it stands there, until that
+/// returns. Returns what `act` did, and `None` where it never came so far.
+fn stalled<T: Send, M>(
+    root: &Path,
+    (calls, nth): (Calls, usize),
+    act: impl FnOnce(Arc<dyn Disk>) -> T + Send,
+    meanwhile: impl FnOnce(&Call, bool) -> M,
+) -> (T, Option<M>) {
+    let gate = Arc::new(Gate::default());
+    let at = gate.clone();
+    let watch = move |_: usize, call: &Call| {
+        if calls != Calls::Points || matches!(call, Call::Point { .. }) {
+            at.pass(call, nth);
+        }
+        Ok(())
+    };
+    let real = real_disk(root);
+    let disk: Arc<dyn Disk> = match calls {
+        Calls::All => Arc::new(Observed::with_reads(real, watch)),
+        Calls::Changes | Calls::Points => Arc::new(Observed::new(real, watch)),
+    };
+    scope(|threads| {
+        let ends = gate.clone();
+        let acting = threads.spawn(move || {
+            let _ended = Ends(&ends);
+            act(disk)
+        });
+        let opens = Opens(&gate);
+        let met = gate.wait().map(|(call, at_work)| meanwhile(&call, at_work));
+        drop(opens);
+        (acting.join().unwrap(), met)
+    })
+}
+
+/// Says when somebody begins to wait for the lock.
+struct Waits(Mutex<Sender<()>>);
+
+impl Waits {
+    fn new() -> (Self, Receiver<()>) {
+        let (sender, receiver) = channel();
+        (Self(Mutex::new(sender)), receiver)
+    }
+}
+
+impl Monitor for Waits {
+    fn start(&self, _: Task, _: Option<u64>) {}
+
+    fn count(&self, _: Counter, _: u64) {}
+
+    fn finish(&self, _: Task) {}
+
+    fn problem(&self, problem: &Problem) {
+        if matches!(problem, Problem::Waiting { .. }) {
+            self.0.lock().unwrap().send(()).unwrap();
+        }
+    }
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Calls `race` with 0, 1, 2, … until the call of this number was never reached.
+fn each_call(least: usize, race: impl Fn(usize) -> bool) {
+    let mut nth = 0;
+    while race(nth) {
+        nth += 1;
+    }
+    eprintln!("{nth} calls");
+    assert!(nth >= least, "only {nth} calls were met");
+}
+
+#[test]
+fn a_gc_does_not_get_in_while_somebody_adds() {
+    let stage = Stage::new();
+    for calls in [Calls::Changes, Calls::All] {
+        each_call(30, |nth| {
+            let copy = stage.copy();
+            let (added, met) = stalled(
+                &copy.root(),
+                (calls, nth),
+                |disk| {
+                    let mut registry = copy.open(disk, Access::Write, LONG)?;
+                    copy.add(&mut registry)
+                },
+                |call, at_work| {
+                    // Whoever only looks sees no danger in what is on its way, and what was planned then is not
+                    // carried out later.
+                    let planned = plan(&copy.read());
+                    let alone = copy.open(copy.disk(), Access::Alone, Duration::ZERO);
+                    assert!(is_busy(&alone) || !at_work, "gc got in at {call:?}: {alone:?}");
+                    if let Ok(alone) = alone {
+                        collect(&alone).unwrap();
+                    }
+                    (format!("{nth}, {call:?}"), planned)
+                },
+            );
+            added.unwrap();
+            let Some((at, planned)) = met else { return false };
+            copy.check_added(&at);
+            let alone = copy.open(copy.disk(), Access::Alone, Duration::ZERO).unwrap();
+            let outcome = confirm(&alone, Confirmed::Exactly(planned.name()));
+            match outcome {
+                Err(Error::PlanChanged { .. }) => assert!(!planned.objects().is_empty(), "{at}"),
+                outcome => assert!(outcome.unwrap().rounds.is_empty(), "{at}: {planned:?}"),
+            }
+            drop(alone);
+            copy.check_kept(&at);
+            true
+        });
+    }
+}
+
+#[test]
+fn a_gc_that_waits_for_an_add_takes_nothing_of_it() {
+    let stage = Stage::new();
+    each_call(6, |nth| {
+        let copy = stage.copy();
+        let (collected, met) = scope(|threads| {
+            let (waits, waiting) = Waits::new();
+            let (added, met) = stalled(
+                &copy.root(),
+                (Calls::Points, nth),
+                |disk| {
+                    let mut registry = copy.open(disk, Access::Write, LONG)?;
+                    copy.add(&mut registry)
+                },
+                |call, _| {
+                    let copy = &copy;
+                    let collects = threads.spawn(move || {
+                        let alone = copy.open_and_tell(copy.disk(), Access::Alone, LONG, &waits)?;
+                        collect(&alone)
+                    });
+                    waiting.recv().unwrap();
+                    // Nobody new gets in before it: so it does not wait for ever.
+                    let late = copy.open(copy.disk(), Access::Write, Duration::ZERO);
+                    assert!(is_busy(&late), "{call:?}: {late:?}");
+                    (collects, format!("{nth}, {call:?}"))
+                },
+            );
+            added.unwrap();
+            match met {
+                Some((collects, at)) => (Some(collects.join().unwrap()), at),
+                None => (None, String::new()),
+            }
+        });
+        let Some(collected) = collected else { return false };
+        assert!(collected.unwrap().rounds.is_empty(), "{met}");
+        copy.check_added(&met);
+        copy.check_kept(&met);
+        true
+    });
+}
+
+#[test]
+fn nobody_adds_while_a_gc_is_at_work() {
+    let stage = Stage::new();
+    each_call(20, |nth| {
+        let copy = stage.copy();
+        let (collected, met) = stalled(
+            &copy.root(),
+            (Calls::Changes, nth),
+            |disk| {
+                let mut alone = copy.open(disk, Access::Alone, LONG)?;
+                alone.set_round_objects(1);
+                collect(&alone)
+            },
+            |call, _| {
+                let adds = copy.open(copy.disk(), Access::Write, Duration::ZERO);
+                assert!(is_busy(&adds), "an add got in at {call:?}: {adds:?}");
+                let alone = copy.open(copy.disk(), Access::Alone, Duration::ZERO);
+                assert!(is_busy(&alone), "another gc got in at {call:?}: {alone:?}");
+                // Who only looks is told no lie: what is not there is purged.
+                let reader = copy.read();
+                for (_, bytes) in OLD {
+                    let told = verdict(&reader, &digest(bytes));
+                    let purged = matches!(told, Verdict::Purged(_)) && bytes != b"kept";
+                    assert!(told == Verdict::Present || purged, "{call:?}: {told:?}");
+                }
+                format!("{nth}, {call:?}")
+            },
+        );
+        assert_eq!(collected.unwrap().freed().0, 2);
+        let Some(at) = met else { return false };
+        let mut registry = copy.open(copy.disk(), Access::Write, Duration::ZERO).unwrap();
+        assert_eq!(copy.add(&mut registry).unwrap().objects_new, 3, "{at}");
+        drop(registry);
+        copy.check_added(&at);
+        copy.check_kept(&at);
+        true
+    });
+}
+
+#[test]
+fn an_add_that_waits_for_a_gc_writes_what_the_gc_took() {
+    let stage = Stage::new();
+    each_call(6, |nth| {
+        let copy = stage.copy();
+        let added = scope(|threads| {
+            let (waits, waiting) = Waits::new();
+            let (collected, met) = stalled(
+                &copy.root(),
+                (Calls::Points, nth),
+                |disk| collect(&copy.open(disk, Access::Alone, LONG)?),
+                |call, _| {
+                    let copy = &copy;
+                    let adds = threads.spawn(move || {
+                        let mut registry = copy.open_and_tell(copy.disk(), Access::Write, LONG, &waits)?;
+                        copy.add(&mut registry)
+                    });
+                    waiting.recv().unwrap();
+                    (adds, format!("{nth}, {call:?}"))
+                },
+            );
+            assert_eq!(collected.unwrap().freed().0, 2);
+            met.map(|(adds, at)| (adds.join().unwrap().unwrap(), at))
+        });
+        let Some((added, at)) = added else { return false };
+        assert_eq!(added.objects_new, 3, "{at}");
+        copy.check_added(&at);
+        copy.check_kept(&at);
+        true
+    });
+}
+
+/// Two gcs, one of which stands at one of its points.
+#[test]
+fn two_gcs_take_each_thing_once() {
+    let stage = Stage::new();
+    each_call(6, |nth| {
+        let copy = stage.copy();
+        let (first, second) = scope(|threads| {
+            let (waits, waiting) = Waits::new();
+            let (first, met) = stalled(
+                &copy.root(),
+                (Calls::Points, nth),
+                |disk| collect(&copy.open(disk, Access::Alone, LONG)?),
+                |_, _| {
+                    let copy = &copy;
+                    let second = threads.spawn(move || {
+                        let alone = copy.open_and_tell(copy.disk(), Access::Alone, LONG, &waits)?;
+                        collect(&alone)
+                    });
+                    waiting.recv().unwrap();
+                    second
+                },
+            );
+            (first.unwrap(), met.map(|second| second.join().unwrap().unwrap()))
+        });
+        assert_eq!(first.freed().0, 2);
+        let Some(second) = second else { return false };
+        assert_eq!((second.rounds.len(), second.resumed.len(), second.remains_deleted), (0, 0, 0));
+        let purges = oracle::purges(&copy.root());
+        assert_eq!(purges.iter().map(|purge| purge.objects.len()).sum::<usize>(), 2, "{purges:?}");
+        true
+    });
+}
+
+/// A reader has decided what to read, and the gc takes it: the reader gets the bytes or hears of the purge.
+#[test]
+fn who_reads_gets_the_bytes_or_hears_who_took_them() {
+    let stage = Stage::new();
+    let mut seen = (0, 0);
+    let told = std::cell::RefCell::new(&mut seen);
+    for path in ["x", "y"] {
+        each_call(3, |nth| {
+            let copy = stage.copy();
+            let (read, met) = stalled(
+                &copy.root(),
+                (Calls::All, nth),
+                |disk| {
+                    let registry = copy.open(disk, Access::Read, Duration::ZERO)?;
+                    cat(&registry, "old@1", path)
+                },
+                |call, _| {
+                    collect(&copy.open(copy.disk(), Access::Alone, Duration::ZERO).unwrap()).unwrap();
+                    call.clone()
+                },
+            );
+            let mut told = told.borrow_mut();
+            match read {
+                Ok(bytes) => {
+                    assert_eq!(
+                        Some(&bytes[..]),
+                        OLD.iter().find(|(at, _)| *at == path).map(|(_, bytes)| *bytes)
+                    );
+                    told.0 += 1;
+                }
+                Err(Error::Purged { .. }) => told.1 += 1,
+                Err(error) => panic!("{nth}, {met:?}: {error:?}"),
+            }
+            met.is_some()
+        });
+    }
+    assert!(seen.0 > 0 && seen.1 > 0, "{seen:?}");
+}
+
+#[test]
+fn who_exports_gets_the_tree_or_hears_who_took_it() {
+    let stage = Stage::new();
+    let mut seen = (0, 0);
+    let told = std::cell::RefCell::new(&mut seen);
+    each_call(6, |nth| {
+        let copy = stage.copy();
+        let destination = copy.place.path().join("out");
+        let request = ExportRequest {
+            reference: reference("old@1"),
+            destination: destination.clone(),
+            link: LinkMode::Copy,
+            special_modes: false,
+        };
+        let (exported, met) = stalled(
+            &copy.root(),
+            (Calls::All, nth),
+            |disk| copy.open(disk, Access::Read, Duration::ZERO)?.export(&request, &Void),
+            |call, _| {
+                collect(&copy.open(copy.disk(), Access::Alone, Duration::ZERO).unwrap()).unwrap();
+                call.clone()
+            },
+        );
+        let mut told = told.borrow_mut();
+        match exported {
+            Ok(report) => {
+                assert_eq!(report.damaged, [], "{nth}, {met:?}");
+                for (path, bytes) in OLD {
+                    assert_eq!(std::fs::read(destination.join(path)).unwrap(), bytes);
+                }
+                told.0 += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Purged, "{nth}, {met:?}: {error:?}");
+                told.1 += 1;
+            }
+        }
+        met.is_some()
+    });
+    assert!(seen.0 > 0 && seen.1 > 0, "{seen:?}");
+}
+
+/// A verify that runs while a gc purges finds no damage.
+#[test]
+fn who_verifies_does_not_take_a_gc_for_damage() {
+    let stage = Stage::new();
+    each_call(20, |nth| {
+        let copy = stage.copy();
+        let (verified, met) = stalled(
+            &copy.root(),
+            (Calls::All, nth),
+            |disk| {
+                let registry = copy.open(disk, Access::Read, Duration::ZERO)?;
+                let request = VerifyRequest { threads: Some(1), ..VerifyRequest::default() };
+                registry.verify(&request, &Void)
+            },
+            |call, _| {
+                let alone = copy.open(copy.disk(), Access::Alone, Duration::ZERO);
+                // It holds the lock only to record.
+                if !is_busy(&alone) {
+                    collect(&alone.unwrap()).unwrap();
+                }
+                call.clone()
+            },
+        );
+        assert_eq!(verified.unwrap().faults, [], "{nth}, {met:?}");
+        met.is_some()
+    });
+}
