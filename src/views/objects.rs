@@ -150,7 +150,6 @@ pub(crate) fn leftover(tx: &ReadTx<'_>, address: &Blake3) -> Result<Option<Lefto
 }
 
 /// Returns up to `limit` leftovers whose address begins with a prefix, ascending; of a SHA-256 the log knows none.
-#[allow(dead_code, reason = "whoever explains an address asks it")]
 pub(crate) fn leftovers_by_prefix(
     tx: &ReadTx<'_>,
     prefix: &AddressPrefix,
@@ -188,6 +187,24 @@ pub(crate) fn uses(tx: &ReadTx<'_>, object: i64, limit: u32) -> Result<Vec<TreeU
     Ok(tx.all(sql, (object, limit), |row| {
         Ok(TreeUse { name: row.get("name")?, version: unsigned(row, "version")?, path: row.get("path")? })
     })?)
+}
+
+/// Returns the trees that have an object, ascending, and under how many paths each has it.
+pub(crate) fn trees_with(tx: &ReadTx<'_>, object: i64) -> Result<Vec<(i64, u64)>, DbError> {
+    let sql =
+        "SELECT tree, count(*) AS paths FROM artifact_files WHERE object = ?1 GROUP BY tree ORDER BY tree";
+    Ok(tx.all(sql, [object], |row| Ok((row.get("tree")?, unsigned(row, "paths")?)))?)
+}
+
+/// Returns the paths under which a tree has an object, ascending, up to `limit`.
+pub(crate) fn paths_in(
+    tx: &ReadTx<'_>,
+    object: i64,
+    tree: i64,
+    limit: Option<u64>,
+) -> Result<Vec<Vec<u8>>, DbError> {
+    let sql = "SELECT path FROM artifact_files WHERE object = ?1 AND tree = ?2 ORDER BY path LIMIT ?3";
+    Ok(tx.all(sql, (object, tree, limit.map_or(-1, signed)), |row| row.get("path"))?)
 }
 
 /// Returns how many objects should be here with their bytes together, and how many are purged.
