@@ -474,7 +474,10 @@ fn a_refusal_names_sixteen_and_counts_all() {
         );
     }
     let said = told(&desk, &["pin", "p", &addresses[0]]);
-    assert!(said.starts_with(&format!("11 astore: {} was purged by operator@here at ", addresses[0])), "{said}");
+    assert!(
+        said.starts_with(&format!("11 astore: {} was purged by operator@here at ", addresses[0])),
+        "{said}"
+    );
     assert!(said.ends_with("; add the same content again first, then repeat"), "{said}");
     desk.ok(["add", "doc", "--finalize"]);
     desk.ok(["restore", "doc"]);
