@@ -28,6 +28,9 @@ _astore() {
             astore,diff)
                 cmd="astore__subcmd__diff"
                 ;;
+            astore,explain)
+                cmd="astore__subcmd__explain"
+                ;;
             astore,export)
                 cmd="astore__subcmd__export"
                 ;;
@@ -103,6 +106,9 @@ _astore() {
             astore__subcmd__help,diff)
                 cmd="astore__subcmd__help__subcmd__diff"
                 ;;
+            astore__subcmd__help,explain)
+                cmd="astore__subcmd__help__subcmd__explain"
+                ;;
             astore__subcmd__help,export)
                 cmd="astore__subcmd__help__subcmd__export"
                 ;;
@@ -173,7 +179,7 @@ _astore() {
 
     case "${cmd}" in
         astore)
-            opts="-q -h -V --root --json --quiet --actor --wait --color --help --version init add finalize manifest list show files diff cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help"
+            opts="-q -h -V --root --json --quiet --actor --wait --color --help --version init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -322,6 +328,36 @@ _astore() {
             ;;
         astore__subcmd__diff)
             opts="-q -h --root --json --quiet --actor --wait --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --actor)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        astore__subcmd__explain)
+            opts="-q -h --read --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -521,7 +557,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__help)
-            opts="init add finalize manifest list show files diff cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help"
+            opts="init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -577,6 +613,20 @@ _astore() {
             return 0
             ;;
         astore__subcmd__help__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        astore__subcmd__help__subcmd__explain)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -192,6 +192,23 @@ never\:"Not at all"))' \
 ':right -- The package or directory on the right:_default' \
 && ret=0
 ;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--read[Read every byte in the store, however long]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':target -- An address, a file anywhere, or a file of a package:_default' \
+&& ret=0
+;;
 (cat)
 _arguments "${_arguments_options[@]}" : \
 '--range=[Only these bytes, counted from 0, both ends included; A- goes on to the end]:A-B:_default' \
@@ -522,6 +539,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(explain)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (cat)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -610,6 +631,7 @@ _astore_commands() {
 'show:Show a package\: digests, sizes, labels, and the events about it' \
 'files:List the entries of a package\: files, directories, symlinks' \
 'diff:Compare a package with another or with a directory' \
+'explain:Give the verdict on some bytes, and tell what keeps them' \
 'cat:Print the bytes of a file or an object' \
 'export:Write the tree of a package out again, checked as it is written' \
 'remove:Take packages away; their bytes stay' \
@@ -650,6 +672,11 @@ _astore__subcmd__diff_commands() {
     local commands; commands=()
     _describe -t commands 'astore diff commands' commands "$@"
 }
+(( $+functions[_astore__subcmd__explain_commands] )) ||
+_astore__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore explain commands' commands "$@"
+}
 (( $+functions[_astore__subcmd__export_commands] )) ||
 _astore__subcmd__export_commands() {
     local commands; commands=()
@@ -686,6 +713,7 @@ _astore__subcmd__help_commands() {
 'show:Show a package\: digests, sizes, labels, and the events about it' \
 'files:List the entries of a package\: files, directories, symlinks' \
 'diff:Compare a package with another or with a directory' \
+'explain:Give the verdict on some bytes, and tell what keeps them' \
 'cat:Print the bytes of a file or an object' \
 'export:Write the tree of a package out again, checked as it is written' \
 'remove:Take packages away; their bytes stay' \
@@ -725,6 +753,11 @@ _astore__subcmd__help__subcmd__completions_commands() {
 _astore__subcmd__help__subcmd__diff_commands() {
     local commands; commands=()
     _describe -t commands 'astore help diff commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__explain_commands] )) ||
+_astore__subcmd__help__subcmd__explain_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help explain commands' commands "$@"
 }
 (( $+functions[_astore__subcmd__help__subcmd__export_commands] )) ||
 _astore__subcmd__help__subcmd__export_commands() {

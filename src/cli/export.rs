@@ -101,12 +101,13 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
 const fn is_partial(error: &Error) -> bool {
     matches!(
         error,
-        Error::Export(
-            ExportError::Write { .. }
-                | ExportError::NoReflink { .. }
-                | ExportError::Entries(_)
-                | ExportError::Cancelled
-        )
+        Error::Changed { .. }
+            | Error::Export(
+                ExportError::Write { .. }
+                    | ExportError::NoReflink { .. }
+                    | ExportError::Entries(_)
+                    | ExportError::Cancelled
+            )
     )
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         printed = true;
         match form {
             Form::Json => json::write(schema::EVENT, json::Event::of(&row), out)?,
-            Form::Text => human::event(&row.line, style, out)?,
+            Form::Text => human::event(&row, style, out)?,
         }
         // Whoever follows wants each event when it happens.
         if args.follow { out.flush() } else { Ok(()) }

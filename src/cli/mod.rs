@@ -11,6 +11,7 @@ mod context;
 mod diff;
 mod environment;
 mod exit;
+mod explain;
 mod export;
 mod failure;
 mod files;
@@ -98,6 +99,7 @@ enum Command {
     Show(show::Args),
     Files(files::Args),
     Diff(diff::Args),
+    Explain(explain::Args),
     Cat(cat::Args),
     Export(export::Args),
     Remove(remove::Args),
@@ -146,6 +148,7 @@ fn dispatch(command: Command, ctx: &mut Context) -> anyhow::Result<Exit> {
         Command::Show(args) => show::run(&args, ctx),
         Command::Files(args) => files::run(&args, ctx),
         Command::Diff(args) => diff::run(args, ctx),
+        Command::Explain(args) => explain::run(&args, ctx),
         Command::Cat(args) => cat::run(&args, ctx),
         Command::Export(args) => export::run(args, ctx),
         Command::Remove(args) => remove::run(&args, ctx),

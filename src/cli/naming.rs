@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use astore::identity::AddressPrefix;
 use astore::manifest::{EntryPath, PackageName};
-use astore::registry::report::{CatTarget, DiffTarget, PinRequest, Reference};
+use astore::registry::report::{CatTarget, DiffTarget, ExplainTarget, PinRequest, Reference};
 
 use super::failure::usage;
 use super::output::escape;
@@ -60,6 +60,44 @@ pub(crate) fn cat_target(argument: &OsStr) -> anyhow::Result<CatTarget> {
     let path = EntryPath::new(path)
         .map_err(|error| usage(format!("'{shown}' names no file of a package: {error}")))?;
     Ok(CatTarget::Path { reference, path })
+}
+
+/// Takes an argument for an address, for `REF:PATH`, or for a file: see the help of `explain`.
+///
+/// # Errors
+/// A usage error where it is none of them, an address of the wrong form, a path that could stand in no package,
+/// or a directory.
+pub(crate) fn explain_target(argument: &OsStr) -> anyhow::Result<ExplainTarget> {
+    let bytes = argument.as_bytes();
+    let shown = escape::argument(argument);
+    let head = bytes.split(|&byte| byte == b':').next().unwrap_or_default();
+    let has_colon = head.len() < bytes.len();
+    let could_be_package = std::str::from_utf8(head).is_ok_and(has_reference_form);
+    if has_colon && could_be_package {
+        return Ok(match cat_target(argument)? {
+            CatTarget::Object(prefix) => ExplainTarget::Object(prefix),
+            CatTarget::Path { reference, path } => ExplainTarget::Path { reference, path },
+        });
+    }
+    let path = Path::new(argument);
+    if path.is_dir() {
+        return Err(usage(format!(
+            "{shown} is a directory; name a file, or REF:PATH for a file of a package"
+        )));
+    }
+    let is_named_file = bytes.contains(&b'/') || !could_be_package;
+    if bytes.is_empty() || (!is_named_file && path.symlink_metadata().is_err()) {
+        let digits = argument.to_str().unwrap_or_default();
+        let what =
+            format!("'{shown}' is no file, and neither REF:PATH nor an address such as blake3:1a2b3c4d");
+        let is_digest = digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        return Err(usage(if is_digest {
+            format!("{what}; put blake3: or sha256: before it")
+        } else {
+            what
+        }));
+    }
+    Ok(ExplainTarget::File(path.to_owned()))
 }
 
 /// Parses what a pin is to be on: a reference, or an address.

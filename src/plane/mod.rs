@@ -4,6 +4,7 @@
 //! the way; [`verify`] reads them all again. What they return are facts (entries, findings); nothing here
 //! writes an event, knows a package or opens the database.
 
+mod content;
 mod copy;
 mod crew;
 mod exclude;
@@ -22,6 +23,7 @@ mod tick;
 pub mod verify;
 mod walk;
 
+pub use content::digests_of;
 pub use export::{DamagedEntry, ExportError, ExportOptions, Exported, LinkMode, SpecialModes, export};
 pub use fault::Fault;
 pub use ingest::{

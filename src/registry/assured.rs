@@ -19,7 +19,6 @@ const TYPES_MAX: usize = 5;
 
 /// How much of the payload objects is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "gc and explain ask")]
 pub(super) enum Reading {
     /// Every byte.
     All,
@@ -33,7 +32,6 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::Unsure`], which names what is in the way, and `undecided`, what depends on it.
-    #[allow(dead_code, reason = "gc and explain ask")]
     pub(super) fn assured(
         &self,
         tx: &ReadTx<'_>,
@@ -78,7 +76,6 @@ impl Registry {
         Ok(())
     }
 
-    #[allow(dead_code, reason = "gc and explain ask")]
     /// Says why a payload object cannot be had, if so; takes what is read from what may be `left` to read.
     fn payload_fault(
         &self,

@@ -8,6 +8,7 @@ mod assured;
 mod change;
 mod claim;
 mod collect;
+mod explain;
 mod finalize;
 mod init;
 mod known;

@@ -122,7 +122,8 @@ pub(super) fn pin_of(tx: &ReadTx<'_>, pin: PinRecord) -> Result<Pin, Error> {
     Ok(pinned(pin, target))
 }
 
-fn pinned(pin: PinRecord, target: PinTarget) -> Pin {
+/// Makes a pin of its row and of what that is called which it is on.
+pub(super) fn pinned(pin: PinRecord, target: PinTarget) -> Pin {
     Pin {
         name: pin.name,
         target,

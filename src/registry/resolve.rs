@@ -5,12 +5,12 @@
 
 use super::Registry;
 use super::report::Reference;
-use crate::db::ReadTx;
+use crate::db::{DbError, ReadTx};
 use crate::error::Error;
-use crate::identity::{AddressPrefix, Algorithm, Blake3};
+use crate::identity::{AddressPrefix, Algorithm, Blake3, ContentAddress};
 use crate::manifest::PackageName;
 use crate::views::browse::{self, Pick};
-use crate::views::{ObjectRecord, PackageRow, objects, packages};
+use crate::views::{Leftover, ObjectRecord, PackageRow, objects, packages};
 
 /// The fewest digits of an id that count as its beginning.
 const ID_DIGITS_MIN: usize = 8;
@@ -66,22 +66,63 @@ impl Registry {
         tx: &ReadTx<'_>,
         prefix: &AddressPrefix,
     ) -> Result<ObjectRecord, Error> {
-        let unknown = || Error::NoSuchObject { address: prefix.to_string() };
-        if prefix.is_whole() && prefix.algorithm() == Algorithm::Blake3 {
-            let address = Blake3::from_bytes(prefix.bounds().0);
-            let found = objects::find(tx, &address).map_err(crate::db::DbError::from)?;
-            return found.ok_or_else(unknown);
-        }
-        let mut found = objects::by_prefix(tx, prefix, CANDIDATES_MAX)?;
-        match found.len() {
-            0 => Err(unknown()),
-            1 => Ok(found.remove(0)),
-            _ => Err(Error::AmbiguousObject {
-                prefix: prefix.to_string(),
-                candidates: found.iter().map(|object| object.digests.address()).collect(),
-            }),
+        match find_object(tx, prefix)? {
+            Some(Named::Object(object)) => Ok(object),
+            Some(Named::Leftover(leftover)) => {
+                Err(self.purged(tx, &leftover.address, leftover.purged_sequence)?)
+            }
+            None => Err(Error::NoSuchObject { address: prefix.to_string() }),
         }
     }
+}
+
+/// What an address names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// Something that an event stored.
+    Object(ObjectRecord),
+    /// A file that no event had named before a gc purged it, and none has stored since.
+    Leftover(Leftover),
+}
+
+impl Named {
+    /// Returns its primary digest.
+    pub(super) const fn address(&self) -> Blake3 {
+        match self {
+            Self::Object(object) => object.digests.blake3,
+            Self::Leftover(leftover) => leftover.address,
+        }
+    }
+}
+
+/// Finds what the log calls by a primary digest.
+pub(super) fn named(tx: &ReadTx<'_>, address: &Blake3) -> Result<Option<Named>, DbError> {
+    match objects::find(tx, address)? {
+        Some(object) => Ok(Some(Named::Object(object))),
+        None => Ok(objects::leftover(tx, address)?.map(Named::Leftover)),
+    }
+}
+
+/// Finds the only thing that an address or the beginning of one names.
+pub(super) fn find_object(tx: &ReadTx<'_>, prefix: &AddressPrefix) -> Result<Option<Named>, Error> {
+    if prefix.is_whole() && prefix.algorithm() == Algorithm::Blake3 {
+        return Ok(named(tx, &Blake3::from_bytes(prefix.bounds().0))?);
+    }
+    let mut found: Vec<Named> =
+        objects::by_prefix(tx, prefix, CANDIDATES_MAX)?.into_iter().map(Named::Object).collect();
+    for leftover in objects::leftovers_by_prefix(tx, prefix, CANDIDATES_MAX)? {
+        // What was stored since has a row of its own, and that one counts.
+        if objects::find(tx, &leftover.address).map_err(DbError::from)?.is_none() {
+            found.push(Named::Leftover(leftover));
+        }
+    }
+    if found.len() > 1 {
+        return Err(Error::AmbiguousObject {
+            prefix: prefix.to_string(),
+            candidates: found.iter().map(|named| ContentAddress::new(named.address())).collect(),
+        });
+    }
+    Ok(found.pop())
 }
 
 fn resolve(tx: &ReadTx<'_>, text: &str, purpose: Purpose) -> Result<PackageRow, Error> {

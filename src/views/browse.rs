@@ -140,6 +140,17 @@ pub(crate) fn purged_in_tree(tx: &ReadTx<'_>, tree: i64) -> Result<Option<Object
     Ok(tx.maybe(&sql, [tree], objects::read)?)
 }
 
+/// Returns how many objects of a tree each gc round purged, by the event that began it, and the sum of their sizes.
+pub(crate) fn purged_parts(tx: &ReadTx<'_>, tree: i64) -> Result<Vec<(u64, u64, u64)>, DbError> {
+    let sql = "SELECT purged_sequence, count(*) AS objects, sum(size_bytes) AS bytes FROM objects
+               WHERE purged_sequence IS NOT NULL
+                 AND object IN (SELECT object FROM artifact_files WHERE tree = ?1)
+               GROUP BY purged_sequence ORDER BY purged_sequence";
+    Ok(tx.all(sql, [tree], |row| {
+        Ok((unsigned(row, "purged_sequence")?, unsigned(row, "objects")?, unsigned(row, "bytes")?))
+    })?)
+}
+
 /// Returns how many distinct objects of a tree are purged, and the first of them, ascending by primary digest, up
 /// to `limit`.
 pub(crate) fn purged_of_tree(

@@ -150,7 +150,6 @@ pub(crate) fn leftover(tx: &ReadTx<'_>, address: &Blake3) -> Result<Option<Lefto
 }
 
 /// Returns up to `limit` leftovers whose address begins with a prefix, ascending; of a SHA-256 the log knows none.
-#[allow(dead_code, reason = "whoever explains an address asks it")]
 pub(crate) fn leftovers_by_prefix(
     tx: &ReadTx<'_>,
     prefix: &AddressPrefix,
@@ -188,6 +187,24 @@ pub(crate) fn uses(tx: &ReadTx<'_>, object: i64, limit: u32) -> Result<Vec<TreeU
     Ok(tx.all(sql, (object, limit), |row| {
         Ok(TreeUse { name: row.get("name")?, version: unsigned(row, "version")?, path: row.get("path")? })
     })?)
+}
+
+/// Returns the trees that have an object, ascending, and under how many paths each has it.
+pub(crate) fn trees_with(tx: &ReadTx<'_>, object: i64) -> Result<Vec<(i64, u64)>, DbError> {
+    let sql =
+        "SELECT tree, count(*) AS paths FROM artifact_files WHERE object = ?1 GROUP BY tree ORDER BY tree";
+    Ok(tx.all(sql, [object], |row| Ok((row.get("tree")?, unsigned(row, "paths")?)))?)
+}
+
+/// Returns the paths under which a tree has an object, ascending, up to `limit`.
+pub(crate) fn paths_in(
+    tx: &ReadTx<'_>,
+    object: i64,
+    tree: i64,
+    limit: Option<u64>,
+) -> Result<Vec<Vec<u8>>, DbError> {
+    let sql = "SELECT path FROM artifact_files WHERE object = ?1 AND tree = ?2 ORDER BY path LIMIT ?3";
+    Ok(tx.all(sql, (object, tree, limit.map_or(-1, signed)), |row| row.get("path"))?)
 }
 
 /// Returns how many objects should be here with their bytes together, and how many are purged.
@@ -316,15 +333,16 @@ fn known(context: &Context<'_, '_>, address: &Blake3) -> Result<ObjectRecord, Re
     find(context.tx, address)?.ok_or_else(|| Refusal::Unmade(format!("blake3:{address} was never stored")))
 }
 
+const PURGE: &str = "UPDATE objects SET purged_sequence = ?3, damaged_sequence = NULL
+                     WHERE substr(digest_primary, 1, 8) = ?1 AND digest_primary = ?2 RETURNING object";
+
 /// Marks an object as purged by this event. A file that no event had named has no row of `objects`, and gets one of
 /// `leftovers`.
 pub(super) fn purge(context: &Context<'_, '_>, purged: &PurgedObject) -> Result<(), Refusal> {
     let address = purged.address.as_bytes();
     let sequence = signed(context.sequence());
-    let sql = "UPDATE objects SET purged_sequence = ?3, damaged_sequence = NULL
-               WHERE substr(digest_primary, 1, 8) = ?1 AND digest_primary = ?2 RETURNING object";
     let object: Option<i64> =
-        context.tx.maybe(sql, (&address[..8], address, sequence), |row| row.get("object"))?;
+        context.tx.maybe(PURGE, (&address[..8], address, sequence), |row| row.get("object"))?;
     if let Some(object) = object {
         context.tx.execute("DELETE FROM storage_locations WHERE object = ?1", [object])?;
         return Ok(());
@@ -374,4 +392,52 @@ pub(super) fn find_damaged(
         )?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Database;
+    use crate::views::ViewWriter;
+
+    #[test]
+    fn leftovers_are_found_by_address_and_by_prefix() {
+        let database = Database::temporary().unwrap();
+        let tx = database.write().unwrap();
+        ViewWriter::new(&tx, 0).reset().unwrap();
+        let address = |last: u8| {
+            let mut bytes = [0xab; 32];
+            bytes[31] = last;
+            Blake3::from_bytes(bytes)
+        };
+        for last in [3, 1, 2] {
+            let row = (*address(last).as_bytes(), i64::from(last), 7);
+            tx.execute("INSERT INTO leftovers VALUES (?1, ?2, ?3)", row).unwrap();
+        }
+        let expected = Leftover { address: address(2), size_bytes: 2, purged_sequence: 7 };
+        assert_eq!(leftover(&tx, &address(2)).unwrap(), Some(expected));
+        assert_eq!(leftover(&tx, &address(4)).unwrap(), None);
+        let found = |prefix: &str, limit| {
+            let found = leftovers_by_prefix(&tx, &prefix.parse().unwrap(), limit).unwrap();
+            found.iter().map(|found| found.size_bytes).collect::<Vec<_>>()
+        };
+        assert_eq!(found("blake3:abababab", 9), [1, 2, 3]);
+        assert_eq!(found("blake3:abababab", 2), [1, 2]);
+        assert_eq!(found("blake3:abababac", 9), [0_u64; 0]);
+        assert_eq!(found(&format!("blake3:{}", address(3)), 9), [3]);
+        assert_eq!(found("sha256:abababab", 9), [0_u64; 0], "no event tells a leftover's SHA-256");
+    }
+
+    #[test]
+    fn purging_finds_its_rows_by_an_index() {
+        let database = Database::temporary().unwrap();
+        let tx = database.write().unwrap();
+        ViewWriter::new(&tx, 0).reset().unwrap();
+        let steps = tx.all(&format!("EXPLAIN QUERY PLAN {PURGE}"), (&[0_u8; 8], &[0_u8; 32], 1), |row| {
+            row.get::<_, String>("detail")
+        });
+        let steps = steps.unwrap();
+        assert!(steps.iter().all(|step| step.contains("USING INDEX objects_by_primary")), "{steps:?}");
+        assert!(!steps.is_empty());
+    }
 }

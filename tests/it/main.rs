@@ -13,6 +13,7 @@ mod crash;
 mod damage;
 mod documents;
 mod embedding;
+mod explain;
 mod faults;
 mod full;
 mod gc_confirmed;

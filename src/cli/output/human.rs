@@ -8,6 +8,7 @@ use astore::registry::report as r;
 
 use super::change::Change;
 use super::escape;
+use super::gist::gist;
 use super::style::Style;
 use super::units::{count, instant, mode, size};
 
@@ -88,6 +89,13 @@ pub(crate) fn detail(detail: &r::PackageDetail, style: Style, out: &mut dyn Writ
     let files = format!("{}, {}", count(package.files, "file"), size(package.bytes));
     fact("entries", format!("{} ({files})", package.entries))?;
     fact("objects", format!("{} ({})", detail.objects, size(detail.object_bytes)))?;
+    for part in &detail.purged {
+        let objects = count(part.objects, "object");
+        let (at, by) = (instant(part.at), escape::line(&part.actor));
+        let reason = part.reason.as_deref().map(|reason| format!(": {}", escape::line(reason)));
+        let (bytes, reason) = (size(part.bytes), reason.unwrap_or_default());
+        fact("purged", format!("{objects} ({bytes}), {at} by {by}, event {}{reason}", part.sequence))?;
+    }
     retention(package, out)?;
     labels("metadata", &detail.metadata, out)?;
     labels("provenance", &detail.provenance, out)?;
@@ -216,16 +224,18 @@ pub(crate) fn verified(report: &r::VerifyReport, style: Style, out: &mut dyn Wri
 }
 
 /// Writes an event in a line.
-pub(crate) fn event(event: &r::EventLine, style: Style, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn event(row: &r::EventRow, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let event = &row.line;
     writeln!(
         out,
-        "{:>8}  {}  {}  {} {}  {}",
+        "{:>8}  {}  {}  {} {}  {}{}",
         event.sequence,
         event.created_at,
         style.strong(&format!("{:<24}", escape::line(&event.event_type))),
         escape::line(&event.subject_kind),
         escape::line(&event.subject_id),
         escape::line(&event.actor),
+        gist(row).map(|gist| format!("  {gist}")).unwrap_or_default(),
     )
 }
 
@@ -274,6 +284,15 @@ pub(crate) fn stats(report: &r::StatsReport, out: &mut dyn Write) -> io::Result<
     fact("objects", format!("{} ({})", report.objects, size(report.object_bytes)))?;
     fact("in packages", format!("{}, equal files counted each time", size(report.logical_bytes)))?;
     fact("purged objects", report.purged_objects.to_string())?;
+    let purges = &report.purges;
+    if let Some(last) = &purges.last {
+        let (runs, objects) = (count(purges.runs, "gc"), count(purges.objects, "object"));
+        fact("ever purged", format!("{objects} by {runs}, {} freed", size(purges.freed_bytes)))?;
+        let (at, by) = (instant(last.at), escape::line(&last.actor));
+        let reason = last.reason.as_deref().map(|reason| format!(": {}", escape::line(reason)));
+        let reason = reason.unwrap_or_default();
+        fact("last gc", format!("{at} by {by}, event {}{reason}", last.sequence))?;
+    }
     fact("log and views", size(report.overhead_bytes))?;
     if !report.classes.is_empty() {
         writeln!(out, "classes")?;
@@ -359,6 +378,7 @@ mod tests {
           content     blake3:3fba5250be9ac259c56e7250c526bc83bacb4be825f2799d3d59e5b4878dd74e
           entries     5 (3 files, 1.2 MiB)
           objects     2 (1.2 MiB)
+          purged      1 object (2.0 KiB), 2027-01-15T08:00:11Z by ann@box, event 11: disk\nfull
           class       transient, may go from 2027-01-22T08:00:01Z
           metadata
             commit = 1a2b3c
@@ -420,7 +440,7 @@ mod tests {
 
     #[test]
     fn an_event_is_a_line() {
-        assert_snapshot!(rendered(|out| event(&samples::event().line, Style::Plain, out)), @r#"       7  2027-01-15T08:00:09.000250Z  v1.package.removed        package 0193c2a4-7e1f-7000-8000-000000000001  ann@box\n"#);
+        assert_snapshot!(rendered(|out| event(&samples::event(), Style::Plain, out)), @r#"       7  2027-01-15T08:00:09.000250Z  v1.package.removed        package 0193c2a4-7e1f-7000-8000-000000000001  ann@box\n"#);
     }
 
     #[test]
@@ -444,7 +464,7 @@ mod tests {
 
     #[test]
     fn stats_and_health_are_facts_in_lines() {
-        assert_snapshot!(rendered(|out| stats(&samples::stats(), out)), @"
+        assert_snapshot!(rendered(|out| stats(&samples::stats(), out)), @r#"
         root            /srv/astore
         store           00000000-0000-0000-0000-000000000001
         events          7
@@ -452,11 +472,13 @@ mod tests {
         objects         4 (4.0 KiB)
         in packages     12.0 KiB, equal files counted each time
         purged objects  0
+        ever purged     3 objects by 2 gcs, 4.0 KiB freed
+        last gc         2027-01-15T08:00:11Z by ann@box, event 11: disk\nfull
         log and views   64.0 KiB
         classes
           permanent-record  1 package (0 B)
           transient         2 packages (4.0 KiB)
-        ");
+        "#);
         assert_snapshot!(rendered(|out| health(&samples::health(), Style::Plain, out)), @"
         root      /srv/astore
         store     00000000-0000-0000-0000-000000000001

@@ -3,7 +3,9 @@
 pub(crate) mod change;
 pub(crate) mod checkfile;
 pub(crate) mod escape;
+pub(crate) mod explain;
 pub(crate) mod gc;
+pub(crate) mod gist;
 pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod manifest;

@@ -89,6 +89,14 @@ pub(crate) fn detail() -> PackageDetail {
         provenance: Labels::new(),
         removed_reason: Some("wrong branch".into()),
         manifest_size: Some(812),
+        purged: vec![PurgedPart {
+            sequence: 11,
+            at: at(11),
+            actor: "ann@box".into(),
+            reason: Some("disk\nfull".into()),
+            objects: 1,
+            bytes: 2048,
+        }],
         pins: pins().into_iter().map(|row| row.pin).collect(),
         events: vec![event().line],
     }
@@ -182,6 +190,82 @@ pub(crate) fn fault() -> Fault {
     }
 }
 
+pub(crate) fn explained() -> ExplainReport {
+    let object = Digests::of(b"object");
+    let pin = |name: &str, target, reason: Option<&str>| Pin {
+        name: name.into(),
+        target,
+        reason: reason.map(str::to_owned),
+        created_at: at(3),
+        created_by: "ann@box".into(),
+        sequence: 8,
+    };
+    let package = |version, gone, wanted| PackageUse {
+        id: finalized().id,
+        name: finalized().name,
+        version,
+        status: PackageStatus::Finalized,
+        gone,
+        expires_at: finalized().expires_at,
+        wanted,
+        pins: Vec::new(),
+        hold: None,
+        paths: vec![path(b"caf\xe9\n")],
+        paths_total: 1,
+    };
+    let removed = Lost::Removed { sequence: 7, at: at(9), reason: "wrong\nbranch".into() };
+    ExplainReport {
+        verdict: Verdict::Present,
+        address: Some(object.address()),
+        sha256: Some(object.sha256),
+        size_bytes: Some(2048),
+        checked: Some(Checked::Bytes),
+        lost: None,
+        purge: None,
+        first: Some(event().line),
+        part_of_log: Some(PartOfLog { event: event().line, manifest_of: Some("run@11".into()) }),
+        pins: vec![pin("keep", PinTarget::Object(object.address()), Some("a\nreason"))],
+        packages: vec![
+            PackageUse { paths_total: 23, ..package(2, None, Wanted::Present) },
+            PackageUse {
+                pins: vec![pin("golden", PinTarget::Package("doc@1".into()), None)],
+                hold: Some("audit".into()),
+                ..package(1, Some(removed), Wanted::Kept)
+            },
+        ],
+        paths_total: 24,
+        collectable: None,
+        notes: vec!["a verify found it damaged (event 6); its file is whole now".into()],
+    }
+}
+
+pub(crate) fn explained_purged() -> ExplainReport {
+    let mut report = explained();
+    report.packages.remove(0);
+    report.packages[0].wanted = Wanted::Gone(Reason::Removed);
+    report.packages[0].pins.clear();
+    ExplainReport {
+        verdict: Verdict::Purged,
+        checked: None,
+        purge: Some(Purge {
+            sequence: 11,
+            at: at(11),
+            actor: "ann@box".into(),
+            reason: Some("disk\nfull".into()),
+            plan: "1800000000000000-86400-00ff".into(),
+            why: Some("removed".into()),
+            size_bytes: Some(2048),
+            outcome: Outcome::Failed("busy".into()),
+        }),
+        part_of_log: None,
+        pins: Vec::new(),
+        paths_total: 1,
+        collectable: None,
+        notes: Vec::new(),
+        ..report
+    }
+}
+
 pub(crate) fn verified(faults: Vec<Fault>) -> VerifyReport {
     VerifyReport {
         head_sequence: 7,
@@ -217,6 +301,18 @@ pub(crate) fn stats() -> StatsReport {
         object_bytes: 4096,
         logical_bytes: 12_288,
         purged_objects: 0,
+        purges: Purges {
+            runs: 2,
+            objects: 3,
+            freed_bytes: 4096,
+            actors: vec![PurgesOfActor { actor: "ann@box".into(), runs: 2, objects: 3, freed_bytes: 4096 }],
+            last: Some(LastPurge {
+                sequence: 11,
+                at: at(11),
+                actor: "ann@box".into(),
+                reason: Some("disk\nfull".into()),
+            }),
+        },
         overhead_bytes: 65_536,
         classes: vec![("permanent-record".into(), 1, 0), ("transient".into(), 2, 4096)],
     }

@@ -4,13 +4,16 @@ use std::io;
 
 use super::super::Registry;
 use super::super::pin::pins_touching;
-use super::super::report::{ListFilter, ManifestReport, PackageDetail, PackageSummary, Reference};
+use super::super::report::{
+    ListFilter, ManifestReport, PackageDetail, PackageSummary, PurgedPart, Reference,
+};
 use super::super::resolve::reference as spelled;
 use super::{event_line, summary};
+use crate::db::ReadTx;
 use crate::error::Error;
-use crate::events;
+use crate::events::{self, ChainFault};
 use crate::manifest::Entry;
-use crate::views::{PackageFilter, PackageRow, browse, trees};
+use crate::views::{PackageFilter, PackageRow, browse, runs, trees};
 
 impl Registry {
     /// Lists packages in the order in which they were made, the newest last; with a limit the newest ones.
@@ -41,6 +44,7 @@ impl Registry {
         let tx = self.db.read()?;
         let package = self.resolve(&tx, reference)?;
         let events = events::of_package(&tx, &package.id)?.into_iter().map(event_line).collect();
+        let purged = purged_parts(&tx, &package)?;
         let pins = pins_touching(&tx, &package)?;
         let PackageRow { metadata, provenance, removed_reason, manifest_size, .. } = package.clone();
         Ok(PackageDetail {
@@ -50,6 +54,7 @@ impl Registry {
             provenance,
             removed_reason,
             manifest_size,
+            purged,
             pins,
             events,
             summary: summary(package),
@@ -88,4 +93,21 @@ impl Registry {
         let bytes = self.manifest_bytes(&tx, &package, &digest)?;
         Ok(ManifestReport { package: summary(package), digest, bytes })
     }
+}
+
+/// Tells what of a package is purged. Only what was removed or could expire is looked through: nothing else ever
+/// loses an object, and a package may have a million.
+fn purged_parts(tx: &ReadTx<'_>, package: &PackageRow) -> Result<Vec<PurgedPart>, Error> {
+    let could_lose = package.removed_at.is_some() || package.expires_at.is_some();
+    if !could_lose && package.expired_sequence.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut parts = Vec::new();
+    for (sequence, objects, bytes) in browse::purged_parts(tx, package.tree)? {
+        let gone = ChainFault { sequence, what: "the gc that it is to have begun is not there" };
+        let run = runs::gc_round(tx, sequence)?.ok_or(gone)?;
+        let (at, actor, reason) = (run.started_at, run.actor, run.reason);
+        parts.push(PurgedPart { sequence, at, actor, reason, objects, bytes });
+    }
+    Ok(parts)
 }

@@ -50,7 +50,7 @@ pub(super) fn summary(package: PackageRow) -> PackageSummary {
     }
 }
 
-fn event_line(event: Stored) -> EventLine {
+pub(super) fn event_line(event: Stored) -> EventLine {
     let record = event.record;
     EventLine {
         sequence: record.sequence,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::super::Registry;
 use super::super::report::{HealthReport, StatsReport};
+use crate::audit;
 use crate::db::ReadTx;
 use crate::disk::FileKind;
 use crate::error::Error;
@@ -34,6 +35,7 @@ impl Registry {
             object_bytes,
             logical_bytes: counts.logical_bytes,
             purged_objects,
+            purges: audit::purges(&tx)?,
             overhead_bytes: self.overhead_bytes(),
             classes: browse::usage_by_class(&tx)?,
         })

@@ -1,5 +1,6 @@
 //! What the registry asks for and answers: plain values that a front end renders.
 
+mod explain;
 mod gc;
 mod roots;
 
@@ -8,11 +9,16 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+pub use crate::audit::{LastPurge, Outcome, Purge, Purges, PurgesOfActor};
 use crate::env::Timestamp;
 pub use crate::gc::{Candidate, Plan, PlanName};
 use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
 use crate::manifest::{Entry, EntryPath, Labels, PackageName};
-pub use crate::retention::{Reason, RetentionClass};
+pub use crate::retention::{Reason, RetentionClass, Wanted};
+pub use explain::{
+    Checked, Collectable, ExplainDepth, ExplainReport, ExplainRequest, ExplainTarget, LostBytes, PackageUse,
+    PartOfLog, Verdict,
+};
 pub use gc::{
     ClockDoubt, ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, Keeper, Kept,
     LosingPackage, Lost, PlanReport, PlanRequest, Round, WithoutReport, Young,
@@ -283,10 +289,29 @@ pub struct PackageDetail {
     pub removed_reason: Option<String>,
     /// The size of its manifest in bytes.
     pub manifest_size: Option<u64>,
+    /// How much of it is purged, by the gcs that did it, oldest first.
+    pub purged: Vec<PurgedPart>,
     /// The pins on it and on objects of it, by name.
     pub pins: Vec<Pin>,
     /// The events about it, oldest first.
     pub events: Vec<EventLine>,
+}
+
+/// The objects of a package that one gc round purged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurgedPart {
+    /// The event that says so.
+    pub sequence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// The reason that was given.
+    pub reason: Option<String>,
+    /// How many distinct objects.
+    pub objects: u64,
+    /// The sum of their sizes.
+    pub bytes: u64,
 }
 
 /// An event in a line.
@@ -581,6 +606,8 @@ pub struct StatsReport {
     pub logical_bytes: u64,
     /// Objects ever purged and not stored again.
     pub purged_objects: u64,
+    /// All that was ever purged.
+    pub purges: Purges,
     /// The size of the database, the plain-file log and everything beside the objects, in bytes.
     pub overhead_bytes: u64,
     /// Packages by retention class: the class, how many, their bytes.

@@ -3,6 +3,7 @@
 //! docs/json.md describes each document; what it promises stands until the number in `schema` goes up.
 
 mod entries;
+mod explain;
 mod gc;
 mod packages;
 mod roots;
@@ -16,6 +17,7 @@ use astore::identity::{Blake3, ContentAddress};
 use serde::Serialize;
 
 pub(crate) use entries::{Diff, EntryText};
+pub(crate) use explain::Explain;
 pub(crate) use gc::{GcCollected, GcPlan, GcWithout};
 pub(crate) use packages::{Add, Export, ManifestHead, OnePackage, Package, Remove, Show};
 pub(crate) use roots::{OnePin, Pins, Retain, Unpin};
@@ -31,6 +33,7 @@ pub(crate) mod schema {
     pub(crate) const SHOW: &str = "astore/show/v1";
     pub(crate) const ENTRY: &str = "astore/entry/v1";
     pub(crate) const DIFF: &str = "astore/diff/v1";
+    pub(crate) const EXPLAIN: &str = "astore/explain/v1";
     pub(crate) const EXPORT: &str = "astore/export/v1";
     pub(crate) const REMOVE: &str = "astore/remove/v1";
     pub(crate) const RESTORE: &str = "astore/restore/v1";
@@ -47,9 +50,9 @@ pub(crate) mod schema {
 
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [&str; 21] = [
-        INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPORT, REMOVE, RESTORE, PIN, UNPIN, PINS,
-        RETAIN, GC, VERIFY, EVENT, REPLAY, STATS, HEALTH,
+    pub(crate) const ALL: [&str; 22] = [
+        INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPLAIN, EXPORT, REMOVE, RESTORE, PIN,
+        UNPIN, PINS, RETAIN, GC, VERIFY, EVENT, REPLAY, STATS, HEALTH,
     ];
 }
 
@@ -182,6 +185,8 @@ mod tests {
             document(schema::MANIFEST, ManifestHead::of(&manifest)),
             document(schema::SHOW, Show::of(&samples::detail())),
             document(schema::DIFF, Diff::of(&samples::differences())),
+            document(schema::EXPLAIN, Explain::of(&samples::explained())),
+            document(schema::EXPLAIN, Explain::of(&samples::explained_purged())),
             document(schema::EXPORT, Export::of(&export, Path::new("/d"))),
             document(schema::REMOVE, Remove::of(&remove)),
             document(schema::PIN, OnePin::of(&samples::pins()[0])),

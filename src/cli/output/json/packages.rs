@@ -7,6 +7,7 @@ use std::path::Path;
 use astore::registry::report as r;
 use serde::Serialize;
 
+use super::explain::PurgedPartText;
 use super::roots::{PinText, RootText, pin_names};
 use super::store::{EventHead, FaultText};
 use super::{PathText, Text, primary};
@@ -134,6 +135,7 @@ pub(crate) struct Show {
     provenance: BTreeMap<String, String>,
     removed_reason: Option<String>,
     manifest_size: Option<u64>,
+    purged: Vec<PurgedPartText>,
     pins: Vec<PinText>,
     events: Vec<EventHead>,
 }
@@ -148,6 +150,7 @@ impl Show {
             provenance: detail.provenance.clone(),
             removed_reason: detail.removed_reason.clone(),
             manifest_size: detail.manifest_size,
+            purged: detail.purged.iter().map(PurgedPartText::of).collect(),
             pins: detail.pins.iter().map(PinText::of).collect(),
             events: detail.events.iter().map(EventHead::of).collect(),
         }

@@ -4,6 +4,7 @@ use astore::registry::report as r;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::explain::PurgesText;
 use super::{PathText, RootText, hex};
 
 #[derive(Serialize)]
@@ -220,6 +221,7 @@ pub(crate) struct Stats {
     object_bytes: u64,
     logical_bytes: u64,
     purged_objects: u64,
+    purges: PurgesText,
     overhead_bytes: u64,
     classes: Vec<ClassText>,
 }
@@ -242,6 +244,7 @@ impl Stats {
             object_bytes: report.object_bytes,
             logical_bytes: report.logical_bytes,
             purged_objects: report.purged_objects,
+            purges: PurgesText::of(&report.purges),
             overhead_bytes: report.overhead_bytes,
             classes: report.classes.iter().map(class).collect(),
         }
