@@ -329,7 +329,8 @@ impl<'a> Hand<'a> {
     /// Reads a file into the buffer and returns its length, or `None` where it is longer than it was.
     fn read_small(&mut self, file: &mut File, size: usize) -> io::Result<Option<usize>> {
         if self.buffer.len() <= SMALL_BYTES {
-            self.buffer.resize(SMALL_BYTES + 1, 0);
+            // Asked for as zeros, not filled with them: of a small file few of its pages are ever touched.
+            self.buffer = vec![0; SMALL_BYTES + 1];
         }
         let mut filled = 0;
         loop {

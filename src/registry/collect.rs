@@ -151,8 +151,9 @@ impl Registry {
             self.check_cancelled()?;
             let first = number * size;
             let losing = planned.losing.of(first..first + candidates.len());
-            let expired: Vec<_> =
+            let mut expired: Vec<_> =
                 losing.iter().filter_map(|package| planned.expired.get(package).copied()).collect();
+            expired.sort_unstable(); // as bytes, which is as text; packages are made in another order
             let start = GcStart {
                 plan: &name,
                 round: number as u64 + 1,

@@ -333,15 +333,16 @@ fn known(context: &Context<'_, '_>, address: &Blake3) -> Result<ObjectRecord, Re
     find(context.tx, address)?.ok_or_else(|| Refusal::Unmade(format!("blake3:{address} was never stored")))
 }
 
+const PURGE: &str = "UPDATE objects SET purged_sequence = ?3, damaged_sequence = NULL
+                     WHERE substr(digest_primary, 1, 8) = ?1 AND digest_primary = ?2 RETURNING object";
+
 /// Marks an object as purged by this event. A file that no event had named has no row of `objects`, and gets one of
 /// `leftovers`.
 pub(super) fn purge(context: &Context<'_, '_>, purged: &PurgedObject) -> Result<(), Refusal> {
     let address = purged.address.as_bytes();
     let sequence = signed(context.sequence());
-    let sql = "UPDATE objects SET purged_sequence = ?3, damaged_sequence = NULL
-               WHERE substr(digest_primary, 1, 8) = ?1 AND digest_primary = ?2 RETURNING object";
     let object: Option<i64> =
-        context.tx.maybe(sql, (&address[..8], address, sequence), |row| row.get("object"))?;
+        context.tx.maybe(PURGE, (&address[..8], address, sequence), |row| row.get("object"))?;
     if let Some(object) = object {
         context.tx.execute("DELETE FROM storage_locations WHERE object = ?1", [object])?;
         return Ok(());
@@ -391,4 +392,52 @@ pub(super) fn find_damaged(
         )?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Database;
+    use crate::views::ViewWriter;
+
+    #[test]
+    fn leftovers_are_found_by_address_and_by_prefix() {
+        let database = Database::temporary().unwrap();
+        let tx = database.write().unwrap();
+        ViewWriter::new(&tx, 0).reset().unwrap();
+        let address = |last: u8| {
+            let mut bytes = [0xab; 32];
+            bytes[31] = last;
+            Blake3::from_bytes(bytes)
+        };
+        for last in [3, 1, 2] {
+            let row = (*address(last).as_bytes(), i64::from(last), 7);
+            tx.execute("INSERT INTO leftovers VALUES (?1, ?2, ?3)", row).unwrap();
+        }
+        let expected = Leftover { address: address(2), size_bytes: 2, purged_sequence: 7 };
+        assert_eq!(leftover(&tx, &address(2)).unwrap(), Some(expected));
+        assert_eq!(leftover(&tx, &address(4)).unwrap(), None);
+        let found = |prefix: &str, limit| {
+            let found = leftovers_by_prefix(&tx, &prefix.parse().unwrap(), limit).unwrap();
+            found.iter().map(|found| found.size_bytes).collect::<Vec<_>>()
+        };
+        assert_eq!(found("blake3:abababab", 9), [1, 2, 3]);
+        assert_eq!(found("blake3:abababab", 2), [1, 2]);
+        assert_eq!(found("blake3:abababac", 9), [0_u64; 0]);
+        assert_eq!(found(&format!("blake3:{}", address(3)), 9), [3]);
+        assert_eq!(found("sha256:abababab", 9), [0_u64; 0], "no event tells a leftover's SHA-256");
+    }
+
+    #[test]
+    fn purging_finds_its_rows_by_an_index() {
+        let database = Database::temporary().unwrap();
+        let tx = database.write().unwrap();
+        ViewWriter::new(&tx, 0).reset().unwrap();
+        let steps = tx.all(&format!("EXPLAIN QUERY PLAN {PURGE}"), (&[0_u8; 8], &[0_u8; 32], 1), |row| {
+            row.get::<_, String>("detail")
+        });
+        let steps = steps.unwrap();
+        assert!(steps.iter().all(|step| step.contains("USING INDEX objects_by_primary")), "{steps:?}");
+        assert!(!steps.is_empty());
+    }
 }

@@ -80,8 +80,10 @@ pub(crate) fn purged_leftovers(tx: &ReadTx<'_>) -> Result<Vec<Blake3>, DbError> 
 pub(crate) fn purged_by(tx: &ReadTx<'_>, sequence: u64) -> Result<Vec<(Blake3, u64)>, DbError> {
     let sql = "SELECT digest_primary, size_bytes FROM objects WHERE purged_sequence = ?1
                UNION ALL
-               SELECT digest_primary, size_bytes FROM leftovers WHERE purged_sequence = ?1 AND digest_primary
-                   NOT IN (SELECT digest_primary FROM objects WHERE purged_sequence IS NULL)
+               SELECT digest_primary, size_bytes FROM leftovers AS left_over
+               WHERE purged_sequence = ?1 AND NOT EXISTS (
+                   SELECT 1 FROM objects WHERE substr(digest_primary, 1, 8) = substr(left_over.digest_primary, 1, 8)
+                       AND digest_primary = left_over.digest_primary)
                ORDER BY digest_primary";
     Ok(tx.all(sql, [signed(sequence)], |row| {
         Ok((digest_column(row, "digest_primary")?, unsigned(row, "size_bytes")?))

@@ -7,12 +7,17 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use astore::registry::Access;
+use astore::env::Env;
+use astore::manifest::EntryPath;
+use astore::monitor::Void;
+use astore::registry::report::{AddSource, Completion};
+use astore::registry::{Access, Registry};
 use serde_json::Value;
 
-use crate::support::cli::{Desk, Said, said};
-use crate::support::store::{open, tree};
+use crate::support::cli::{ACTOR, Desk, Said, said};
+use crate::support::store::{add, open, options, reference, request, tree};
 use crate::support::trees::everything;
 
 /// What each of three builds has for itself.
@@ -125,11 +130,148 @@ fn one_of_three_builds_goes_and_the_others_stay() {
     assert_eq!(started["payload"]["plan"], shown);
     assert_eq!(addresses(&gc(&desk, &[])).len(), 0);
 
+    let sequence = started["sequence"].to_string();
+    let told = desk.expect(11, ["explain", &address(OWN[1])]);
+    for fact in [ACTOR, "the disk is full", shown, "build@2", &format!("event {sequence}")] {
+        assert!(told.contains(fact), "{fact}: {told}");
+    }
+    desk.expect(11, ["cat", "build@2:own"]);
+    desk.ok(["explain", &address(SHARED)]);
+    let refused = desk.run(["pin", "late", "build@2"]);
+    assert_eq!(refused.code, 11, "{refused:#?}");
+
     // The same content again brings it back.
     tree(&desk.path("build"), &[("own", OWN[1])]);
     desk.ok(["add", "build", "--finalize"]);
+    desk.ok(["explain", &address(OWN[1])]);
     assert_eq!(desk.ok(["cat", &address(OWN[1])]).as_bytes(), OWN[1]);
     desk.check_sound();
+}
+
+#[test]
+fn a_pin_takes_out_of_a_plan_what_it_keeps() {
+    let desk = builds();
+    desk.ok(["remove", "build@1", "build@2", "--reason", "old"]);
+    let plan = name(&desk);
+    desk.ok(["pin", "evidence", "build@2", "--reason", "the audit asks for it"]);
+    let said = confirm(&desk, &plan);
+    assert_eq!((said.code, said.out.as_str()), (5, ""), "{said:#?}");
+    assert!(said.err.contains("v1.pin.added evidence"), "{said:#?}");
+
+    let document = gc(&desk, &[]);
+    assert_eq!(addresses(&document), [address(OWN[0])]);
+    let kept = &document["kept"][0];
+    assert_eq!((&kept["pin"], &kept["objects"], &kept["bytes"]), (&"evidence".into(), &1.into(), &14.into()));
+    assert_eq!((&document["kept_objects"], &document["kept_bytes"]), (&1.into(), &14.into()));
+    let text = desk.ok(["gc", "--min-age", "0s"]);
+    assert!(text.contains("\npin evidence ") && !text.contains("build@2"), "{text}");
+    desk.ok(["retain", "build@2", "--hold", "--reason", "the court too"]);
+    let text = desk.ok(["gc", "--min-age", "0s"]);
+    assert!(text.contains("\nhold on build@2 "), "{text}");
+    assert!(text.contains("\n1 object, 14 B is kept by pins and holds alone\n"), "counted once: {text}");
+
+    desk.ok(["gc", "--confirm", "--min-age", "0s"]);
+    assert_eq!(there(&desk, &OWN), [false, true, true]);
+    // What was let go a moment ago is young again.
+    desk.ok(["unpin", "evidence"]);
+    desk.ok(["retain", "build@2", "--release", "--reason", "it is over"]);
+    let document: Value = serde_json::from_str(&desk.ok(["gc", "--json"])).unwrap();
+    assert_eq!((addresses(&document).len(), &document["young"]["objects"]), (0, &1.into()));
+    desk.ok(["gc", "--confirm", "--min-age", "0s"]);
+    assert_eq!(there(&desk, &OWN), [false, false, true]);
+    desk.check_sound();
+}
+
+/// A standard input that breaks off once the store has recorded what came before it.
+struct BreaksOff<'d>(&'d Desk);
+
+impl std::io::Read for BreaksOff<'_> {
+    fn read(&mut self, _buffer: &mut [u8]) -> std::io::Result<usize> {
+        let end = Instant::now() + Duration::from_secs(30);
+        while self.0.ok(["log", "--type", "v1.objects.stored"]).is_empty() && Instant::now() < end {}
+        Err(std::io::Error::other("the pipe broke"))
+    }
+}
+
+#[test]
+fn every_reason_to_go_is_told_apart() {
+    let desk = Desk::without_store();
+    desk.ok(["init", "--class", "fleeting=0s"]);
+    for (name, class) in [("gone", "permanent-record"), ("expired", "fleeting")] {
+        tree(&desk.path(name), &[("own", name.as_bytes()), ("both", SHARED)]);
+        desk.ok(["add", name, "--finalize", "--class", class]);
+    }
+    desk.ok(["remove", "gone", "--reason", "r"]);
+    // An add that breaks off after its first batch.
+    let env = Env::system(ACTOR);
+    let mut registry = Registry::open(&desk.root(), options(Access::Write), env, &Void).unwrap();
+    registry.set_batch_files(1);
+    let stored = tree(&desk.path("stored"), &[("1", b"stored")]);
+    let mut request = request("never", &stored, Completion::Finalize);
+    request.sources.push(AddSource::Stdin(EntryPath::new(*b"stdin").unwrap()));
+    registry.add(request, &mut BreaksOff(&desk), &Void).unwrap_err();
+    drop(registry);
+    // A file that somebody else put there.
+    let unrecorded = file_of(&desk, b"unrecorded");
+    fs::create_dir_all(unrecorded.parent().unwrap()).unwrap();
+    fs::write(&unrecorded, b"unrecorded").unwrap();
+
+    let document = gc(&desk, &[]);
+    let found = |reason: &str| -> BTreeSet<String> {
+        let objects = document["objects"].as_array().unwrap().iter();
+        let of = objects.filter(|object| object["reason"] == reason);
+        of.map(|object| object["address"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(found("removed"), BTreeSet::from([address(b"gone"), address(SHARED)]), "removed comes first");
+    assert_eq!(found("expired"), BTreeSet::from([address(b"expired")]));
+    assert_eq!(found("stored"), BTreeSet::from([address(b"stored")]));
+    assert_eq!(found("unrecorded"), BTreeSet::from([address(b"unrecorded")]));
+    let expired = &document["packages"][1];
+    assert_eq!((&expired["reference"], &expired["class"]), (&"expired@1".into(), &"fleeting".into()));
+    assert_eq!((&expired["reason"], &expired["objects"]), (&"expired".into(), &2.into()));
+    let text = desk.ok(["gc", "--confirm", "--min-age", "0s"]);
+    for line in [
+        "removed                   2 ",
+        "expired                   1 ",
+        "stored                    1 ",
+        "unrecorded                1 ",
+    ] {
+        assert!(text.lines().any(|found| found.starts_with(line)), "{line}: {text}");
+    }
+    assert!(text.contains(" (fleeting)\n") && text.contains("\nfreed 5 objects, "), "{text}");
+    assert_eq!(addresses(&gc(&desk, &[])).len(), 0);
+    desk.check_sound();
+}
+
+#[test]
+fn a_clock_that_looks_wrong_deletes_nothing_until_somebody_vouches_for_it() {
+    let desk = Desk::new();
+    // By a clock that is months away from this machine's.
+    let at = tree(&desk.path("build"), &[("a", OWN[0])]);
+    add(&open(&desk.root(), Access::Write).unwrap(), "build", &at, Completion::LeaveOpen).unwrap();
+    let registry = open(&desk.root(), Access::Write).unwrap();
+    registry.remove(&[reference("build@1")], "r").unwrap();
+    drop(registry);
+    let text = desk.ok(["gc", "--min-age", "0s"]);
+    assert!(text.contains("this machine's clock looks wrong: "), "{text}");
+    let document = gc(&desk, &[]);
+    assert!(document["clock"]["last_event"].is_string(), "{document}");
+    let plan = document["plan"].as_str().unwrap();
+    for confirm in ["--confirm".to_owned(), format!("--confirm={plan}")] {
+        let said = desk.run(["gc", &confirm]);
+        assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:#?}");
+        assert!(
+            said.err.contains("nothing was deleted; set the clock right, or say --accept-clock"),
+            "{said:#?}"
+        );
+    }
+    assert_eq!(there(&desk, &[OWN[0]]), [true]);
+    desk.ok(["gc", &format!("--confirm={plan}"), "--accept-clock"]);
+    assert_eq!(there(&desk, &[OWN[0]]), [false]);
+    let started: Value =
+        serde_json::from_str(&desk.ok(["log", "--type", "v1.gc.started", "--json"])).unwrap();
+    assert_eq!(started["payload"]["clock_accepted"], true);
+    assert_eq!(gc(&desk, &[])["clock"], Value::Null);
 }
 
 #[test]
@@ -359,7 +501,8 @@ fn on_a_terminal_it_asks() {
     }
     let desk = builds_less_one();
     let binary = env!("CARGO_BIN_EXE_astore");
-    for (answer, code) in [("no\n", 5), ("yes\n", 0)] {
+    // The last but one is Ctrl-C.
+    for (answer, code) in [("no\n", 5), ("\u{3}", 130), ("yes\n", 0)] {
         let mut command = Command::new("script");
         command.args(["-qec", &format!("'{binary}' gc --confirm --min-age 0s"), "/dev/null"]);
         command
@@ -388,6 +531,7 @@ fn on_a_terminal_it_asks() {
         terminal.read_to_string(&mut rest).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(code), "{question}{rest}");
         assert_eq!(rest.contains("not confirmed, nothing was changed"), code == 5, "{rest}");
+        assert_eq!(rest.contains("astore: interrupted"), code == 130, "{rest}");
     }
     assert_eq!(there(&desk, &OWN), [true, false, true]);
 }

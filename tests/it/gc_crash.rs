@@ -144,7 +144,9 @@ fn check_honest(stage: &Stage, root: &Path) -> Result<BTreeSet<Digest>, String> 
                 assert!(doomed().contains(&address), "{bytes:?} is wanted, and purged");
                 purged.insert(address);
             }
-            verdict => return Err(format!("{verdict:?} of {:?}", String::from_utf8_lossy(bytes))),
+            verdict @ (Verdict::Present | Verdict::Purged(_) | Verdict::Lost | Verdict::Unknown) => {
+                return Err(format!("{verdict:?} of {:?}", String::from_utf8_lossy(bytes)));
+            }
         }
     }
     let quick = VerifyRequest { depth: VerifyDepth::Quick, record: Recorded::No, ..VerifyRequest::default() };
@@ -362,7 +364,7 @@ fn a_gc_fails_clearly_or_succeeds() {
                     assert!(may_stand || completed == ended.load(Ordering::SeqCst), "{}", at("its end"));
                 }
                 Ok(_) => {
-                    assert!(oracle::purges(&root).iter().all(|purge| purge.completed), "{}", at("no end"))
+                    assert!(oracle::purges(&root).iter().all(|purge| purge.completed), "{}", at("no end"));
                 }
             }
             // What was not made durable is not called done by the process that saw it fail.

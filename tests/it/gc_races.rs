@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use astore::disk::Disk;
 use astore::disk::testing::{Call, Observed};
-use astore::env::{Env, TestClock};
+use astore::env::{Env, TestClock, Timestamp};
 use astore::error::{Error, ErrorKind};
 use astore::manifest::EntryPath;
 use astore::monitor::{Counter, Monitor, Problem, Task, Void};
 use astore::registry::report::{
     AddReport, CatTarget, ClockTrust, CollectReport, CollectRequest, Completion, Confirmed, ExportRequest,
-    LinkMode, Plan, PlanRequest, Recorded, VerifyRequest,
+    LinkMode, PinRequest, Plan, PlanRequest, Recorded, VerifyRequest,
 };
 use astore::registry::{Access, OpenOptions, Registry};
 use astore::storage::LockError;
@@ -602,4 +602,69 @@ fn who_verifies_does_not_take_a_gc_for_damage() {
         assert_eq!(verified.unwrap().faults, [], "{nth}, {met:?}");
         met.is_some()
     });
+}
+/// Between the look at a plan and its confirmation things happen.
+#[test]
+fn a_plan_that_somebody_has_changed_is_not_carried_out() {
+    let stage = Stage::new();
+    type Meanwhile = fn(&Copy<'_>, &mut Registry);
+    let x = |bytes: &[u8]| {
+        let address = blake3::hash(bytes).to_hex();
+        PinRequest::Object(format!("blake3:{address}").parse().unwrap())
+    };
+    let only = x(b"the only copy");
+    let pin_object: Meanwhile = |_, registry| {
+        let address = blake3::hash(b"the only copy").to_hex();
+        let target = PinRequest::Object(format!("blake3:{address}").parse().unwrap());
+        registry.pin("mine", &target, None).unwrap();
+    };
+    let changes: [(&str, Meanwhile); 5] = [
+        ("the same content is added", |copy, registry| drop(copy.add(registry).unwrap())),
+        ("an object is pinned", pin_object),
+        ("the package is pinned", |_, registry| {
+            let target = PinRequest::Package(reference("old@1"));
+            registry.pin("mine", &target, Some("wait")).unwrap();
+        }),
+        ("the package is restored", |_, registry| drop(registry.restore(&reference("old")).unwrap())),
+        ("a pin came and went: what it let go is younger than the plan", |copy, registry| {
+            let target = PinRequest::Package(reference("old@1"));
+            registry.pin("mine", &target, Some("wait")).unwrap();
+            let later = copy.stage.clock.now().as_micros() + 1;
+            copy.stage.clock.set(Timestamp::from_micros(later));
+            registry.unpin("mine", None).unwrap();
+        }),
+    ];
+    for (what, change) in changes {
+        let copy = stage.copy();
+        let mut registry = copy.open(copy.disk(), Access::Write, Duration::ZERO).unwrap();
+        let planned = plan(&registry);
+        assert_eq!(planned.objects().len(), 2);
+        change(&copy, &mut registry);
+        drop(registry);
+        let head = oracle::check_log(&copy.root()).unwrap().head;
+        let alone = copy.open(copy.disk(), Access::Alone, Duration::ZERO).unwrap();
+        let outcome = confirm(&alone, Confirmed::Exactly(planned.name()));
+        assert!(matches!(outcome, Err(Error::PlanChanged { .. })), "{what}: {outcome:?}");
+        drop(alone);
+        assert_eq!(oracle::check_log(&copy.root()).unwrap().head, head, "{what}");
+        assert_eq!(cat(&copy.read(), "old@1", "x").unwrap(), b"the only copy", "{what}");
+    }
+    // And what changes nothing in it does not spoil it.
+    let copy = stage.copy();
+    let registry = copy.open(copy.disk(), Access::Write, Duration::ZERO).unwrap();
+    registry.pin("mine", &only, None).unwrap();
+    let planned = plan(&registry);
+    assert_eq!(planned.objects().len(), 1);
+    registry.verify(&VerifyRequest::default(), &Void).unwrap();
+    registry.pin("other", &PinRequest::Package(reference("kept")), None).unwrap();
+    registry.remove(&[reference("kept")], "not needed, and pinned").unwrap();
+    let later = stage.clock.now().as_micros() + 1;
+    stage.clock.set(Timestamp::from_micros(later));
+    registry.unpin("mine", None).unwrap();
+    drop(registry);
+    let alone = copy.open(copy.disk(), Access::Alone, Duration::ZERO).unwrap();
+    let report = confirm(&alone, Confirmed::Exactly(planned.name())).unwrap();
+    assert_eq!(report.freed().0, 1);
+    assert_eq!(cat(&alone, "old@1", "x").unwrap(), b"the only copy");
+    assert!(matches!(cat(&alone, "old@1", "y"), Err(Error::Purged { .. })));
 }

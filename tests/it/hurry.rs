@@ -96,6 +96,37 @@ fn the_readme_can_be_followed() {
     assert!(answer.out.contains("css/a.css: OK\nindex.html: OK\nsound: "), "{answer:?}");
 }
 
+/// The second block of README.md, in the order in which it stands there.
+#[test]
+fn the_readme_can_be_followed_when_the_disk_fills() {
+    let person = Person::new();
+    person.done(&["add", "--finalize", "site"]);
+    person.write("site/index.html", "a new one\n");
+    person.done(&["add", "--finalize", "site"]);
+    let readme = include_str!("../../README.md");
+    let block = readme.split("when the disk fills").nth(1).and_then(|rest| rest.split("```sh\n").nth(1));
+    let block = block.and_then(|rest| rest.split("```").next()).expect("a block in README.md");
+    let mut commands = Vec::new();
+    for line in block.lines() {
+        let plan = person.done(&["gc", "--quiet"]);
+        let line = line.replace("PLAN", plan.trim());
+        let mut shell = Command::new("sh");
+        let bin = Path::new(env!("CARGO_BIN_EXE_astore")).parent().unwrap().display().to_string();
+        shell.args(["-c", &line]).current_dir(person.at(".")).env("HOME", person.at("."));
+        shell.env("PATH", format!("{bin}:{}", std::env::var("PATH").unwrap()));
+        for variable in ["ASTORE_ROOT", "ASTORE_ACTOR", "XDG_DATA_HOME"] {
+            shell.env_remove(variable);
+        }
+        let command = line.split(' ').nth(1).unwrap().to_owned();
+        let answer = said(shell);
+        // The address on the page is nobody's.
+        let expected = if command == "explain" { 7 } else { 0 };
+        assert_eq!(answer.code, expected, "{line}: {answer:?}");
+        commands.push(command);
+    }
+    assert_eq!(commands, ["remove", "pin", "gc", "gc", "explain"]);
+}
+
 /// What is mistyped, misplaced or misunderstood: the exit code, and a line that says what to do.
 #[test]
 fn each_mistake_has_its_code_and_its_advice() {

@@ -8,7 +8,7 @@
 )]
 
 mod asking;
-//mod collecting;
+mod collecting;
 mod crash;
 mod damage;
 mod documents;

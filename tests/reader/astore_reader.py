@@ -1207,8 +1207,9 @@ def candidates(views, leftovers, instant, min_age):
             result[row["digest_primary"]] = (row["size_bytes"], REASONS[reason_of.get(number, 2)])
         else:
             young += 1
+    named = {digest[:8] for digest in (*views.object_of, *views.leftovers)}
     for digest, (size, changed) in leftovers.items():
-        if digest in views.object_of or digest in views.leftovers:
+        if digest[:8] in named:
             continue
         if old(changed):
             result[digest] = (size, REASONS[3])
@@ -1637,7 +1638,7 @@ class Checker:
                     database.close()
         self.summary.update(faults=self.faults, notes=self.notes)
         if views is None or self.faults or views.skipped:
-            raise CannotLook("the log is damaged, or says what this reader does not know")
+            raise CannotLook(f"the log is damaged, or says what this reader does not know: {self.faults[:3]}")
         leftovers = self.files_in_place()
         self.summary["plans"] = [self.plan_at(views, leftovers, instant, min_age) for instant, min_age in asked]
         return 0
