@@ -40,8 +40,8 @@ Examples:
 /// Without --confirm, prints the plan: what would go and why, what only pins, holds and its age keep, and the
 /// plan's name, PLAN. Nothing is changed, no lock is taken, and a read-only store will do.
 ///
-/// With --confirm, the plan is shown and carried out. On a terminal astore asks first, unless --yes or --json
-/// is given; in a script the flag is the confirmation. --confirm=PLAN carries out exactly the plan that was
+/// With --confirm, the plan is shown and carried out. On a terminal astore asks first, unless --yes is given; in
+/// a script the flag is the confirmation. --confirm=PLAN carries out exactly the plan that was
 /// reviewed, or, if anything in it has changed, nothing (exit code 5, and it says what changed). What goes is
 /// recorded in the log for ever; its bytes are gone for good.
 ///
@@ -140,7 +140,7 @@ fn confirmed(plan: Option<PlanName>, args: &Args, ctx: &mut Context) -> anyhow::
     };
     let clock = if args.accept_clock { ClockTrust::Accepted } else { ClockTrust::Doubted };
     let mut request = CollectRequest { confirmed, reason: args.reason.clone(), clock };
-    let asks = ctx.is_attended && ctx.form == Form::Text && !args.yes;
+    let asks = ctx.is_attended && !args.yes;
     if asks {
         let report = ctx.open("gc", Access::Read)?.review(&request, &ctx.terminal)?;
         if let Some(exit) = ask(&report, ctx)? {
@@ -155,9 +155,11 @@ fn confirmed(plan: Option<PlanName>, args: &Args, ctx: &mut Context) -> anyhow::
 /// Shows a plan to a person and asks; returns how the command ends where it ends here. No lock is held.
 fn ask(report: &PlanReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>> {
     if ctx.volume == Volume::Normal {
-        let style = ctx.style;
-        ctx.result(Exit::Done, |out| text::plan(report, None, style, out))?;
-        if !ctx.out_is_terminal {
+        let (form, style) = (ctx.form, ctx.style);
+        if form == Form::Text {
+            ctx.result(Exit::Done, |out| text::plan(report, None, style, out))?;
+        }
+        if form == Form::Json || !ctx.out_is_terminal {
             // The result goes elsewhere, and who is asked has to see what about.
             let mut seen = Vec::new();
             text::plan(report, None, Style::Plain, &mut seen)?;
@@ -165,7 +167,8 @@ fn ask(report: &PlanReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>> {
         }
     }
     if !is_due(report) {
-        return Ok(Some(Exit::Done));
+        // Nothing to ask about; a document is due all the same.
+        return Ok((ctx.form == Form::Text).then_some(Exit::Done));
     }
     let root = ctx.root().map(escape::path).unwrap_or_default();
     match confirm::ask(&format!("{} in {root}", due(report)), ctx)? {

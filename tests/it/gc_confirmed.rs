@@ -130,9 +130,20 @@ fn one_of_three_builds_goes_and_the_others_stay() {
     assert_eq!(started["payload"]["plan"], shown);
     assert_eq!(addresses(&gc(&desk, &[])).len(), 0);
 
+    let sequence = started["sequence"].to_string();
+    let told = desk.expect(11, ["explain", &address(OWN[1])]);
+    for fact in [ACTOR, "the disk is full", shown, "build@2", &format!("event {sequence}")] {
+        assert!(told.contains(fact), "{fact}: {told}");
+    }
+    desk.expect(11, ["cat", "build@2:own"]);
+    desk.ok(["explain", &address(SHARED)]);
+    let refused = desk.run(["pin", "late", "build@2"]);
+    assert_eq!(refused.code, 11, "{refused:#?}");
+
     // The same content again brings it back.
     tree(&desk.path("build"), &[("own", OWN[1])]);
     desk.ok(["add", "build", "--finalize"]);
+    desk.ok(["explain", &address(OWN[1])]);
     assert_eq!(desk.ok(["cat", &address(OWN[1])]).as_bytes(), OWN[1]);
     desk.check_sound();
 }

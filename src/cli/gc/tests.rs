@@ -155,13 +155,27 @@ fn an_interrupted_question_is_no_answer() {
 
 #[test]
 fn nobody_is_asked_who_does_not_want_to_be() {
-    for more in [&["--yes"][..], &["--json"], &["--quiet", "--yes"]] {
+    for more in [&["--yes"][..], &["--json", "--yes"], &["--quiet", "--yes"]] {
         let store = Store::new();
         let said = store.attended(&[&CONFIRM, more].concat(), nobody_is_asked);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
         assert_eq!(said.out.is_empty(), more.contains(&"--quiet"), "{said:?}");
         assert!(!store.has_content());
     }
+}
+
+#[test]
+fn who_wants_a_document_is_asked_as_well() {
+    let store = Store::new();
+    let line = [&CONFIRM[..], &["--json"]].concat();
+    let said = store.attended(&line, |_| "no\n");
+    assert_eq!((said.code, said.out.as_str()), (5, ""), "{said:?}");
+    assert!(said.err.contains("would go under this plan"), "the plan is not seen: {said:?}");
+    let said = store.attended(&line, |_| "yes\n");
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.starts_with('{') && said.out.contains("\"confirmed\":true"), "{said:?}");
+    let said = store.attended(&line, nobody_is_asked);
+    assert!(said.out.contains("\"confirmed\":true"), "{said:?}");
 }
 
 #[test]
