@@ -136,8 +136,8 @@ pub(super) struct Plan {
     pub(super) objects: BTreeMap<Address, (u64, Why)>,
     /// Only pins and holds keep these.
     pub(super) kept: BTreeMap<Address, u64>,
-    /// Only their age keeps these: their sizes, and until when.
-    pub(super) young: BTreeMap<Address, (u64, i64)>,
+    /// Only their age keeps these: their sizes, until when, and why they may go then.
+    pub(super) young: BTreeMap<Address, (u64, i64, Why)>,
 }
 
 impl Plan {
@@ -230,7 +230,7 @@ impl Model {
         self.packages[package].contents().iter().any(|content| self.is_purged(content))
     }
 
-    fn is_pinned(&self, package: usize) -> bool {
+    pub(super) fn is_pinned(&self, package: usize) -> bool {
         self.pins.values().any(|target| *target == Target::Package(package))
     }
 
@@ -275,21 +275,21 @@ impl Model {
             let holders = || self.packages.iter().filter(|package| package.contents().contains(address));
             let last = holders().map(|package| package.changed).chain([named.last]).max().unwrap();
             let until = last.at + min_age;
-            if until > at {
-                plan.young.insert(*address, (named.size, until));
-                continue;
-            }
             let why = match () {
                 () if holders().any(|package| package.removed) => Why::Removed,
                 () if holders().next().is_some() => Why::Expired,
                 () => Why::Stored,
             };
-            plan.objects.insert(*address, (named.size, why));
+            if until > at {
+                plan.young.insert(*address, (named.size, until, why));
+            } else {
+                plan.objects.insert(*address, (named.size, why));
+            }
         }
         for (address, stray) in strays {
             let until = stray.since + min_age;
             if until > at {
-                plan.young.insert(*address, (stray.size, until));
+                plan.young.insert(*address, (stray.size, until, Why::Unrecorded));
             } else {
                 plan.objects.insert(*address, (stray.size, Why::Unrecorded));
             }

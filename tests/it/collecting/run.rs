@@ -11,13 +11,16 @@ use astore::disk::Disk;
 use astore::env::{Env, TestClock, Timestamp};
 use astore::identity::Blake3;
 use astore::monitor::Void;
-use astore::registry::report::{InitRequest, PlanName, Recorded, VerifyDepth, VerifyRequest};
+use astore::registry::report::{
+    InitRequest, PlanName, Reason, Recorded, Verdict as Told, VerifyDepth, VerifyRequest,
+};
 use astore::registry::{Access, Registry};
+use astore::retention::Wanted;
 
-use super::model::{Address, Harm, Model, Stray, Verdict};
+use super::model::{Address, Harm, Model, Plan, Stray, Target, Verdict};
 use super::steps::{AGES, CONTENTS, Step, TREES, address_of, named};
 use crate::support::store::{copy_store, fast_dir, later_clock, options, real_disk, tree};
-use crate::support::verdict::{Verdict as Told, verdict};
+use crate::support::verdict::explain;
 
 /// How often something was seen, so that a test which sees nothing is found out.
 pub(super) type Tally = RefCell<BTreeMap<&'static str, u32>>;
@@ -267,27 +270,69 @@ impl Run<'_> {
             let may_lack = is.purged || self.model.harmed.contains_key(address);
             assert!(may_lack || files.contains_key(address), "{} is gone", named(address));
         }
-        let known = self.model.named.keys().copied();
-        let all: BTreeSet<Address> = known.chain(files.into_keys()).chain([address_of(6)]).collect();
-        for address in all {
-            assert_eq!(self.told(&address), self.model.verdict(&address), "{}", named(&address));
-        }
+        // What the log consists of is always there: once at the end will do.
+        let known = self.model.named.iter().filter(|(_, named)| !named.is_payload);
+        let known = known.map(|(address, _)| *address);
+        let strays = files.into_keys().filter(|address| !self.model.named.contains_key(address));
+        self.check_all_told(known.chain(strays).chain([address_of(6)]).collect());
         self.check_plan(AGES[self.steps % AGES.len()]);
     }
 
-    pub(super) fn told(&self, address: &Address) -> Verdict {
-        match verdict(self.registry(), address) {
+    fn check_all_told(&self, addresses: BTreeSet<Address>) {
+        let by_default = self.planned(self.now(), AGES[1]);
+        for address in addresses {
+            self.check_told(&address, &by_default);
+        }
+    }
+
+    /// Compares what `explain` says of a digest.
+    fn check_told(&self, address: &Address, by_default: &Plan) {
+        let (now, report) = (self.now(), explain(self.registry(), address));
+        let verdict = self.model.verdict(address);
+        let said = match report.verdict {
             Told::Present => Verdict::Present,
-            Told::Purged(_) => Verdict::Purged,
+            Told::Purged => Verdict::Purged,
             Told::Lost => Verdict::Lost,
             Told::Unknown => Verdict::Unknown,
+            Told::Evicted => panic!("{report:?}"),
+        };
+        assert_eq!(said, verdict, "{report:?}");
+        if verdict != Verdict::Present {
+            return;
         }
+        let packages: BTreeMap<String, Wanted> =
+            report.packages.iter().map(|package| (package.reference(), package.wanted)).collect();
+        let expected: BTreeMap<String, Wanted> = (self.model.packages.iter().enumerate())
+            .filter(|(_, package)| package.contents().contains(address))
+            .map(|(number, package)| {
+                let wanted = match () {
+                    () if package.is_there(now) => Wanted::Present,
+                    () if package.hold || self.model.is_pinned(number) => Wanted::Kept,
+                    () if package.removed => Wanted::Gone(Reason::Removed),
+                    () => Wanted::Gone(Reason::Expired),
+                };
+                (package.reference(), wanted)
+            })
+            .collect();
+        assert_eq!(packages, expected);
+        let pins: Vec<&String> = report.pins.iter().map(|pin| &pin.name).collect();
+        let expected = self.model.pins.iter().filter(|(_, target)| **target == Target::Object(*address));
+        assert_eq!(pins, expected.map(|(name, _)| name).collect::<Vec<_>>());
+        let collectable =
+            report.collectable.map(|may| (may.reason.name(), may.from.map(Timestamp::as_micros)));
+        let expected = match (by_default.objects.get(address), by_default.young.get(address)) {
+            (Some((_, why)), _) => Some((why.word(), None)),
+            (_, Some((_, until, why))) => Some((why.word(), Some(*until))),
+            (None, None) => None,
+        };
+        assert_eq!(collectable, expected, "{report:?}");
     }
 
     pub(super) fn judge(&mut self) {
         let check = self.registry().replay_check(&Void).unwrap();
         assert!(check.differing.is_empty(), "replay makes other {:?}", check.differing);
         assert_eq!(check.view_digest_before, Some(check.view_digest));
+        self.check_all_told(self.model.named.keys().copied().collect());
         self.verify(false, Recorded::No);
     }
 }

@@ -80,9 +80,9 @@ impl Run<'_> {
             );
         }
         let young = report.young.map(|young| (young.objects, young.bytes));
-        assert_eq!(young.unwrap_or_default(), sum(&mut expected.young.values().map(|(size, _)| *size)));
+        assert_eq!(young.unwrap_or_default(), sum(&mut expected.young.values().map(|(size, ..)| *size)));
         if let Some(young) = report.young {
-            let untils = || expected.young.values().map(|(_, until)| *until);
+            let untils = || expected.young.values().map(|(_, until, _)| *until);
             assert_eq!(young.first.as_micros(), untils().min().unwrap());
             assert_eq!(young.until.as_micros(), untils().max().unwrap());
         }
@@ -133,17 +133,17 @@ impl Run<'_> {
         let outcome = registry.collect(&request, &mut show, &Void);
         self.registry = Some(registry);
         if let Err(error) = &outcome {
-            match error {
-                Error::PlanOfTheFuture { .. } => assert!(instant > now),
-                Error::ClockDoubted { .. } => assert!(is_odd),
-                Error::PlanChanged { .. } => assert!(has_changed),
-                error => panic!("{error:?}"),
-            }
-            self.ground.saw(match error {
-                Error::PlanOfTheFuture { .. } => "a plan of the future refused",
-                Error::ClockDoubted { .. } => "the clock doubted",
-                _ => "a changed plan refused",
-            });
+            let what = if matches!(error, Error::PlanOfTheFuture { .. }) {
+                assert!(instant > now);
+                "a plan of the future refused"
+            } else if matches!(error, Error::ClockDoubted { .. }) {
+                assert!(is_odd);
+                "the clock doubted"
+            } else {
+                assert!(matches!(error, Error::PlanChanged { .. }) && has_changed, "{error:?}");
+                "a changed plan refused"
+            };
+            self.ground.saw(what);
             assert_eq!((self.head(), self.files()), (head, files), "refused, and yet something changed");
             return;
         }
