@@ -156,6 +156,9 @@ pub enum Error {
         /// The first of them.
         objects: Vec<ContentAddress>,
     },
+    /// A gc was asked of a store that others may change meanwhile.
+    #[error("a gc needs the store for itself")]
+    NotAlone,
     /// A plan was confirmed, and another one holds today.
     #[error("the plan no longer holds: {what}")]
     PlanChanged {
@@ -340,6 +343,7 @@ impl Error {
             | Self::NotAFile { .. }
             | Self::PathTaken { .. }
             | Self::NoSuchClass { .. }
+            | Self::NotAlone
             | Self::PinTaken { .. }
             | Self::EarlierExpiry { .. }
             | Self::Range { .. }

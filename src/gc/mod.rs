@@ -5,4 +5,4 @@ mod plan;
 mod survey;
 
 pub use plan::{Candidate, ParsePlanNameError, Plan, PlanName};
-pub use survey::{Keeping, Losing, PackageFacts, Roots, Sum, Survey, Surveyed, SurveyedObject, TooYoung};
+pub use survey::{Keeping, PackageFacts, Roots, Sum, Survey, Surveyed, SurveyedObject, TooYoung};

@@ -80,10 +80,22 @@ struct Tree {
 #[derive(Clone, Debug, Default)]
 struct Reach {
     wanted: bool,
+    /// Ascending, none twice.
     keepers: Vec<usize>,
     gone: Vec<usize>,
     reason: Option<Reason>,
     since: u64,
+}
+
+impl Reach {
+    /// Counts the pins in that stand on the object itself.
+    fn pinned_by(&mut self, pins: &[usize]) {
+        if !pins.is_empty() && !self.wanted {
+            self.keepers.extend(pins);
+            self.keepers.sort_unstable();
+            self.keepers.dedup();
+        }
+    }
 }
 
 /// Which packages keep what is in their trees, at an instant.
@@ -93,10 +105,10 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// Judges the packages. Their place in the list is their number.
-    pub fn new(packages: &[PackageFacts], at: Timestamp) -> Self {
+    /// Judges the packages. Their place is their number.
+    pub fn new<'p>(packages: impl IntoIterator<Item = &'p PackageFacts>, at: Timestamp) -> Self {
         let mut trees: HashMap<i64, Tree> = HashMap::new();
-        for (number, package) in packages.iter().enumerate() {
+        for (number, package) in packages.into_iter().enumerate() {
             let tree = trees.entry(package.tree).or_default();
             tree.since = tree.since.max(package.since);
             match wanted(&package.claim, at) {
@@ -111,10 +123,10 @@ impl Roots {
         Self { trees }
     }
 
-    /// Returns what reaches an object. What is wanted is not looked at further.
-    fn reach(&self, object: &SurveyedObject<'_>) -> Reach {
-        let mut reach = Reach { since: object.since, keepers: object.keepers.to_vec(), ..Reach::default() };
-        for tree in object.trees.iter().filter_map(|tree| self.trees.get(tree)) {
+    /// Returns what some trees do for an object that is in all of them. What is wanted is not looked at further.
+    fn reach(&self, trees: &[i64]) -> Reach {
+        let mut reach = Reach::default();
+        for tree in trees.iter().filter_map(|tree| self.trees.get(tree)) {
             if tree.wanted {
                 return Reach { wanted: true, ..Reach::default() };
             }
@@ -133,7 +145,8 @@ impl Roots {
 
     /// Returns whether nothing keeps an object, and who does where only pins and holds do.
     pub fn keeping(&self, object: &SurveyedObject<'_>) -> Keeping {
-        let reach = self.reach(object);
+        let mut reach = self.reach(object.trees);
+        reach.pinned_by(object.keepers);
         match (reach.wanted, reach.keepers.is_empty()) {
             (true, _) => Keeping::Wanted,
             (false, false) => Keeping::Kept(reach.keepers),
@@ -159,9 +172,9 @@ pub struct Survey {
     roots: Roots,
     at: Timestamp,
     min_age: Duration,
-    candidates: Vec<(Candidate, u32)>,
-    /// Distinct lists of packages that lose an object, and their numbers: most objects share few lists.
-    losing: HashMap<Vec<usize>, u32>,
+    candidates: Vec<Candidate>,
+    /// The trees of the last object, and what they do for it: neighbours come from the same ones.
+    last: (Vec<i64>, Reach),
     reasons: [Sum; 4],
     lost: HashMap<usize, Sum>,
     kept: HashMap<usize, Sum>,
@@ -177,7 +190,7 @@ impl Survey {
             at,
             min_age,
             candidates: Vec::new(),
-            losing: HashMap::new(),
+            last: (Vec::new(), Reach::default()),
             reasons: [Sum::default(); 4],
             lost: HashMap::new(),
             kept: HashMap::new(),
@@ -195,17 +208,27 @@ impl Survey {
         object: &SurveyedObject<'_>,
         time_of: &mut dyn FnMut(u64) -> Result<Timestamp, E>,
     ) -> Result<(), E> {
-        let reach = self.roots.reach(object);
-        if reach.wanted {
+        if self.last.0 != object.trees {
+            self.last = (object.trees.to_vec(), self.roots.reach(object.trees));
+        }
+        if self.last.1.wanted {
             return Ok(());
         }
+        // Taken out and put back: what it is does not change, and nothing is copied for an object without pins.
+        let mut reach = std::mem::take(&mut self.last.1);
+        let kept_by_trees = (!object.keepers.is_empty()).then(|| reach.keepers.clone());
+        reach.pinned_by(object.keepers);
         let facts = ObjectFacts {
             wanted: false,
             kept: !reach.keepers.is_empty(),
             reason: reach.reason.unwrap_or(Reason::Stored),
-            since: time_of(reach.since)?,
+            since: time_of(reach.since.max(object.since))?,
         };
         self.decide(object.address, object.size_bytes, &facts, &reach);
+        if let Some(keepers) = kept_by_trees {
+            reach.keepers = keepers;
+        }
+        self.last.1 = reach;
         Ok(())
     }
 
@@ -235,28 +258,16 @@ impl Survey {
                 for package in &reach.gone {
                     self.lost.entry(*package).or_default().add(size_bytes);
                 }
-                let next = u32::try_from(self.losing.len()).unwrap_or(u32::MAX);
-                let list = match self.losing.get(&reach.gone) {
-                    Some(list) => *list,
-                    None => *self.losing.entry(reach.gone.clone()).or_insert(next),
-                };
-                self.candidates.push((Candidate { address, size_bytes, reason }, list));
+                self.candidates.push(Candidate { address, size_bytes, reason });
             }
         }
     }
 
     /// Ends it.
-    pub fn finish(mut self) -> Surveyed {
-        self.candidates.sort_unstable_by_key(|(candidate, _)| candidate.address);
-        let mut lists = vec![Vec::new(); self.losing.len()];
-        for (list, number) in self.losing {
-            lists[number as usize] = list;
-        }
-        let (candidates, list_of) = self.candidates.into_iter().unzip();
+    pub fn finish(self) -> Surveyed {
         let reasons = Reason::ALL.into_iter().map(|reason| (reason, self.reasons[reason as usize]));
         Surveyed {
-            candidates,
-            losing: Losing { list_of, lists },
+            candidates: self.candidates,
             reasons: reasons.filter(|(_, sum)| sum.objects > 0).collect(),
             lost: sorted(self.lost),
             kept: sorted(self.kept),
@@ -275,10 +286,8 @@ fn sorted(sums: HashMap<usize, Sum>) -> Vec<(usize, Sum)> {
 /// What a survey found.
 #[derive(Clone, Debug)]
 pub struct Surveyed {
-    /// What may go, ascending by address.
+    /// What may go, in no order.
     pub candidates: Vec<Candidate>,
-    /// Which packages lose which of them.
-    pub losing: Losing,
     /// How much for which reason.
     pub reasons: Vec<(Reason, Sum)>,
     /// How much each package loses, by its number.
@@ -289,27 +298,6 @@ pub struct Surveyed {
     pub kept_total: Sum,
     /// What only its age keeps.
     pub young: Option<TooYoung>,
-}
-
-/// Which packages lose which candidates.
-#[derive(Clone, Debug, Default)]
-pub struct Losing {
-    list_of: Vec<u32>,
-    lists: Vec<Vec<usize>>,
-}
-
-impl Losing {
-    /// Returns the numbers of the packages that lose one of these candidates, ascending.
-    pub fn of(&self, candidates: std::ops::Range<usize>) -> Vec<usize> {
-        let mut lists: Vec<u32> = self.list_of[candidates].to_vec();
-        lists.sort_unstable();
-        lists.dedup();
-        let mut packages: Vec<usize> =
-            lists.into_iter().flat_map(|list| &self.lists[list as usize]).copied().collect();
-        packages.sort_unstable();
-        packages.dedup();
-        packages
-    }
 }
 
 #[cfg(test)]
@@ -373,21 +361,10 @@ mod tests {
                 (7, Reason::Removed)
             ]
         );
-        assert!(found.candidates.is_sorted_by_key(|candidate| candidate.address));
         assert_eq!(found.kept, [(7, Sum { objects: 1, bytes: 8 }), (8, Sum { objects: 2, bytes: 72 })]);
         assert_eq!(found.kept_total, Sum { objects: 2, bytes: 72 });
         let lost: Vec<_> = found.lost.iter().map(|(package, sum)| (*package, sum.bytes)).collect();
         assert_eq!(lost, [(1, 2 + 128), (2, 2 + 4), (4, 2 + 128)]);
-        assert_eq!(found.losing.of(0..found.candidates.len()), [1, 2, 4]);
-        for (number, candidate) in found.candidates.iter().enumerate() {
-            let expected: &[usize] = match candidate.size_bytes.ilog2() {
-                1 => &[1, 2, 4],
-                2 => &[2],
-                7 => &[1, 4],
-                _ => &[],
-            };
-            assert_eq!(found.losing.of(number..number + 1), expected);
-        }
     }
 
     #[test]

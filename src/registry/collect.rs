@@ -21,7 +21,7 @@ use crate::events::payload::{self, GcEnd, GcStart};
 use crate::events::{self, EventType, Head, PurgedObject};
 use crate::gc::{Candidate, PlanName};
 use crate::identity::{Blake3, ContentAddress};
-use crate::monitor::{Counter, Monitor, Task};
+use crate::monitor::{Counter, Monitor, Problem, Task};
 use crate::storage::{Backend as _, Deleted, Local};
 use crate::views::{objects, packages, reach, runs};
 
@@ -38,8 +38,9 @@ const OBJECT_COST_BYTES: u64 = 10 * 1024;
 /// How many events are named where a plan has changed.
 const CHANGES_NAMED_MAX: usize = 5;
 
-/// The events that can change which objects may go.
-const ROOTING: [EventType; 11] = [
+/// The events that can change which objects may go, or since when: to remove what had expired makes it young again.
+const ROOTING: [EventType; 12] = [
+    EventType::PackageRemoved,
     EventType::PackageCreated,
     EventType::ObjectsStored,
     EventType::EntriesAdded,
@@ -69,38 +70,51 @@ impl Registry {
     /// Carries a plan out. `on_plan` is shown it before anything is changed; what it returns ends the gc.
     ///
     /// Rounds that an earlier gc began are brought to their end first. An object that cannot be deleted is
-    /// recorded and the rest go on. Where the caller's flag says to stop, the round at work is finished.
+    /// recorded and the rest go on. Where the caller's flag says to stop, the round at work is finished and the
+    /// answer is [`Error::Cancelled`]; what was done until then the monitor is told.
     ///
     /// # Errors
-    /// [`Error::PlanChanged`], [`Error::PlanOfTheFuture`], [`Error::ClockDoubted`], [`Error::Unsure`]: then
-    /// nothing was changed. What the system refuses: then the next gc goes on where this one ended.
+    /// [`Error::NotAlone`], [`Error::BadText`], [`Error::PlanChanged`], [`Error::PlanOfTheFuture`],
+    /// [`Error::ClockDoubted`], [`Error::Unsure`]: then nothing was changed. What the system refuses: then the next gc
+    /// goes on where this one ended.
     pub fn collect(
         &self,
         request: &CollectRequest,
         on_plan: &mut dyn FnMut(&PlanReport) -> Result<(), Error>,
         monitor: &dyn Monitor,
     ) -> Result<CollectReport, Error> {
-        debug_assert!(self.access == Access::Alone, "a gc needs the store for itself");
-        if let Some(reason) = &request.reason {
-            check_text("reason", reason)?;
+        if self.access != Access::Alone {
+            return Err(Error::NotAlone);
         }
-        let (planned, head, doubtful) = self.confirm(request, monitor)?;
+        let (planned, head) = self.confirm(request, monitor)?;
         on_plan(&planned.report)?;
         self.make_room();
         monitor.start(Task::Purging, Some(planned.report.plan.bytes()));
-        let swept = self.sweep(request, planned, head, doubtful, monitor);
+        let mut report = CollectReport::of(planned.report);
+        let swept = self.sweep(request, &planned.expired, &planned.remains, head, &mut report, monitor);
         monitor.finish(Task::Purging);
         self.set_reserve_aside();
-        swept
+        match swept {
+            Ok(()) => Ok(report),
+            Err(error) => {
+                // What was done stands, and whoever asked should hear of it though the gc ends with an error.
+                let (objects, bytes) = report.freed();
+                if objects > 0 {
+                    monitor.problem(&Problem::Note(format!(
+                        "before it ended, the gc deleted {objects} object(s) of {bytes} bytes; the log has the record"
+                    )));
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Computes the plan and holds it against what was confirmed. Changes nothing. Returns with it the last event
-    /// that it is computed from, and whether the clock looked wrong.
-    fn confirm(
-        &self,
-        request: &CollectRequest,
-        monitor: &dyn Monitor,
-    ) -> Result<(Planned, Head, bool), Error> {
+    /// that it is computed from.
+    fn confirm(&self, request: &CollectRequest, monitor: &dyn Monitor) -> Result<(Planned, Head), Error> {
+        if let Some(reason) = &request.reason {
+            check_text("reason", reason)?;
+        }
         let now = self.env.now();
         let (instant, min_age) = match &request.confirmed {
             Confirmed::Exactly(name) if name.instant > now => {
@@ -121,52 +135,45 @@ impl Registry {
                 return Err(Error::PlanChanged { what: what_changed(&tx, name, &planned)?, now: today });
             }
         }
-        let doubtful = planned.report.clock.is_some();
-        Ok((planned, head, doubtful))
+        Ok((planned, head))
     }
 
+    /// Ends what earlier gcs began, and goes through the plan in rounds. `report` tells at any moment what is done.
     fn sweep(
         &self,
         request: &CollectRequest,
-        planned: Planned,
+        expired: &[Uuid],
+        remains: &[Blake3],
         mut head: Head,
-        doubtful: bool,
+        report: &mut CollectReport,
         monitor: &dyn Monitor,
-    ) -> Result<CollectReport, Error> {
-        let mut resumed = Vec::new();
-        for started in &planned.report.unfinished {
+    ) -> Result<(), Error> {
+        for started in &report.plan.unfinished {
             self.check_cancelled()?;
             let (round, now) = self.resume(*started, head, monitor)?;
-            resumed.push(round);
+            report.resumed.push(round);
             head = now;
         }
-        let (remains_deleted, remains_failed) = self.delete_remains(&planned.remains)?;
-        let objects = planned.report.plan.objects();
+        (report.remains_deleted, report.remains_failed) = self.delete_remains(remains)?;
+        let objects = report.plan.plan.objects();
         let size = self.round_objects();
-        let rounds = objects.len().div_ceil(size);
-        let name = planned.report.plan.name().to_string();
+        let name = report.plan.plan.name().to_string();
         let gc = self.env.random_id().to_string();
-        let mut done = Vec::with_capacity(rounds);
         for (number, candidates) in objects.chunks(size).enumerate() {
             self.check_cancelled()?;
-            let first = number * size;
-            let losing = planned.losing.of(first..first + candidates.len());
-            let mut expired: Vec<_> =
-                losing.iter().filter_map(|package| planned.expired.get(package).copied()).collect();
-            expired.sort_unstable(); // as bytes, which is as text; packages are made in another order
             let start = GcStart {
                 plan: &name,
                 round: number as u64 + 1,
-                rounds: rounds as u64,
+                rounds: objects.len().div_ceil(size) as u64,
                 reason: request.reason.as_deref(),
-                clock_accepted: doubtful,
-                packages: &expired,
+                clock_accepted: report.plan.clock.is_some(),
+                packages: expired,
             };
             let (round, now) = self.round(&gc, &start, candidates, head, monitor)?;
-            done.push(round);
+            report.rounds.push(round);
             head = now;
         }
-        Ok(CollectReport { plan: planned.report, rounds: done, resumed, remains_deleted, remains_failed })
+        Ok(())
     }
 
     /// Records the intent, deletes, and records how it went.
@@ -273,6 +280,7 @@ impl Registry {
 
     /// Returns how many objects a round may have so that its events fit on the disk.
     fn round_objects(&self) -> usize {
+        // Where nobody can tell, the disk counts as full: small rounds work everywhere.
         let room = self.disk.free_bytes().unwrap_or(0) / 2;
         let fits = usize::try_from(room / OBJECT_COST_BYTES).unwrap_or(usize::MAX);
         fits.clamp(ROUND_OBJECTS_MIN, ROUND_OBJECTS_MAX).min(self.round_objects)
@@ -356,7 +364,7 @@ fn what_changed(tx: &ReadTx<'_>, name: &PlanName, planned: &Planned) -> Result<S
         named.push(format!("event {} ({}{subject})", line.sequence, line.event_type));
     }
     let changes = match (named.is_empty(), since.len() > CHANGES_NAMED_MAX) {
-        (true, _) => "no event since bears on it, so files that no event names came or went, or the plan is another store's".to_owned(),
+        (true, _) => "no later event explains it, so files that no event names came or went, the clock was set back, or the plan is another store's".to_owned(),
         (false, true) => format!("since then there are {} and more", named.join(", ")),
         (false, false) => format!("since then there is {}", named.join(", ")),
     };

@@ -1,6 +1,7 @@
-//! `gc` without `--confirm`: what could go, why, and what keeps the rest. Changes nothing and takes no lock.
+//! The plan of a gc: what could go, why, and what keeps the rest. Changes nothing and takes no lock; a confirmed gc
+//! computes it again under its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -17,15 +18,16 @@ use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
 use crate::error::Error;
 use crate::events;
-use crate::gc::{Candidate, Keeping, Losing, PackageFacts, Roots, Sum, Survey, SurveyedObject};
+use crate::gc::{Candidate, Keeping, PackageFacts, Roots, Sum, Survey, SurveyedObject};
 use crate::identity::Blake3;
 use crate::monitor::{Monitor, Problem, Task};
 use crate::plane::{self, NamedObjects, UnrecordedFile};
 use crate::retention::{Reason, Wanted, wanted};
 use crate::views::{PackageFilter, browse, objects, pins, reach, runs};
 
-/// How far the clock may be behind the log's last event, and ahead of it, before gc doubts it.
+/// How far the clock may be behind the log's last event before gc doubts it.
 const CLOCK_BEHIND_MAX: Duration = Duration::from_secs(60);
+/// How far it may be ahead of it: a month without any event, not even a verify's, is a long silence.
 const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// The longest age that a plan can be asked for, in seconds: the largest integer of canonical CBOR here.
@@ -34,10 +36,8 @@ pub(super) const MIN_AGE_SECONDS_MAX: u64 = (1 << 53) - 1;
 /// A plan with what carrying it out needs.
 pub(super) struct Planned {
     pub(super) report: PlanReport,
-    /// The expired packages among those that lose something, by their number in `losing`.
-    pub(super) expired: HashMap<usize, Uuid>,
-    /// Which packages lose which candidates.
-    pub(super) losing: Losing,
+    /// The expired packages that lose something, ascending.
+    pub(super) expired: Vec<Uuid>,
     /// Purged objects whose files still lie there, as far as eight bytes of a digest tell.
     pub(super) remains: Vec<Blake3>,
 }
@@ -65,26 +65,24 @@ impl Registry {
     ) -> Result<WithoutReport, Error> {
         let tx = self.db.read()?;
         self.assured(&tx, "what may be purged", Reading::All)?;
-        let mut without = Vec::new();
+        let (mut without, mut names) = (HashSet::new(), Vec::new());
         for reference in references {
             let package = self.resolve(&tx, reference)?;
-            if !without.iter().any(|(number, _)| *number == package.number) {
-                without.push((package.number, spelled(&package)));
+            if without.insert(package.number) {
+                names.push(spelled(&package));
             }
         }
         let now = self.env.now();
         let rooted = rooted(&tx)?;
-        let mut facts: Vec<PackageFacts> = Vec::new();
-        let mut trees = Vec::new();
-        for package in &rooted.packages {
-            let mut changed = package.facts.clone();
-            if without.iter().any(|(number, _)| *number == package.number) {
-                changed.claim.removed = true;
-                trees.push(changed.tree);
+        let mut facts: Vec<PackageFacts> = rooted.facts().cloned().collect();
+        let mut trees = HashSet::new();
+        for (package, facts) in rooted.packages.iter().zip(&mut facts) {
+            if without.contains(&package.number) {
+                facts.claim.removed = true;
+                trees.insert(facts.tree);
             }
-            facts.push(changed);
         }
-        let before = Roots::new(&rooted.facts(), now);
+        let before = Roots::new(rooted.facts(), now);
         let after = Roots::new(&facts, now);
         let (mut found, mut shared, mut kept) = (Vec::new(), Sum::default(), HashMap::new());
         monitor.start(Task::Planning, None);
@@ -116,7 +114,7 @@ impl Registry {
         let mut kept: Vec<(usize, Sum)> = kept.into_iter().collect();
         kept.sort_unstable_by_key(|(keeper, _)| *keeper);
         Ok(WithoutReport {
-            packages: without.into_iter().map(|(_, reference)| reference).collect(),
+            packages: names,
             bytes: found.iter().map(|candidate| candidate.size_bytes).sum(),
             objects: found,
             shared: (shared.objects, shared.bytes),
@@ -137,9 +135,10 @@ impl Registry {
             return Err(Error::BadText { what: "minimum age", problem: "is beyond all measure" });
         }
         let min_age = Duration::from_secs(min_age.as_secs());
-        self.assured(tx, "what may be purged", Reading::All)?;
         monitor.start(Task::Planning, None);
-        let planned = self.survey_all(tx, now, instant, min_age, monitor);
+        let planned = self
+            .assured(tx, "what may be purged", Reading::All)
+            .and_then(|()| self.survey_all(tx, now, instant, min_age, monitor));
         monitor.finish(Task::Planning);
         planned
     }
@@ -153,7 +152,7 @@ impl Registry {
         monitor: &dyn Monitor,
     ) -> Result<Planned, Error> {
         let rooted = rooted(tx)?;
-        let mut survey = Survey::new(Roots::new(&rooted.facts(), instant), instant, min_age);
+        let mut survey = Survey::new(Roots::new(rooted.facts(), instant), instant, min_age);
         let mut named = NamedObjects::default();
         let mut times: HashMap<u64, Timestamp> = HashMap::new();
         let mut time_of = |sequence: u64| -> Result<Timestamp, Error> {
@@ -194,14 +193,13 @@ impl Registry {
             survey.unrecorded(file.address, file.size_bytes, file.changed_at);
         }
         let found = survey.finish();
+        let is_expired = |number: &usize| {
+            wanted(&rooted.packages[*number].facts.claim, instant) == Wanted::Gone(Reason::Expired)
+        };
         let numbers = found.lost.iter().map(|(number, _)| *number);
-        let expired = numbers
-            .filter(|&number| {
-                let claim = &rooted.packages[number].facts.claim;
-                wanted(claim, instant) == Wanted::Gone(Reason::Expired)
-            })
-            .map(|number| (number, rooted.packages[number].id))
-            .collect();
+        let mut expired: Vec<Uuid> =
+            numbers.filter(is_expired).map(|number| rooted.packages[number].id).collect();
+        expired.sort_unstable(); // as bytes, which is as text; packages are made in another order
         let mut packages = Vec::new();
         for (number, sum) in &found.lost {
             packages.push(losing(tx, &rooted.packages[*number], *sum)?);
@@ -222,7 +220,7 @@ impl Registry {
             remains: strays.purged.len() as u64,
             clock: clock_doubt(tx, now)?,
         };
-        Ok(Planned { report, expired, losing: found.losing, remains: strays.purged })
+        Ok(Planned { report, expired, remains: strays.purged })
     }
 
     /// Leaves out the files that an event has named since the snapshot was taken: an add's, which were no
@@ -274,8 +272,8 @@ struct Root {
 }
 
 impl Rooted {
-    fn facts(&self) -> Vec<PackageFacts> {
-        self.packages.iter().map(|package| package.facts.clone()).collect()
+    fn facts(&self) -> impl Iterator<Item = &PackageFacts> {
+        self.packages.iter().map(|package| &package.facts)
     }
 
     fn surveyed<'a>(&'a self, object: &reach::ReachedObject, trees: &'a [i64]) -> SurveyedObject<'a> {

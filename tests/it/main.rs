@@ -19,6 +19,7 @@ mod full;
 mod gc_confirmed;
 mod gc_crash;
 mod gc_races;
+mod gc_refused;
 mod gc_rounds;
 mod hurry;
 mod keeping;

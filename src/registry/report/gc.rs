@@ -183,6 +183,11 @@ pub struct CollectReport {
 }
 
 impl CollectReport {
+    /// Begins with a plan of which nothing is done yet.
+    pub(crate) const fn of(plan: PlanReport) -> Self {
+        Self { plan, rounds: Vec::new(), resumed: Vec::new(), remains_deleted: 0, remains_failed: Vec::new() }
+    }
+
     /// Returns how many objects were deleted, resumed rounds included, and the sum of their sizes.
     pub fn freed(&self) -> (u64, u64) {
         let all = self.rounds.iter().chain(&self.resumed);
