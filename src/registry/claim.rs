@@ -1,15 +1,9 @@
 //! What bears on whether a package is wanted, put together from the views in one place: gc, `explain`, `retain`
 //! and `restore` must not disagree.
 
-use super::resolve::reference;
-use crate::db::ReadTx;
 use crate::env::Timestamp;
-use crate::error::Error;
 use crate::retention::{Claim, Expiry, Reason, Wanted, wanted};
-use crate::views::{PackageRow, browse};
-
-/// How many purged objects a refusal names.
-const PURGED_NAMED_MAX: u32 = 16;
+use crate::views::PackageRow;
 
 /// Puts together what bears on a package; `pinned` says whether a pin stands on it.
 pub(super) fn claim(package: &PackageRow, pinned: bool) -> Claim {
@@ -31,13 +25,5 @@ pub(super) fn gone(claim: &Claim, at: Timestamp) -> Option<Reason> {
     match wanted(&Claim { kept: false, ..*claim }, at) {
         Wanted::Gone(reason) => Some(reason),
         Wanted::Present | Wanted::Kept => None,
-    }
-}
-
-/// Fails where objects of a package that is to be live are purged.
-pub(super) fn refuse_purged_package(tx: &ReadTx<'_>, package: &PackageRow) -> Result<(), Error> {
-    match browse::purged_of_tree(tx, package.tree, PURGED_NAMED_MAX)? {
-        (0, _) => Ok(()),
-        (count, objects) => Err(Error::HasPurged { what: reference(package), count, objects }),
     }
 }

@@ -16,6 +16,7 @@ mod open;
 mod pin;
 mod plan;
 mod private;
+mod purged;
 mod query;
 mod remove;
 mod replay;

@@ -2,7 +2,8 @@
 
 use super::Registry;
 use super::change::{Change, Payload};
-use super::claim::{claim, gone, refuse_purged_package};
+use super::claim::{claim, gone};
+use super::purged::refuse_purged_package;
 use super::remove::check_text;
 use super::report::{Pin, PinRequest, PinRow, PinTarget, Root, RootKind, UnpinReport};
 use super::resolve::reference;

@@ -2,8 +2,8 @@
 
 use super::Registry;
 use super::change::{Change, Payload};
-use super::claim::refuse_purged_package;
 use super::pin::roots_of;
+use super::purged::refuse_purged_package;
 use super::report::{PackageSummary, Reference, RemoveReport};
 use crate::error::Error;
 use crate::events::{EventType, payload};

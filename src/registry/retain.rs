@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 
 use super::Registry;
 use super::change::{Change, Payload};
-use super::claim::{claim, gone, refuse_purged_package};
+use super::claim::{claim, gone};
 use super::pin::pin_of;
+use super::purged::refuse_purged_package;
 use super::remove::check_text;
 use super::report::{HoldRequest, RetainReport, RetainRequest};
 use super::resolve::reference;
