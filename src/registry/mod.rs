@@ -24,6 +24,7 @@ pub mod report;
 mod resolve;
 mod retain;
 mod supersede;
+mod text;
 mod verify;
 
 use std::fmt;
