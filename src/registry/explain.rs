@@ -18,7 +18,7 @@ use super::report::{
 use super::resolve::{Named, find_object, named, reference};
 use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, with_causes};
 use crate::events::{self, EventType};
 use crate::identity::{Algorithm, Blake3, ContentAddress, Sha256};
 use crate::manifest::{EntryBody, EntryPath};
@@ -207,9 +207,7 @@ impl Registry {
         let mut faults = plane::look(disk, &object.digests, depth, &known, &self.cancelled)?;
         // To see the size takes no right to read.
         if !is_read && let Err(error) = self.local.open_object(&object.digests.address()) {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-            let error = std::io::Error::other(format!("{error}{}", cause.unwrap_or_default()));
-            faults.push(Fault::Unreadable { error });
+            faults.push(Fault::Unreadable { error: std::io::Error::other(with_causes(&error)) });
         }
         let harm = faults.iter().find(|fault| fault.harms_bytes());
         let is_nothing_there =
