@@ -307,10 +307,7 @@ fn part_of_log(tx: &ReadTx<'_>, object: &ObjectRecord) -> Result<Option<PartOfLo
         Some(EventType::PackageImported) => !is_payload,
         _other => false,
     };
-    let package = match uuid::Uuid::try_parse(&event.record.subject_id) {
-        Ok(id) if is_manifest => packages::by_id(tx, &id)?,
-        Ok(_) | Err(_) => None,
-    };
+    let package = if is_manifest { packages::by_subject(tx, &event.record.subject_id)? } else { None };
     Ok(Some(PartOfLog { manifest_of: package.as_ref().map(reference), event: event_line(event) }))
 }
 

@@ -148,6 +148,11 @@ pub(crate) fn by_id(tx: &ReadTx<'_>, id: &Uuid) -> Result<Option<PackageRow>, Db
     Ok(tx.maybe(&format!("{SELECT} WHERE package_id = ?1"), [id.to_string()], read)?)
 }
 
+/// Returns the package that an event is about whose subject this is; another event's subject is no package's.
+pub(crate) fn by_subject(tx: &ReadTx<'_>, subject: &str) -> Result<Option<PackageRow>, DbError> {
+    Ok(Uuid::try_parse(subject).ok().map(|id| by_id(tx, &id)).transpose()?.flatten())
+}
+
 /// Returns the package of this surrogate number.
 pub(crate) fn by_number(tx: &ReadTx<'_>, number: i64) -> Result<Option<PackageRow>, DbError> {
     Ok(tx.maybe(&format!("{SELECT} WHERE package = ?1"), [number], read)?)
