@@ -61,6 +61,6 @@ impl Registry {
 pub(super) fn refuse_purged_package(tx: &ReadTx<'_>, package: &PackageRow) -> Result<(), Error> {
     match browse::purged_of_tree(tx, package.tree, PURGED_NAMED_MAX)? {
         (0, _) => Ok(()),
-        (count, objects) => Err(Error::HasPurged { what: reference(package), count, objects }),
+        (count, objects) => Err(Error::HasPurged { reference: reference(package), count, objects }),
     }
 }
