@@ -147,10 +147,10 @@ pub enum Error {
         purge: Box<Purge>,
     },
     /// What would be live again is purged in part.
-    #[error("{count} object(s) of {what} are purged: {}{}", objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "), if *count > objects.len() as u64 { ", …" } else { "" })]
+    #[error("{count} object(s) of {reference} are purged: {}", first_of(objects, *count))]
     HasPurged {
-        /// The package, as `name@version`, or the object.
-        what: String,
+        /// The package, as `name@version`.
+        reference: String,
         /// How many.
         count: u64,
         /// The first of them.
@@ -188,7 +188,7 @@ pub enum Error {
     Unsure {
         /// What is not understood or not to be had.
         what: String,
-        /// What depends on it: `what may be purged`, `whether the object is lost`, …
+        /// What depends on it: `what may be purged`, `whether it is lost`, `whether the log ever named it`, …
         undecided: &'static str,
     },
     /// A pin of that name is there.
@@ -286,6 +286,29 @@ pub enum Error {
     /// Writing the answer failed.
     #[error("cannot write the output")]
     Output(#[source] io::Error),
+}
+
+/// Lists the first of so many objects.
+fn first_of(objects: &[ContentAddress], count: u64) -> String {
+    let named: Vec<String> = objects.iter().map(ToString::to_string).collect();
+    let more = if count > objects.len() as u64 { ", …" } else { "" };
+    format!("{}{more}", named.join(", "))
+}
+
+/// Puts an error and its causes on one line, for what is written down or told as a text.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        // Some errors end with their cause's own words.
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
 }
 
 impl Error {

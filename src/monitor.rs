@@ -14,6 +14,8 @@ pub enum Task {
     Adding,
     /// Making a batch durable.
     Syncing,
+    /// Reading and hashing a file that is not to be stored.
+    Hashing,
     /// Re-reading stored objects.
     Verifying,
     /// Writing a package out again.

@@ -259,7 +259,9 @@ impl Counters {
             Task::Verifying => &self.bytes_verified,
             Task::Exporting => &self.bytes_exported,
             Task::Purging => &self.bytes_purged,
-            Task::Adding | Task::Syncing | Task::Replaying | Task::Waiting | _ => &self.bytes_hashed,
+            Task::Adding | Task::Hashing | Task::Syncing | Task::Replaying | Task::Waiting | _ => {
+                &self.bytes_hashed
+            }
         };
         counter.load(Ordering::Relaxed)
     }
@@ -279,6 +281,7 @@ impl Counters {
         match task {
             Task::Adding => format!("adding: {}", adding()),
             Task::Syncing => format!("making durable: {}", adding()),
+            Task::Hashing => format!("hashing: {}{of}", size(read(&self.bytes_hashed))),
             Task::Verifying => {
                 let bytes = size(read(&self.bytes_verified));
                 format!("verifying: {}, {bytes}{of}", count(read(&self.objects_verified), "object"))
@@ -357,6 +360,7 @@ mod tests {
             counters.add(counter, n);
         }
         assert_eq!(counters.describe(Task::Adding, None), "adding: 3 files, 2.0 KiB read, 1 object new");
+        assert_eq!(counters.describe(Task::Hashing, Some(4096)), "hashing: 2.0 KiB of 4.0 KiB");
         assert_eq!(counters.describe(Task::Verifying, None), "verifying: 5 objects, 1.0 KiB");
         assert_eq!(
             counters.describe(Task::Verifying, Some(2048)),

@@ -28,12 +28,12 @@ pub fn digests_of(
         return Err(system(io::ErrorKind::IsADirectory.into()));
     }
     let each = |read| {
-        monitor.count(Counter::BytesVerified, read);
+        monitor.count(Counter::BytesHashed, read);
         if cancelled.load(Ordering::Relaxed) { Err(IngestError::Cancelled) } else { Ok(()) }
     };
-    monitor.start(Task::Verifying, before.is_file().then_some(before.len()));
+    monitor.start(Task::Hashing, before.is_file().then_some(before.len()));
     let read = stream(&mut file, &[], None, &each);
-    monitor.finish(Task::Verifying);
+    monitor.finish(Task::Hashing);
     let digests = read.map_err(|error| match error {
         StreamError::Read(error) => system(error),
         StreamError::Stop(error) => error,

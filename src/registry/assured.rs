@@ -3,8 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use uuid::Uuid;
-
 use super::Registry;
 use super::resolve::reference;
 use crate::db::{DbError, ReadTx};
@@ -99,15 +97,14 @@ impl Registry {
 }
 
 fn is_removed(tx: &ReadTx<'_>, id: &str) -> Result<bool, DbError> {
-    let package = Uuid::try_parse(id).ok().map(|id| packages::by_id(tx, &id)).transpose()?.flatten();
+    let package = packages::by_subject(tx, id)?;
     Ok(package.is_some_and(|package| package.removed_at.is_some()))
 }
 
 /// Names the payload of an event.
 fn payload(tx: &ReadTx<'_>, record: &Record, why: &str) -> Result<String, DbError> {
     let Record { sequence, event_type, payload_digest, .. } = record;
-    let package =
-        Uuid::try_parse(&record.subject_id).ok().map(|id| packages::by_id(tx, &id)).transpose()?.flatten();
+    let package = packages::by_subject(tx, &record.subject_id)?;
     let of = package.map(|package| format!(" of {}", reference(&package))).unwrap_or_default();
     let address = ContentAddress::new(*payload_digest);
     Ok(format!("the payload {address} of event {sequence} ({event_type}{of}) cannot be read: {why}"))

@@ -1,15 +1,12 @@
 //! What bears on whether a package is wanted, put together from the views in one place: gc, `explain`, `retain`
 //! and `restore` must not disagree.
 
-use super::resolve::reference;
-use crate::db::ReadTx;
+use super::report::Lost;
+use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
-use crate::error::Error;
+use crate::events;
 use crate::retention::{Claim, Expiry, Reason, Wanted, wanted};
-use crate::views::{PackageRow, browse};
-
-/// How many purged objects a refusal names.
-const PURGED_NAMED_MAX: u32 = 16;
+use crate::views::PackageRow;
 
 /// Puts together what bears on a package; `pinned` says whether a pin stands on it.
 pub(super) fn claim(package: &PackageRow, pinned: bool) -> Claim {
@@ -34,10 +31,19 @@ pub(super) fn gone(claim: &Claim, at: Timestamp) -> Option<Reason> {
     }
 }
 
-/// Fails where objects of a package that is to be live are purged.
-pub(super) fn refuse_purged_package(tx: &ReadTx<'_>, package: &PackageRow) -> Result<(), Error> {
-    match browse::purged_of_tree(tx, package.tree, PURGED_NAMED_MAX)? {
-        (0, _) => Ok(()),
-        (count, objects) => Err(Error::HasPurged { what: reference(package), count, objects }),
+/// Says by what and when a package ceased to keep anything by itself, where it has at this instant.
+pub(super) fn lost(tx: &ReadTx<'_>, package: &PackageRow, at: Timestamp) -> Result<Option<Lost>, DbError> {
+    if gone(&claim(package, false), at).is_none() {
+        return Ok(None);
     }
+    if let (Some(sequence), Some(at)) = (package.removed_sequence, package.removed_at) {
+        let reason = package.removed_reason.clone().unwrap_or_default();
+        return Ok(Some(Lost::Removed { sequence, at, reason }));
+    }
+    let at = match package.expires_at {
+        Some(at) => Some(at),
+        // A gc took objects of it since it had expired, so it had by then.
+        None => package.expired_sequence.map(|sequence| events::time_of(tx, sequence)).transpose()?,
+    };
+    Ok(at.map(|at| Lost::Expired { class: package.class.clone(), at }))
 }

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::change::Change;
 use super::plan::Planned;
-use super::remove::check_text;
 use super::report::{ClockTrust, CollectReport, CollectRequest, Confirmed, PlanReport, Round};
 use super::resolve::reference as spelled;
+use super::text::check_text;
 use super::{Access, Registry};
 use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;

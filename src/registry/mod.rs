@@ -16,6 +16,7 @@ mod open;
 mod pin;
 mod plan;
 mod private;
+mod purged;
 mod query;
 mod remove;
 mod replay;
@@ -23,6 +24,7 @@ pub mod report;
 mod resolve;
 mod retain;
 mod supersede;
+mod text;
 mod verify;
 
 use std::fmt;
@@ -35,7 +37,7 @@ use std::time::Duration;
 use crate::db::Database;
 use crate::disk::Disk;
 use crate::env::Env;
-use crate::error::Error;
+use crate::error::{Error, with_causes};
 use crate::events::{LogFiles, PayloadUnavailable, Payloads};
 use crate::identity::{Blake3, ContentAddress};
 use crate::storage::{Backend as _, Local, StoreConfig, StoreLock};
@@ -150,10 +152,9 @@ impl Registry {
 impl Payloads for Local {
     fn load(&self, digest: &Blake3) -> Result<Vec<u8>, PayloadUnavailable> {
         let unavailable = |why: String| PayloadUnavailable { digest: *digest, why };
-        let found = self.get(&ContentAddress::new(*digest), None).map_err(|error| {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-            unavailable(format!("{error}{}", cause.unwrap_or_default()))
-        })?;
+        let found = self
+            .get(&ContentAddress::new(*digest), None)
+            .map_err(|error| unavailable(with_causes(&error)))?;
         let mut reader = found.ok_or_else(|| unavailable("its object is missing".to_owned()))?;
         let address = ContentAddress::new(*digest);
         let size = self.head(&address).ok().flatten().map_or(0, |found| found.size_bytes);

@@ -2,14 +2,15 @@
 
 use super::Registry;
 use super::change::{Change, Payload};
-use super::claim::{claim, gone, refuse_purged_package};
-use super::remove::check_text;
+use super::claim::{claim, gone};
+use super::purged::refuse_purged_package;
 use super::report::{Pin, PinRequest, PinRow, PinTarget, Root, RootKind, UnpinReport};
 use super::resolve::reference;
+use super::text::check_text;
 use crate::db::ReadTx;
 use crate::env::Timestamp;
 use crate::error::Error;
-use crate::events::{self, EventType, payload};
+use crate::events::{self, ChainFault, EventType, payload};
 use crate::identity::ContentAddress;
 use crate::manifest::PackageName;
 use crate::monitor::Void;
@@ -70,7 +71,9 @@ impl Registry {
         let tx = change.tx();
         let pin = record(tx, name)?;
         let (beside, hold) = match pin.target {
-            Target::Package(number) => (pins::on_package(tx, number)?, package_of(tx, number)?.hold_reason),
+            Target::Package(number) => {
+                (pins::on_package(tx, number)?, package_of(tx, &pin, number)?.hold_reason)
+            }
             Target::Object(number) => (pins::on_object(tx, number)?, None),
         };
         let others = beside.into_iter().filter(|pin| pin.name != name);
@@ -114,9 +117,9 @@ pub(super) fn pins_touching(tx: &ReadTx<'_>, package: &PackageRow) -> Result<Vec
 /// Tells of a pin.
 pub(super) fn pin_of(tx: &ReadTx<'_>, pin: PinRecord) -> Result<Pin, Error> {
     let target = match pin.target {
-        Target::Package(number) => PinTarget::Package(reference(&package_of(tx, number)?)),
+        Target::Package(number) => PinTarget::Package(reference(&package_of(tx, &pin, number)?)),
         Target::Object(number) => {
-            PinTarget::Object(ContentAddress::new(object_of(tx, number)?.digests.blake3))
+            PinTarget::Object(ContentAddress::new(object_of(tx, &pin, number)?.digests.blake3))
         }
     };
     Ok(pinned(pin, target))
@@ -141,7 +144,7 @@ fn record(tx: &ReadTx<'_>, name: &str) -> Result<PinRecord, Error> {
 fn row(tx: &ReadTx<'_>, pin: PinRecord, now: Timestamp) -> Result<PinRow, Error> {
     Ok(match pin.target {
         Target::Package(number) => {
-            let package = package_of(tx, number)?;
+            let package = package_of(tx, &pin, number)?;
             PinRow {
                 pin: pinned(pin, PinTarget::Package(reference(&package))),
                 objects: package.totals.objects,
@@ -150,7 +153,7 @@ fn row(tx: &ReadTx<'_>, pin: PinRecord, now: Timestamp) -> Result<PinRow, Error>
             }
         }
         Target::Object(number) => {
-            let digests = object_of(tx, number)?.digests;
+            let digests = object_of(tx, &pin, number)?.digests;
             PinRow {
                 pin: pinned(pin, PinTarget::Object(digests.address())),
                 objects: 1,
@@ -161,12 +164,16 @@ fn row(tx: &ReadTx<'_>, pin: PinRecord, now: Timestamp) -> Result<PinRow, Error>
     })
 }
 
-fn package_of(tx: &ReadTx<'_>, number: i64) -> Result<PackageRow, Error> {
-    let missing = || Error::NoSuchPackage { reference: format!("number {number}") };
-    packages::by_number(tx, number)?.ok_or_else(missing)
+/// Returns the package that a pin is on: the event that set the pin had it.
+fn package_of(tx: &ReadTx<'_>, pin: &PinRecord, number: i64) -> Result<PackageRow, Error> {
+    Ok(packages::by_number(tx, number)?.ok_or_else(|| targetless(pin))?)
 }
 
-fn object_of(tx: &ReadTx<'_>, number: i64) -> Result<ObjectRecord, Error> {
-    let missing = || Error::NoSuchObject { address: format!("number {number}") };
-    objects::by_number(tx, number)?.ok_or_else(missing)
+/// Returns the object that a pin is on.
+fn object_of(tx: &ReadTx<'_>, pin: &PinRecord, number: i64) -> Result<ObjectRecord, Error> {
+    Ok(objects::by_number(tx, number)?.ok_or_else(|| targetless(pin))?)
+}
+
+const fn targetless(pin: &PinRecord) -> ChainFault {
+    ChainFault { sequence: pin.added_sequence, what: "what it is to have pinned is not there" }
 }

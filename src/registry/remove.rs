@@ -2,9 +2,10 @@
 
 use super::Registry;
 use super::change::{Change, Payload};
-use super::claim::refuse_purged_package;
 use super::pin::roots_of;
+use super::purged::refuse_purged_package;
 use super::report::{PackageSummary, Reference, RemoveReport};
+use super::text::check_text;
 use crate::error::Error;
 use crate::events::{EventType, payload};
 use crate::monitor::Void;
@@ -52,17 +53,5 @@ impl Registry {
         let summary = self.summary_by_number(change.tx(), package.number)?;
         change.commit()?;
         Ok(summary)
-    }
-}
-
-/// The longest text that a person gives an event, in bytes.
-pub(super) const TEXT_BYTES_MAX: usize = 4096;
-
-/// Refuses a text that is empty or too long for an event.
-pub(super) fn check_text(what: &'static str, text: &str) -> Result<(), Error> {
-    match text.len() {
-        0 => Err(Error::BadText { what, problem: "is empty" }),
-        1..=TEXT_BYTES_MAX => Ok(()),
-        _ => Err(Error::BadText { what, problem: "is longer than 4096 bytes" }),
     }
 }

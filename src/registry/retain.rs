@@ -4,11 +4,12 @@ use std::cmp::Ordering;
 
 use super::Registry;
 use super::change::{Change, Payload};
-use super::claim::{claim, gone, refuse_purged_package};
+use super::claim::{claim, gone};
 use super::pin::pin_of;
-use super::remove::check_text;
+use super::purged::refuse_purged_package;
 use super::report::{HoldRequest, RetainReport, RetainRequest};
 use super::resolve::reference;
+use super::text::check_text;
 use crate::env::Timestamp;
 use crate::error::Error;
 use crate::events::{EventType, payload};

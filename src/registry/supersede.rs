@@ -3,8 +3,8 @@
 use super::Registry;
 use super::change::{Change, Payload};
 use super::pin::roots_of;
-use super::remove::check_text;
 use super::report::{PackageSummary, RemoveReport, Superseded};
+use super::text::check_text;
 use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
 use crate::error::Error;

@@ -78,9 +78,24 @@ pub struct TreeUse {
     pub path: Vec<u8>,
 }
 
-pub(super) const COLUMNS: &str = "object, digest_primary, digest_sha256, size_bytes, first_sequence, stored_sequence, \
-                       payload_sequence, purged_sequence, damaged_sequence, \
-                       let_go_sequence";
+/// The columns of `objects` that [`read`] reads, also where a statement has to be one literal.
+macro_rules! columns {
+    () => {
+        "object, digest_primary, digest_sha256, size_bytes, first_sequence, stored_sequence, payload_sequence, \
+         purged_sequence, damaged_sequence, let_go_sequence"
+    };
+}
+
+pub(super) const COLUMNS: &str = columns!();
+
+/// Asked for every object of an add: a literal, so that nothing is put together each time.
+const FIND: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM objects WHERE substr(digest_primary, 1, 8) = ?1 AND digest_primary = ?2"
+);
+
+const LEFTOVERS: &str = "SELECT digest_primary, size_bytes, purged_sequence FROM leftovers";
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<ObjectRecord> {
     let maybe = |column| -> rusqlite::Result<Option<u64>> {
@@ -104,10 +119,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<ObjectRecord> {
 
 /// Returns the object of this primary digest, if the log ever named it.
 pub(crate) fn find(tx: &ReadTx<'_>, address: &Blake3) -> rusqlite::Result<Option<ObjectRecord>> {
-    let sql = "SELECT object, digest_primary, digest_sha256, size_bytes, first_sequence, stored_sequence,
-                      payload_sequence, purged_sequence, damaged_sequence, let_go_sequence
-               FROM objects WHERE substr(digest_primary, 1, 8) = ?1 AND digest_primary = ?2";
-    tx.prepare(sql)?.query_row((&address.as_bytes()[..8], address.as_bytes()), read).optional()
+    tx.prepare(FIND)?.query_row((&address.as_bytes()[..8], address.as_bytes()), read).optional()
 }
 
 /// Returns the object of this surrogate number.
@@ -145,8 +157,7 @@ fn read_leftover(row: &Row<'_>) -> rusqlite::Result<Leftover> {
 /// Returns what a gc purged under this address though no event had named it. Whoever asks what the log says of an
 /// address asks [`find`] first: what was stored since has a row there, and keeps this one.
 pub(crate) fn leftover(tx: &ReadTx<'_>, address: &Blake3) -> Result<Option<Leftover>, DbError> {
-    let sql = "SELECT digest_primary, size_bytes, purged_sequence FROM leftovers WHERE digest_primary = ?1";
-    Ok(tx.maybe(sql, [address.as_bytes()], read_leftover)?)
+    Ok(tx.maybe(&format!("{LEFTOVERS} WHERE digest_primary = ?1"), [address.as_bytes()], read_leftover)?)
 }
 
 /// Returns up to `limit` leftovers whose address begins with a prefix, ascending; of a SHA-256 the log knows none.
@@ -159,9 +170,10 @@ pub(crate) fn leftovers_by_prefix(
         Algorithm::Sha256 => Ok(Vec::new()),
         Algorithm::Blake3 => {
             let (low, high) = prefix.bounds();
-            let sql = "SELECT digest_primary, size_bytes, purged_sequence FROM leftovers
-                       WHERE digest_primary BETWEEN ?1 AND ?2 ORDER BY digest_primary LIMIT ?3";
-            Ok(tx.all(sql, (&low[..], &high[..], limit), read_leftover)?)
+            let sql = format!(
+                "{LEFTOVERS} WHERE digest_primary BETWEEN ?1 AND ?2 ORDER BY digest_primary LIMIT ?3"
+            );
+            Ok(tx.all(&sql, (&low[..], &high[..], limit), read_leftover)?)
         }
     }
 }

@@ -67,8 +67,6 @@ pub struct PackageRow {
     pub hold: bool,
     /// Why a hold keeps it.
     pub hold_reason: Option<String>,
-    /// The last event about its retention.
-    pub retention_sequence: u64,
     /// The gc that took objects of it because it had expired, unless its expiry was set since.
     pub expired_sequence: Option<u64>,
 }
@@ -138,7 +136,6 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<PackageRow> {
         expires_at: instant("expires_at")?,
         hold: row.get("hold")?,
         hold_reason: row.get("hold_reason")?,
-        retention_sequence: unsigned(row, "retention_sequence")?,
         expired_sequence: maybe("expired_sequence")?,
     })
 }
@@ -146,6 +143,11 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<PackageRow> {
 /// Returns the package of this id.
 pub(crate) fn by_id(tx: &ReadTx<'_>, id: &Uuid) -> Result<Option<PackageRow>, DbError> {
     Ok(tx.maybe(&format!("{SELECT} WHERE package_id = ?1"), [id.to_string()], read)?)
+}
+
+/// Returns the package whose id an event's subject is. The subjects of other events are none's.
+pub(crate) fn by_subject(tx: &ReadTx<'_>, subject: &str) -> Result<Option<PackageRow>, DbError> {
+    Ok(Uuid::try_parse(subject).ok().map(|id| by_id(tx, &id)).transpose()?.flatten())
 }
 
 /// Returns the package of this surrogate number.

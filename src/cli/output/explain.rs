@@ -8,6 +8,7 @@ use astore::registry::report as r;
 use super::escape;
 use super::style::Style;
 use super::units::{count, instant, size};
+use super::words;
 
 /// How many paths are named.
 pub(crate) const PATHS_MAX: u64 = 20;
@@ -112,8 +113,7 @@ fn purged(purge: &r::Purge, out: &mut dyn Write) -> io::Result<()> {
 /// Says who pinned it and why.
 fn pinned(pin: &r::Pin) -> String {
     let (at, by) = (instant(pin.created_at), escape::line(&pin.created_by));
-    let reason = pin.reason.as_deref().map(|reason| format!(": {}", escape::line(reason)));
-    format!("{}, set {at} by {by}{}", escape::line(&pin.name), reason.unwrap_or_default())
+    format!("{}, set {at} by {by}{}", escape::line(&pin.name), words::why(pin.reason.as_deref()))
 }
 
 /// Writes the packages that have it, each with its paths; of many only the first.
@@ -152,12 +152,7 @@ fn packages(report: &r::ExplainReport, style: Style, out: &mut dyn Write) -> io:
 
 /// Says whether a package keeps what it has, and until when.
 fn standing(package: &r::PackageUse) -> String {
-    let gone = package.gone.as_ref().map(|gone| match gone {
-        r::Lost::Removed { sequence, at, reason } => {
-            format!("removed {} by event {sequence}: {}", instant(*at), escape::line(reason))
-        }
-        r::Lost::Expired { class, at } => format!("expired {} ({})", instant(*at), escape::line(class)),
-    });
+    let gone = package.gone.as_ref().map(words::lost);
     match (package.wanted, gone, package.status) {
         (r::Wanted::Kept, Some(gone), _) => format!("keeps it, being pinned or held; {gone}"),
         (_, Some(gone), _) => gone,
@@ -195,7 +190,7 @@ mod tests {
           in
             doc@2  keeps it, expires 2027-01-22T08:00:01Z
               caf\xe9\n
-            doc@1  keeps it, being pinned or held; removed 2027-01-15T08:00:09Z by event 7: wrong\nbranch
+            doc@1  keeps it, being pinned or held; removed by event 7, 2027-01-15T08:00:09Z: wrong\nbranch
               pin golden, set 2027-01-15T08:00:03Z by ann@box
               hold: audit
               caf\xe9\n
@@ -219,7 +214,7 @@ mod tests {
           checked   every byte of it in the store
           named     first by event 7 (v1.package.removed), 2027-01-15T08:00:09Z by ann@box\n
           in
-            doc@1  removed 2027-01-15T08:00:09Z by event 7: wrong\nbranch
+            doc@1  removed by event 7, 2027-01-15T08:00:09Z: wrong\nbranch
               pin golden, set 2027-01-15T08:00:03Z by ann@box
               hold: audit
               caf\xe9\n
@@ -242,7 +237,7 @@ mod tests {
           why       its package was removed
           file      could not be deleted: busy
           was in
-            doc@1  removed 2027-01-15T08:00:09Z by event 7: wrong\nbranch
+            doc@1  removed by event 7, 2027-01-15T08:00:09Z: wrong\nbranch
               hold: audit
               caf\xe9\n
         adding the same content again brings it back
@@ -269,7 +264,7 @@ mod tests {
           harms
             doc@2  keeps it, expires 2027-01-22T08:00:01Z
               caf\xe9\n
-            doc@1  keeps it, being pinned or held; removed 2027-01-15T08:00:09Z by event 7: wrong\nbranch
+            doc@1  keeps it, being pinned or held; removed by event 7, 2027-01-15T08:00:09Z: wrong\nbranch
               pin golden, set 2027-01-15T08:00:03Z by ann@box
               hold: audit
               caf\xe9\n

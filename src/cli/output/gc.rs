@@ -8,6 +8,7 @@ use astore::retention::Reason;
 use super::escape;
 use super::style::Style;
 use super::units::{age, count, instant, size};
+use super::words;
 
 /// At most so many lines of packages, and as many of pins and holds: the document has them all.
 const LINES_MAX: usize = 40;
@@ -26,10 +27,9 @@ pub(crate) fn plan(
         (reason.name().to_owned(), objects, bytes, explained(reason).to_owned())
     });
     table("REASON", reasons, style, out)?;
-    let packages = report
-        .packages
-        .iter()
-        .map(|package| (package.reference.clone(), package.objects, package.bytes, lost(&package.why)));
+    let packages = report.packages.iter().map(|package| {
+        (package.reference.clone(), package.objects, package.bytes, words::lost(&package.why))
+    });
     table("PACKAGE", packages, style, out)?;
     kept(&report.kept, report.kept_total, style, out)?;
     if let Some(young) = &report.young {
@@ -134,15 +134,6 @@ const fn explained(reason: Reason) -> &'static str {
         Reason::Expired => "of expired packages",
         Reason::Stored => "stored by adds, in no package",
         Reason::Unrecorded => "files that no event names",
-    }
-}
-
-fn lost(why: &r::Lost) -> String {
-    match why {
-        r::Lost::Removed { sequence, at, reason } => {
-            format!("removed by event {sequence}, {}: {}", instant(*at), escape::line(reason))
-        }
-        r::Lost::Expired { class, at } => format!("expired {} ({})", instant(*at), escape::line(class)),
     }
 }
 

@@ -1,14 +1,20 @@
 //! What an event comes to, in a few words: for those types whose line alone says too little.
 
-use astore::events::{Event, Record, decode};
+use astore::events::{Event, EventType, Record, decode};
 use astore::registry::report as r;
 
 use super::escape;
 use super::units::{count, size};
 
+/// The types of which there is more to say. The others are not decoded: that takes long for a large payload.
+const TOLD: [EventType; 3] = [EventType::PackageRemoved, EventType::GcStarted, EventType::GcCompleted];
+
 /// Returns what an event comes to, where there is more to say than its type and subject do.
 pub(crate) fn gist(row: &r::EventRow) -> Option<String> {
     let line = &row.line;
+    if !TOLD.contains(&EventType::of(&line.event_type)?) {
+        return None;
+    }
     let record = Record {
         sequence: line.sequence,
         created_at: line.created_at,
@@ -57,7 +63,7 @@ pub(crate) fn gist(row: &r::EventRow) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use astore::events::{EventType, PurgedObject, payload};
+    use astore::events::{PurgedObject, payload};
     use astore::identity::Blake3;
 
     use super::super::samples;

@@ -11,6 +11,7 @@ use super::escape;
 use super::gist::gist;
 use super::style::Style;
 use super::units::{count, instant, mode, size};
+use super::words::why;
 
 /// Writes the primary digest with its algorithm.
 pub(crate) fn primary(digest: Blake3) -> String {
@@ -76,8 +77,7 @@ pub(crate) fn detail(detail: &r::PackageDetail, style: Style, out: &mut dyn Writ
         fact("finalized", instant(at))?;
     }
     if let Some(at) = package.removed_at {
-        let reason = detail.removed_reason.as_deref().map(|reason| format!(": {}", escape::line(reason)));
-        fact("removed", format!("{}{}", instant(at), reason.unwrap_or_default()))?;
+        fact("removed", format!("{}{}", instant(at), why(detail.removed_reason.as_deref())))?;
     }
     if let Some(digest) = package.manifest_digest {
         let length = detail.manifest_size.map(|bytes| format!(" ({})", size(bytes)));
@@ -92,8 +92,7 @@ pub(crate) fn detail(detail: &r::PackageDetail, style: Style, out: &mut dyn Writ
     for part in &detail.purged {
         let objects = count(part.objects, "object");
         let (at, by) = (instant(part.at), escape::line(&part.actor));
-        let reason = part.reason.as_deref().map(|reason| format!(": {}", escape::line(reason)));
-        let (bytes, reason) = (size(part.bytes), reason.unwrap_or_default());
+        let (bytes, reason) = (size(part.bytes), why(part.reason.as_deref()));
         fact("purged", format!("{objects} ({bytes}), {at} by {by}, event {}{reason}", part.sequence))?;
     }
     retention(package, out)?;
@@ -108,8 +107,7 @@ pub(crate) fn detail(detail: &r::PackageDetail, style: Style, out: &mut dyn Writ
             r::PinTarget::Package(_) => String::new(),
             r::PinTarget::Object(address) => format!("  {address}"),
         };
-        let why = pin.reason.as_deref().map(|reason| format!(": {}", escape::line(reason)));
-        let why = why.unwrap_or_default();
+        let why = why(pin.reason.as_deref());
         writeln!(out, "    {name}{on}  {} by {actor}{why}", instant(pin.created_at))?;
     }
     writeln!(out, "  events")?;
@@ -289,8 +287,7 @@ pub(crate) fn stats(report: &r::StatsReport, out: &mut dyn Write) -> io::Result<
         let (runs, objects) = (count(purges.runs, "gc"), count(purges.objects, "object"));
         fact("ever purged", format!("{objects} by {runs}, {} freed", size(purges.freed_bytes)))?;
         let (at, by) = (instant(last.at), escape::line(&last.actor));
-        let reason = last.reason.as_deref().map(|reason| format!(": {}", escape::line(reason)));
-        let reason = reason.unwrap_or_default();
+        let reason = why(last.reason.as_deref());
         fact("last gc", format!("{at} by {by}, event {}{reason}", last.sequence))?;
     }
     fact("log and views", size(report.overhead_bytes))?;

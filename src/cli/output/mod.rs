@@ -14,3 +14,4 @@ pub(crate) mod roots;
 pub(crate) mod samples;
 pub(crate) mod style;
 pub(crate) mod units;
+pub(crate) mod words;

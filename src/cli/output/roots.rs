@@ -8,6 +8,7 @@ use super::escape;
 use super::human;
 use super::style::Style;
 use super::units::{count, instant, size};
+use super::words::why;
 
 /// Writes the line that names a pin: `golden doc@1`.
 pub(crate) fn pin(row: &r::PinRow, out: &mut dyn Write) -> io::Result<()> {
@@ -37,7 +38,9 @@ pub(crate) fn unpinned(report: &r::UnpinReport) -> Vec<String> {
     let mut remarks: Vec<String> = report
         .others
         .iter()
-        .map(|other| format!("pin {} still keeps {target}{}", escape::line(&other.name), why(&other.reason)))
+        .map(|other| {
+            format!("pin {} still keeps {target}{}", escape::line(&other.name), why(other.reason.as_deref()))
+        })
         .collect();
     if let Some(reason) = &report.hold {
         remarks.push(format!("a hold still keeps {target}: {}", escape::line(reason)));
@@ -65,7 +68,7 @@ pub(crate) fn kept(root: &r::Root) -> String {
                 r::PinTarget::Package(_) => format!("the bytes of {package}"),
                 r::PinTarget::Object(address) => format!("{address} of {package}"),
             };
-            format!("pin {} keeps {what}{}", escape::line(&pin.name), why(&pin.reason))
+            format!("pin {} keeps {what}{}", escape::line(&pin.name), why(pin.reason.as_deref()))
         }
         r::RootKind::Hold { reason } => {
             format!("a hold keeps the bytes of {package}: {}", escape::line(reason))
@@ -130,10 +133,6 @@ pub(crate) fn remarks(report: &r::RetainReport) -> Vec<String> {
         });
     }
     remarks
-}
-
-fn why(reason: &Option<String>) -> String {
-    reason.as_deref().map(|reason| format!(": {}", escape::line(reason))).unwrap_or_default()
 }
 
 #[cfg(test)]

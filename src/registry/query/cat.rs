@@ -5,11 +5,8 @@ use std::io;
 use super::super::Registry;
 use super::super::report::{ByteRange, CatTarget};
 use super::super::resolve::reference as spelled;
-use crate::audit::{self, Purge};
 use crate::db::{DbError, ReadTx};
 use crate::error::Error;
-use crate::events::{Bookkeeping, ChainFault};
-use crate::identity::{Blake3, ContentAddress};
 use crate::manifest::EntryBody;
 use crate::plane::{self, ServeError};
 use crate::views::{ObjectRecord, objects, trees};
@@ -43,28 +40,6 @@ impl Registry {
         }
     }
 
-    /// Asks the log, as it stands now, about an object that was found missing.
-    ///
-    /// # Errors
-    /// [`Error::Purged`] where that is why, [`Error::Changed`] where the log cannot be asked anew.
-    pub(super) fn ask_again(&self, object: &ObjectRecord) -> Result<ObjectRecord, Error> {
-        let tx = self.db.read()?;
-        self.check_current(&tx)?;
-        let address = object.digests.address();
-        let found = objects::find(&tx, &address.digest()).map_err(DbError::from)?;
-        let now = found.ok_or_else(|| Error::NoSuchObject { address: address.to_string() })?;
-        self.refuse_purged(&tx, &now)?;
-        Ok(now)
-    }
-
-    /// Fails where this works on a private copy of the database, and the log has gone on since that was made.
-    pub(in crate::registry) fn check_current(&self, tx: &ReadTx<'_>) -> Result<(), Error> {
-        if self.private.is_some() && !self.files.stands_at(&Bookkeeping::load(tx)?.log)? {
-            return Err(Error::Changed { reference: "the log".to_owned() });
-        }
-        Ok(())
-    }
-
     /// Finds the object that a target means, and sees to it that it is not purged.
     fn object_of(&self, tx: &ReadTx<'_>, target: &CatTarget) -> Result<ObjectRecord, Error> {
         let object = match target {
@@ -84,40 +59,6 @@ impl Registry {
         };
         self.refuse_purged(tx, &object)?;
         Ok(object)
-    }
-
-    /// Fails where an object is purged, and tells by whom, when and why.
-    pub(in crate::registry) fn refuse_purged(
-        &self,
-        tx: &ReadTx<'_>,
-        object: &ObjectRecord,
-    ) -> Result<(), Error> {
-        match object.purged_sequence {
-            Some(sequence) => Err(self.purged(tx, &object.digests.blake3, sequence)?),
-            None => Ok(()),
-        }
-    }
-
-    /// Makes the error that tells who purged an object.
-    pub(in crate::registry) fn purged(
-        &self,
-        tx: &ReadTx<'_>,
-        address: &Blake3,
-        sequence: u64,
-    ) -> Result<Error, Error> {
-        let purge = Box::new(self.purge_of(tx, address, sequence)?);
-        Ok(Error::Purged { address: ContentAddress::new(*address), purge })
-    }
-
-    /// Tells who purged an object, when and why.
-    pub(in crate::registry) fn purge_of(
-        &self,
-        tx: &ReadTx<'_>,
-        address: &Blake3,
-        sequence: u64,
-    ) -> Result<Purge, Error> {
-        let purge = audit::purge(tx, &self.local, address, sequence)?;
-        Ok(purge.ok_or(ChainFault { sequence, what: "the gc that it is to have begun is not there" })?)
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use uuid::Uuid;
-
 use super::super::Registry;
 use super::super::report::{Fault, Harm};
 use super::super::resolve::reference;
@@ -100,8 +98,8 @@ fn whole(package: &PackageRow) -> Harm {
 /// Returns the package that an event is about, if it is about one.
 fn package_of(tx: &ReadTx<'_>, event: &Stored) -> Result<Option<Harm>, DbError> {
     let record = &event.record;
-    match Uuid::try_parse(&record.subject_id) {
-        Ok(id) if record.subject_kind == "package" => Ok(packages::by_id(tx, &id)?.as_ref().map(whole)),
-        _ => Ok(None),
+    if record.subject_kind != "package" {
+        return Ok(None);
     }
+    Ok(packages::by_subject(tx, &record.subject_id)?.as_ref().map(whole))
 }

@@ -19,7 +19,7 @@ use self::objects::Scope;
 use super::Registry;
 use super::report::{Fault, Recorded, VerifyDepth, VerifyReport, VerifyRequest};
 use crate::db::{DbError, ReadTx};
-use crate::error::Error;
+use crate::error::{Error, with_causes};
 use crate::events::Head;
 use crate::monitor::{Monitor, Task};
 use crate::plane::Scanned;
@@ -123,7 +123,7 @@ impl Registry {
                 Some(_) | None => return Ok(()),
             },
             Ok(None) => "it is missing".to_owned(),
-            Err(error) => describe(&error.into()),
+            Err(error) => with_causes(&Error::from(error)),
         };
         look.find(Fault {
             kind: "root".to_owned(),
@@ -172,7 +172,7 @@ impl Registry {
             (Recorded::Yes, Ok(lock)) => match self.record(request, scope, &report, lock.as_ref(), monitor) {
                 Ok(sequence) => Ok(sequence),
                 Err(Error::Cancelled) => return Err(Error::Cancelled),
-                Err(error) => Err(describe(&error)),
+                Err(error) => Err(with_causes(&error)),
             },
         };
         Ok(report)
@@ -196,7 +196,7 @@ impl Registry {
         match StoreLock::shared(&self.root, &mut request) {
             Ok(lock) => Ok(Ok(Some(lock))),
             Err(LockError::Cancelled) => Err(Error::Cancelled),
-            Err(error) => Ok(Err(describe(&error.into()))),
+            Err(error) => Ok(Err(with_causes(&Error::from(error)))),
         }
     }
 }
@@ -224,19 +224,4 @@ fn corrupt(error: &DbError) -> Fault {
 
 fn unfinished(started: u64) -> String {
     format!("the gc that event {started} began is not finished")
-}
-
-/// Puts an error and its causes on one line.
-fn describe(error: &Error) -> String {
-    let mut line = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !line.ends_with(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        source = cause.source();
-    }
-    line
 }

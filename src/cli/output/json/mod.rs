@@ -3,9 +3,12 @@
 //! docs/json.md describes each document; what it promises stands until the number in `schema` goes up.
 
 mod entries;
+mod event;
 mod explain;
 mod gc;
 mod packages;
+mod pins;
+mod purges;
 mod roots;
 mod store;
 

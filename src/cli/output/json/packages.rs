@@ -7,9 +7,10 @@ use std::path::Path;
 use astore::registry::report as r;
 use serde::Serialize;
 
-use super::explain::PurgedPartText;
-use super::roots::{PinText, RootText, pin_names};
-use super::store::{EventHead, FaultText};
+use super::event::EventHead;
+use super::pins::{PinText, RootText, pin_names};
+use super::purges::PurgedPartText;
+use super::store::FaultText;
 use super::{PathText, Text, primary};
 
 #[derive(Serialize)]

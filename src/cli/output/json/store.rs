@@ -4,7 +4,8 @@ use astore::registry::report as r;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::explain::PurgesText;
+use super::event::EventHead;
+use super::purges::PurgesText;
 use super::{PathText, RootText, hex};
 
 #[derive(Serialize)]
@@ -53,29 +54,6 @@ impl FaultText {
             subject: fault.subject.clone(),
             detail: fault.detail.clone(),
             harms: fault.harms.iter().map(harm).collect(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-pub(super) struct EventHead {
-    sequence: u64,
-    created_at: String,
-    event_type: String,
-    subject_kind: String,
-    subject_id: String,
-    actor: String,
-}
-
-impl EventHead {
-    pub(super) fn of(line: &r::EventLine) -> Self {
-        Self {
-            sequence: line.sequence,
-            created_at: line.created_at.to_string(),
-            event_type: line.event_type.clone(),
-            subject_kind: line.subject_kind.clone(),
-            subject_id: line.subject_id.clone(),
-            actor: line.actor.clone(),
         }
     }
 }
