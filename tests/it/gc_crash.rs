@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use astore::disk::testing::{Call, Crashes, Node, Observed, Trace, Tree};
+use astore::disk::testing::{Call, Crashes, Node, Observed, Trace, Tree, dead_from};
 use astore::env::TestClock;
 use astore::error::Error;
 use astore::events::LogError;
@@ -192,7 +192,10 @@ enum Next {
 fn check_ended(stage: &Stage, root: &Path, purged: &BTreeSet<Digest>, next: Next) {
     if next == Next::AddAndGc {
         let registry = stage.open(root, Access::Write);
-        add(&registry, "gone", &stage.tree("gone"), Completion::Finalize).unwrap();
+        let report = add(&registry, "gone", &stage.tree("gone"), Completion::Finalize).unwrap();
+        // Whether their files lie there yet or not.
+        let anew = GONE.iter().filter(|(_, bytes)| purged.contains(&digest(bytes))).count();
+        assert_eq!(report.objects_new, anew as u64, "{report:?}");
     }
     let registry = stage.open(root, Access::Alone);
     let min_age = if next == Next::IdleGc { Duration::from_secs(90 * 24 * 3600) } else { Duration::ZERO };
@@ -403,6 +406,75 @@ fn a_gc_fails_clearly_or_succeeds() {
             nth += 1;
         }
     }
+}
+
+/// So many objects that the intent is too large for its row: its payload is an object, durable before the event.
+#[test]
+fn a_large_intent_is_there_before_anything_goes() {
+    let stage = Stage { place: fast_dir(), clock: later_clock() };
+    let root = stage.root();
+    init(&root);
+    let files: Vec<(String, Vec<u8>)> =
+        (0..1200_u32).map(|number| (number.to_string(), number.to_be_bytes().to_vec())).collect();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (&name[..], &bytes[..])).collect();
+    tree(&stage.tree("many"), &files);
+    let registry = stage.open(&root, Access::Write);
+    add(&registry, "many", &stage.tree("many"), Completion::Finalize).unwrap();
+    registry.remove(&[reference("many")], "no longer needed").unwrap();
+    drop(registry);
+    // The calls, and those of them at which something else happens than one more unlink.
+    let traced = |root: &Path| {
+        let trace = Arc::new(Trace::new(real_disk(root)));
+        let registry = open_by(&stage.clock, trace.clone(), root, options(Access::Alone)).unwrap();
+        assert_eq!(collect(&registry, Duration::ZERO).unwrap().rounds.len(), 1);
+        drop(registry);
+        trace.take()
+    };
+    let place = fast_dir();
+    copy_store(&root, &place.path().join("store"));
+    let calls = traced(&place.path().join("store"));
+    let unlinks = |call: &Call| matches!(call, Call::RemoveFile { path } if path.starts_with("blake3"));
+    let count = calls.iter().filter(|call| unlinks(call)).count();
+    assert_eq!(count, files.len());
+    let deaths: Vec<usize> = (0..=calls.len())
+        .filter(|&nth| {
+            let is_unlink = calls.get(nth).is_some_and(unlinks);
+            let was_unlink = nth > 0 && unlinks(&calls[nth - 1]);
+            !is_unlink || !was_unlink || nth % 500 == 0
+        })
+        .collect();
+    assert!(deaths.len() > 15, "{deaths:?}");
+    let mut begun = 0;
+    for nth in deaths {
+        let place = fast_dir();
+        let copied = place.path().join("store");
+        copy_store(&root, &copied);
+        let disk = Arc::new(Observed::new(real_disk(&copied), dead_from(nth)));
+        if let Ok(registry) = open_by(&stage.clock, disk, &copied, options(Access::Alone)) {
+            drop(collect(&registry, Duration::ZERO));
+        }
+        let at = || format!("dead from call {nth}, {:?}", calls.get(nth));
+        let check = |when: &str| {
+            oracle::check_names(&copied).unwrap_or_else(|fault| panic!("{}, {when}: {fault}", at()));
+            oracle::check_log(&copied).unwrap_or_else(|fault| panic!("{}, {when}: {fault}", at()));
+            let registry = stage.open(&copied, Access::Read);
+            let quick = VerifyDepth::Quick;
+            let request = VerifyRequest { depth: quick, record: Recorded::No, ..VerifyRequest::default() };
+            assert_eq!(registry.verify(&request, &Void).unwrap().faults, [], "{}, {when}", at());
+            assert_eq!(registry.replay_check(&Void).unwrap().differing, <[String; 0]>::default());
+        };
+        drop(stage.open(&copied, Access::Write));
+        check("after the death");
+        begun += usize::from(!oracle::purges(&copied).is_empty());
+        collect(&stage.open(&copied, Access::Alone), Duration::ZERO).unwrap();
+        check("after the next gc");
+        let purges = oracle::purges(&copied);
+        assert!(purges.len() == 1 && purges[0].completed, "{}", at());
+        for (_, bytes) in &files {
+            assert!(!oracle::object_path(&copied, &digest(bytes)).exists(), "{}", at());
+        }
+    }
+    assert!(begun > 5, "only {begun} had begun");
 }
 
 /// What is missing already is purged all the same, and on record as missing.

@@ -17,7 +17,7 @@ use astore::registry::report::{
 use astore::registry::{Access, Registry};
 use astore::retention::Wanted;
 
-use super::model::{Address, Harm, Model, Plan, Stray, Target, Verdict};
+use super::model::{Address, Harm, MINUTE, Model, Plan, Stray, Target, Verdict};
 use super::steps::{AGES, CONTENTS, Step, TREES, address_of, named};
 use crate::support::store::{copy_store, fast_dir, later_clock, options, real_disk, tree};
 use crate::support::verdict::explain;
@@ -64,6 +64,9 @@ pub(super) struct Seen {
     pub(super) digest: Address,
 }
 
+/// The log's head, the files, and the minute.
+type Looked = (i64, BTreeMap<Address, Stray>, i64);
+
 pub(super) struct Run<'g> {
     pub(super) ground: &'g Ground,
     pub(super) root: PathBuf,
@@ -76,6 +79,8 @@ pub(super) struct Run<'g> {
     pub(super) db: rusqlite::Connection,
     pub(super) plans: Vec<Seen>,
     pub(super) steps: usize,
+    /// What there was when verdicts were last asked for.
+    looked: RefCell<Option<Looked>>,
     pub(super) _place: tempfile::TempDir,
 }
 
@@ -98,6 +103,7 @@ impl<'g> Run<'g> {
             db,
             plans: Vec::new(),
             steps: 0,
+            looked: RefCell::default(),
             _place: place,
         };
         run.reopen();
@@ -273,9 +279,14 @@ impl Run<'_> {
         // What the log consists of is always there: once at the end will do.
         let known = self.model.named.iter().filter(|(_, named)| !named.is_payload);
         let known = known.map(|(address, _)| *address);
-        let strays = files.into_keys().filter(|address| !self.model.named.contains_key(address));
-        self.check_all_told(known.chain(strays).chain([address_of(6)]).collect());
+        let strays = files.keys().filter(|address| !self.model.named.contains_key(*address)).copied();
+        let all = known.chain(strays).chain([address_of(6)]).collect();
         self.check_plan(AGES[self.steps % AGES.len()]);
+        // What explain answers follows from the log, the files, and what time it is: a second more is not worth it.
+        let looked = (self.head(), files, now / MINUTE);
+        if self.looked.replace(Some(looked.clone())).as_ref() != Some(&looked) {
+            self.check_all_told(all);
+        }
     }
 
     fn check_all_told(&self, addresses: BTreeSet<Address>) {
@@ -329,11 +340,9 @@ impl Run<'_> {
     }
 
     pub(super) fn judge(&mut self) {
-        let check = self.registry().replay_check(&Void).unwrap();
-        assert!(check.differing.is_empty(), "replay makes other {:?}", check.differing);
-        assert_eq!(check.view_digest_before, Some(check.view_digest));
-        self.check_all_told(self.model.named.keys().copied().collect());
+        // To read all is to replay the log and to compare the views, too.
         self.verify(false, Recorded::No);
+        self.check_all_told(self.model.named.keys().copied().collect());
     }
 }
 

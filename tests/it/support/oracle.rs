@@ -122,13 +122,17 @@ impl Purge {
 /// Reads every round of every gc out of the events.
 pub(crate) fn purges(root: &Path) -> Vec<Purge> {
     let db = rusqlite::Connection::open(root.join("astore.db")).expect("the database");
-    let sql = "SELECT sequence, event_type, payload FROM events
+    let sql = "SELECT sequence, event_type, payload, payload_digest FROM events
                WHERE event_type IN ('v1.gc.started', 'v1.gc.completed') ORDER BY sequence";
     let events = query(&db, sql, |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?))
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<Vec<u8>>>(2)?, row.get(3)?))
     });
     let mut purges: Vec<Purge> = Vec::new();
-    for (sequence, event_type, payload) in events {
+    for (sequence, event_type, payload, payload_digest) in events {
+        // A large one is an object.
+        let payload = payload.unwrap_or_else(|| {
+            std::fs::read(object_path(root, &payload_digest)).expect("the payload's object")
+        });
         let payload: Value = ciborium::from_reader(&payload[..]).expect("CBOR");
         if event_type == "v1.gc.started" {
             let objects = list(&payload, "objects").iter().map(|object| digest(field(object, "address")));
