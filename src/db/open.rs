@@ -200,6 +200,19 @@ impl Database {
         Ok(self.connection.busy_timeout(wait)?)
     }
 
+    /// Moves what the WAL holds into the database and gives the WAL's room back; `false` where a reader still needs
+    /// it, or the disk has no room for that. Does not wait, but leaves the wait at `wait` for what comes.
+    ///
+    /// # Errors
+    /// [`DbError`] where the wait cannot be set.
+    pub fn take_in_wal(&self, wait: Duration) -> Result<bool, DbError> {
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let busy =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        self.connection.busy_timeout(wait)?;
+        Ok(busy.is_ok_and(|busy| busy == 0))
+    }
+
     /// Stops waiting for the disk: for tests that make hundreds of databases and pull no plug.
     #[cfg(test)]
     pub(crate) fn hurry(&self) -> Result<(), DbError> {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::Registry;
 use super::change::{Change, Payload};
+use super::claim::{claim, gone};
 use super::known::KnownObjects;
 use super::report::{
     AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable,
@@ -302,12 +303,16 @@ impl Registry {
 
     /// Returns the newest finalised version of a name, where it has just this content.
     fn unchanged(&self, name: &PackageName, entries: &EntryList) -> Result<Option<PackageRow>, Error> {
+        let now = self.env.now();
         let tx = self.db.read()?;
         let newest = packages::versions(&tx, name.as_str())?
             .into_iter()
             .rfind(|package| package.finalized && package.removed_at.is_none());
         let content = content_digest(entries.iter());
-        Ok(newest.filter(|package| package.content_digest == Some(content)))
+        // One that has expired keeps nothing: what is added now would be the next gc's.
+        Ok(newest.filter(|package| {
+            package.content_digest == Some(content) && gone(&claim(package, false), now).is_none()
+        }))
     }
 
     /// Records what was healed or brought back on the way where nothing else changes: the package may have

@@ -4,6 +4,8 @@
 //! and applied, the item is appended to `log/` and durable, and only then the database commits. Before the
 //! append nothing happened; after it the operation did happen, and whoever settles next enters it.
 
+use std::path::Path;
+
 use crate::db::{DbError, WriteTx};
 use crate::env::Timestamp;
 use crate::error::Error;
@@ -12,7 +14,7 @@ use crate::events::{
 };
 use crate::identity::{Blake3, Digests};
 use crate::monitor::{Monitor, Problem};
-use crate::storage::{Staging, StoreLock};
+use crate::storage::{LockError, Staging, StoreLock, layout};
 use crate::views::{VIEWS_VERSION, ViewWriter};
 
 use super::{Access, Registry};
@@ -104,6 +106,7 @@ impl<'r> Change<'r> {
                     if kept.views_version != VIEWS_VERSION {
                         return Err(Error::ViewsVersion { found: kept.views_version, known: VIEWS_VERSION });
                     }
+                    registry.check_lock()?;
                     let head = crate::events::head(&tx)?;
                     return Ok(Self {
                         registry,
@@ -168,6 +171,16 @@ impl<'r> Change<'r> {
         self.tx.commit().map_err(Error::MayStand)?;
         self.registry.disk.point("database committed");
         Ok(self.head)
+    }
+}
+
+impl Registry {
+    /// Fails where the lock that this process holds is no longer the file that others would lock: then a gc may
+    /// have run beside it, and what was decided by may be so no more.
+    fn check_lock(&self) -> Result<(), Error> {
+        let Some(lock) = &self.lock else { return Ok(()) };
+        let there = self.disk.stat(Path::new(layout::LOCK));
+        if there.is_ok_and(|stat| lock.is_of(stat.inode)) { Ok(()) } else { Err(LockError::Replaced.into()) }
     }
 }
 

@@ -9,6 +9,7 @@
 use uuid::Uuid;
 
 use super::change::Change;
+use super::open::no_room;
 use super::plan::Planned;
 use super::report::{ClockTrust, CollectReport, CollectRequest, Confirmed, PlanReport, Round};
 use super::resolve::reference as spelled;
@@ -142,7 +143,7 @@ impl Registry {
     fn sweep(
         &self,
         request: &CollectRequest,
-        expired: &[Uuid],
+        expired: &[(i64, Uuid)],
         remains: &[Blake3],
         mut head: Head,
         report: &mut CollectReport,
@@ -161,19 +162,52 @@ impl Registry {
         let gc = self.env.random_id().to_string();
         for (number, candidates) in objects.chunks(size).enumerate() {
             self.check_cancelled()?;
+            if number > 0 {
+                self.prepare_next_round(candidates.len(), monitor)?;
+            }
+            let losing = self.losing(expired, candidates)?;
             let start = GcStart {
                 plan: &name,
                 round: number as u64 + 1,
                 rounds: objects.len().div_ceil(size) as u64,
                 reason: request.reason.as_deref(),
                 clock_accepted: report.plan.clock.is_some(),
-                packages: expired,
+                packages: &losing,
             };
             let (round, now) = self.round(&gc, &start, candidates, head, monitor)?;
             report.rounds.push(round);
             head = now;
         }
         Ok(())
+    }
+
+    /// Sees to it between two rounds that the next one fits on the disk. A round that does not would leave a WAL that
+    /// nobody can take in, and with it a store that nobody can open: so the gc ends while there is room.
+    fn prepare_next_round(&self, objects: usize, monitor: &dyn Monitor) -> Result<(), Error> {
+        let shrunk = self.take_in_wal()?;
+        self.set_reserve_aside();
+        if self.see_to_room(objects as u64 * OBJECT_COST_BYTES)? {
+            return Ok(());
+        }
+        if !shrunk {
+            monitor.problem(&Problem::Note(
+                "somebody reads the store, and keeps the database from giving room back".to_owned(),
+            ));
+        }
+        Err(no_room())
+    }
+
+    /// Returns the expired packages that lose one of these objects, ascending.
+    fn losing(&self, expired: &[(i64, Uuid)], candidates: &[Candidate]) -> Result<Vec<Uuid>, Error> {
+        if expired.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tx = self.db.read()?;
+        let trees = reach::trees_of(&tx, candidates.iter().map(|candidate| &candidate.address))?;
+        let mut losing: Vec<Uuid> =
+            expired.iter().filter(|(tree, _)| trees.contains(tree)).map(|(_, id)| *id).collect();
+        losing.sort_unstable(); // as bytes, which is as text; packages are made in another order
+        Ok(losing)
     }
 
     /// Records the intent, deletes, and records how it went.

@@ -91,6 +91,9 @@ impl Registry {
             opened => opened?,
         };
         let registry = Self::assemble(disk, root, config, options, env, db, Some(lock))?;
+        if is_full(registry.disk.as_ref()) {
+            registry.take_in_wal()?;
+        }
         match registry.settle(monitor) {
             Err(Error::Db(_) | Error::Log(LogError::Io { .. }))
                 if spends && make_room(registry.disk.as_ref()) =>
@@ -132,9 +135,18 @@ impl Registry {
             }
             opened => opened?,
         };
+        let scratch = options.scratch.clone();
         let mut registry = Self::assemble(disk, root, config, options, env, db, None)?;
         if registry.is_behind()? {
-            registry.catch_up_unless_busy(monitor)?;
+            match registry.catch_up_unless_busy(monitor) {
+                // Where this disk is full, a copy may catch up elsewhere.
+                Err(Error::Db(error)) if error.is_system() && is_full(registry.disk.as_ref()) => {
+                    let Self { disk, config, env, access, wait, cancelled, .. } = registry;
+                    let options = OpenOptions { wait, cancelled, ..OpenOptions::new(access, scratch) };
+                    return Self::open_copy(disk, root, config, options, env, monitor);
+                }
+                caught_up => caught_up?,
+            }
         }
         registry.bring_views_up(monitor)?;
         Ok(registry)
@@ -269,6 +281,17 @@ impl Registry {
         make_room(self.disk.as_ref());
     }
 
+    /// Takes the WAL into the database and gives its room back; `false` where a reader needs it still.
+    pub(super) fn take_in_wal(&self) -> Result<bool, Error> {
+        Ok(self.db.take_in_wal(self.wait.max(SHORT_WAIT))?)
+    }
+
+    /// Sees to it that so many bytes can be written, the reserve given up if need be.
+    pub(super) fn see_to_room(&self, bytes: u64) -> Result<bool, Error> {
+        let has_room = || self.disk.free_bytes().is_ok_and(|free| free >= bytes);
+        Ok(has_room() || (make_room(self.disk.as_ref()) && has_room()))
+    }
+
     /// Sets the reserve aside again where there is room for it: after a gc, which may have given it up.
     pub(super) fn set_reserve_aside(&self) {
         let fits = self.disk.free_bytes().is_ok_and(|free| free >= 2 * reserve::RESERVE_BYTES);
@@ -348,7 +371,7 @@ fn is_full(disk: &dyn Disk) -> bool {
 }
 
 /// Says plainly what SQLite tells in numbers.
-fn no_room() -> Error {
+pub(super) fn no_room() -> Error {
     let (action, path) = (Action::Open, PathBuf::from(layout::DATABASE));
     Error::Storage(StorageError::Io { action, path, source: io::ErrorKind::StorageFull.into() })
 }

@@ -36,8 +36,8 @@ pub(super) const MIN_AGE_SECONDS_MAX: u64 = (1 << 53) - 1;
 /// A plan with what carrying it out needs.
 pub(super) struct Planned {
     pub(super) report: PlanReport,
-    /// The expired packages that lose something, ascending.
-    pub(super) expired: Vec<Uuid>,
+    /// The expired packages that lose something: the tree of each, and its id.
+    pub(super) expired: Vec<(i64, Uuid)>,
     /// Purged objects whose files still lie there, as far as eight bytes of a digest tell.
     pub(super) remains: Vec<Blake3>,
 }
@@ -197,9 +197,8 @@ impl Registry {
             wanted(&rooted.packages[*number].facts.claim, instant) == Wanted::Gone(Reason::Expired)
         };
         let numbers = found.lost.iter().map(|(number, _)| *number);
-        let mut expired: Vec<Uuid> =
-            numbers.filter(is_expired).map(|number| rooted.packages[number].id).collect();
-        expired.sort_unstable(); // as bytes, which is as text; packages are made in another order
+        let packages = numbers.filter(is_expired).map(|number| &rooted.packages[number]);
+        let expired = packages.map(|package| (package.facts.tree, package.id)).collect();
         let mut packages = Vec::new();
         for (number, sum) in &found.lost {
             packages.push(losing(tx, &rooted.packages[*number], *sum)?);

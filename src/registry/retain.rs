@@ -40,8 +40,13 @@ impl Registry {
         let asked = Asked::of(&package, request, &retention::classes(change.tx())?)?;
         let before = claim(&package, !pins.is_empty());
         let after = asked.after(&before, !pins.is_empty());
-        if let (Wanted::Gone(_), Wanted::Present | Wanted::Kept) = (wanted(&before, now), wanted(&after, now))
-        {
+        let revives = matches!(
+            (wanted(&before, now), wanted(&after, now)),
+            (Wanted::Gone(_), Wanted::Present | Wanted::Kept)
+        );
+        // To take the mark of a gc away makes it live by some clock, if not by this one.
+        let unmarks = before.expiry == Expiry::Taken && after.expiry != Expiry::Taken;
+        if revives || unmarks {
             refuse_purged_package(change.tx(), &package)?;
         }
         let mut sequence = None;

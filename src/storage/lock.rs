@@ -59,6 +59,9 @@ pub enum LockError {
         /// Those others, as far as they can be told.
         holders: Vec<Holder>,
     },
+    /// The file was deleted or replaced while this process held the lock.
+    #[error("{} was taken away while it was locked", layout::LOCK)]
+    Replaced,
     /// The caller's flag said to stop waiting.
     #[error("stopped while waiting for the lock")]
     Cancelled,
@@ -167,6 +170,12 @@ impl StoreLock {
             self.gate = None;
         }
         Ok(self)
+    }
+
+    /// Returns whether the lock still is the file of its name, which this inode number is. Where somebody deleted it,
+    /// the next one locks another file, and both think that they are alone.
+    pub fn is_of(&self, inode: u64) -> bool {
+        self.main.metadata().is_ok_and(|meta| meta.ino() == inode)
     }
 
     /// Returns whether the lock is held alone.

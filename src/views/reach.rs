@@ -1,5 +1,8 @@
 //! Who reaches which object: what a gc asks of the views, in one pass over each.
 
+use std::collections::HashSet;
+
+use super::objects;
 use crate::db::{DbError, ReadTx};
 use crate::events::{digest_column, signed, unsigned};
 use crate::identity::Blake3;
@@ -69,6 +72,23 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<ReachedObject> {
         is_payload: row.get("is_payload")?,
         is_purged: row.get("is_purged")?,
     })
+}
+
+/// Returns the trees that have one of these objects.
+pub(crate) fn trees_of<'a>(
+    tx: &ReadTx<'_>,
+    addresses: impl Iterator<Item = &'a Blake3>,
+) -> Result<HashSet<i64>, DbError> {
+    let mut trees = HashSet::new();
+    let mut uses = tx.prepare("SELECT DISTINCT tree FROM artifact_files WHERE object = ?1")?;
+    for address in addresses {
+        if let Some(object) = objects::find(tx, address)? {
+            for tree in uses.query_map([object.number], |row| row.get(0))? {
+                trees.insert(tree?);
+            }
+        }
+    }
+    Ok(trees)
 }
 
 /// Returns the leftovers that were purged, in no order: files that no event had named before.

@@ -12,7 +12,7 @@ use astore::registry::report::{
 use astore::registry::{Access, Registry};
 
 use crate::support::store::{
-    fast_dir, init, later_clock, open, open_by, options, real_disk, reference, request, tree,
+    add, fast_dir, init, later_clock, open, open_by, options, real_disk, reference, request, tree,
 };
 
 const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
@@ -88,4 +88,49 @@ fn a_reason_too_long_is_refused_before_anybody_is_asked() {
     let request = CollectRequest { reason: Some("x".repeat(5000)), ..whatever() };
     let error = open(&root, Access::Read).expect("a store").review(&request, &Void).expect_err("too long");
     assert!(matches!(error, Error::BadText { what: "reason", .. }), "{error}");
+}
+
+#[test]
+fn what_has_expired_is_no_answer_to_if_changed() {
+    let place = fast_dir();
+    let root = place.path().join("store");
+    init(&root);
+    let clock = later_clock();
+    let tree = tree(&place.path().join("tree"), &[("file", b"the same each night")]);
+    let add = || {
+        let AddRequest { target, .. } = request("nightly", &tree, Completion::Finalize);
+        let AddTarget::New { name, metadata, provenance, .. } = target else { unreachable!("a new package") };
+        let target = AddTarget::New { name, class: Some("transient".to_owned()), metadata, provenance };
+        let request = AddRequest { target, ..request("none", &tree, Completion::FinalizeIfChanged) };
+        let registry = open_by(&clock, real_disk(&root), &root, options(Access::Write)).expect("a store");
+        registry.add(request, &mut std::io::empty(), &Void).expect("an add")
+    };
+    assert_eq!(add().package.reference(), "nightly@1");
+    let again = add();
+    assert_eq!((again.package.reference().as_str(), again.unchanged), ("nightly@1", true));
+    clock.set(Timestamp::from_micros(clock.now().as_micros() + 8 * DAY_MICROS));
+    let later = add();
+    assert_eq!((later.package.reference().as_str(), later.unchanged), ("nightly@2", false));
+    let gc = open_by(&clock, real_disk(&root), &root, options(Access::Alone)).expect("a store");
+    let report = gc.collect(&whatever(), &mut |_| Ok(()), &Void).expect("a gc");
+    assert_eq!(report.freed(), (0, 0), "the package of today keeps it");
+}
+
+/// Somebody tidies up and takes the lock's file away: the next one locks another file. Who held the first one
+/// must not record what it decided before.
+#[test]
+fn a_lock_that_was_taken_away_protects_nothing_and_is_noticed() {
+    let place = fast_dir();
+    let root = place.path().join("store");
+    init(&root);
+    let tree = tree(&place.path().join("tree"), &[("file", b"content")]);
+    let writer = open(&root, Access::Write).expect("a store");
+    std::fs::remove_file(root.join("astore.lock")).expect("removed");
+    let gc = open(&root, Access::Alone).expect("it locks a new file");
+    let before = head(&root);
+    let refused = add(&writer, "late", &tree, Completion::Finalize).expect_err("its lock is gone");
+    assert!(refused.to_string().contains("astore.lock was taken away"), "{refused}");
+    assert_eq!(head(&root), before);
+    drop(gc);
+    add(&open(&root, Access::Write).expect("a store"), "late", &tree, Completion::Finalize).expect("an add");
 }

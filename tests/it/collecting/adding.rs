@@ -53,7 +53,10 @@ impl Run<'_> {
         let (now, entries) = (self.now(), entries_of(tree));
         let newest = self.model.newest_finalized(NAMES[name]);
         let unchanged = completion == Completion::FinalizeIfChanged
-            && newest.is_some_and(|newest| self.model.packages[newest].entries == entries);
+            && newest.is_some_and(|newest| {
+                let newest = &self.model.packages[newest];
+                newest.entries == entries && !newest.has_expired(now)
+            });
         assert_eq!(report.unchanged, unchanged);
         if unchanged {
             self.ground.saw("unchanged");

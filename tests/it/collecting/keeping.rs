@@ -143,7 +143,8 @@ impl Run<'_> {
         after.hold = (package.hold || hold == Hold::Set) && hold != Hold::Release;
         let pinned = self.model.pins.values().any(|target| *target == Target::Package(nth));
         let keeps = |package: &Package| package.is_there(now) || package.hold || pinned;
-        let refused = !keeps(package) && keeps(&after) && self.model.lacks(nth);
+        let revives = !keeps(package) && keeps(&after) || package.taken && !after.taken;
+        let refused = revives && self.model.lacks(nth);
         let changes = hold != Hold::Leave || new_class.is_some() || after.expires_at != package.expires_at;
         match &outcome {
             Err(Error::EarlierExpiry { .. }) => {
