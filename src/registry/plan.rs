@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Registry;
 use super::assured::Reading;
-use super::claim::claim;
+use super::claim::{claim, gone};
 use super::report::{
     ClockDoubt, Keeper, Kept, LosingPackage, Lost, Plan, PlanReport, PlanRequest, Reference, WithoutReport,
     Young,
@@ -75,10 +75,11 @@ impl Registry {
         let now = self.env.now();
         let rooted = rooted(&tx)?;
         let mut facts: Vec<PackageFacts> = Vec::new();
-        let mut trees = Vec::new();
+        let (mut trees, mut already) = (Vec::new(), Vec::new());
         for package in &rooted.packages {
             let mut changed = package.facts.clone();
-            if without.iter().any(|(number, _)| *number == package.number) {
+            if let Some((_, reference)) = without.iter().find(|(number, _)| *number == package.number) {
+                already.extend(gone(&changed.claim, now).map(|why| (reference.clone(), why)));
                 changed.claim.removed = true;
                 trees.push(changed.tree);
             }
@@ -121,6 +122,7 @@ impl Registry {
             objects: found,
             shared: (shared.objects, shared.bytes),
             kept: rooted.kept(&kept),
+            gone: already,
         })
     }
 
