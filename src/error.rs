@@ -147,7 +147,7 @@ pub enum Error {
         purge: Box<Purge>,
     },
     /// What would be live again is purged in part.
-    #[error("{count} object(s) of {what} are purged: {}{}", objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "), if *count > objects.len() as u64 { ", …" } else { "" })]
+    #[error("{} of {what} {} purged: {}{}", objects_in_words(*count), if *count == 1 { "is" } else { "are" }, objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "), rest_in_words(*count, objects.len()))]
     HasPurged {
         /// The package, as `name@version`, or the object.
         what: String,
@@ -203,7 +203,7 @@ pub enum Error {
         name: String,
     },
     /// An expiry would be moved to an earlier day.
-    #[error("{reference} expires {now}, and {asked} is earlier")]
+    #[error("{reference} {}, and {asked} is earlier", if now == "never" { "never expires".to_owned() } else { format!("expires {now}") })]
     EarlierExpiry {
         /// The package, as `name@version`.
         reference: String,
@@ -362,5 +362,18 @@ impl Error {
             | Self::Unsure { .. }
             | Self::Output(_) => ErrorKind::Failed,
         }
+    }
+}
+
+/// Writes a number of objects.
+pub(crate) fn objects_in_words(count: u64) -> String {
+    if count == 1 { "1 object".to_owned() } else { format!("{count} objects") }
+}
+
+/// Says how many there are beyond those that are named.
+fn rest_in_words(count: u64, named: usize) -> String {
+    match count.saturating_sub(named as u64) {
+        0 => String::new(),
+        rest => format!(" and {rest} more"),
     }
 }
