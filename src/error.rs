@@ -147,7 +147,7 @@ pub enum Error {
         purge: Box<Purge>,
     },
     /// What would be live again is purged in part.
-    #[error("{count} object(s) of {reference} are purged: {}", first_of(objects, *count))]
+    #[error("{} of {reference} {} purged: {}", objects_in_words(*count), if *count == 1 { "is" } else { "are" }, first_of(objects, *count))]
     HasPurged {
         /// The package, as `name@version`.
         reference: String,
@@ -206,7 +206,7 @@ pub enum Error {
         name: String,
     },
     /// An expiry would be moved to an earlier day.
-    #[error("{reference} expires {now}, and {asked} is earlier")]
+    #[error("{reference} {}, and {asked} is earlier", if now == "never" { "never expires".to_owned() } else { format!("expires {now}") })]
     EarlierExpiry {
         /// The package, as `name@version`.
         reference: String,
@@ -291,8 +291,7 @@ pub enum Error {
 /// Lists the first of so many objects.
 fn first_of(objects: &[ContentAddress], count: u64) -> String {
     let named: Vec<String> = objects.iter().map(ToString::to_string).collect();
-    let more = if count > objects.len() as u64 { ", …" } else { "" };
-    format!("{}{more}", named.join(", "))
+    format!("{}{}", named.join(", "), rest_in_words(count, objects.len()))
 }
 
 /// Puts an error and its causes on one line, for what is written down or told as a text.
@@ -389,5 +388,18 @@ impl Error {
             | Self::Unsure { .. }
             | Self::Output(_) => ErrorKind::Failed,
         }
+    }
+}
+
+/// Writes a number of objects.
+pub(crate) fn objects_in_words(count: u64) -> String {
+    if count == 1 { "1 object".to_owned() } else { format!("{count} objects") }
+}
+
+/// Says how many there are beyond those that are named.
+fn rest_in_words(count: u64, named: usize) -> String {
+    match count.saturating_sub(named as u64) {
+        0 => String::new(),
+        rest => format!(" and {rest} more"),
     }
 }

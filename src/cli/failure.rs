@@ -95,7 +95,7 @@ pub(crate) fn usage_line(error: &clap::Error, command: Option<&str>) -> String {
     if let Some(rest) = text.strip_prefix("error: ") {
         text = rest.to_owned();
     }
-    let mut usage = None;
+    let mut forms: Vec<&str> = Vec::new();
     for sentence in paragraphs.flat_map(str::lines).map(str::trim) {
         if let Some(tip) = sentence.strip_prefix("tip: ") {
             // Only `add` takes what may begin with a dash; elsewhere it is an option that there is not.
@@ -105,16 +105,24 @@ pub(crate) fn usage_line(error: &clap::Error, command: Option<&str>) -> String {
             text.push_str("; ");
             text.push_str(tip);
         } else if let Some(form) = sentence.strip_prefix("Usage: ") {
-            usage = Some(form);
+            forms.push(form);
+        } else if !forms.is_empty() && sentence.starts_with("astore ") {
+            forms.push(sentence);
         }
     }
     if command == Some("init") && error.kind() == clap::error::ErrorKind::UnknownArgument {
         text.push_str("; the root is named by --root DIR or ASTORE_ROOT");
     }
-    if command == Some("gc") && error.kind() == clap::error::ErrorKind::UnknownArgument {
+    if command == Some("gc")
+        && error.kind() == clap::error::ErrorKind::UnknownArgument
+        && !text.starts_with("unexpected argument '-")
+    {
         text.push_str("; a plan is named by --confirm=PLAN");
     }
-    match (usage, error.kind()) {
+    // Of a command with several forms, the one that has what is missing.
+    let missing = text.rsplit_once(" not provided: ").map_or("", |(_, missing)| missing);
+    let fitting = forms.iter().find(|form| form.contains(missing)).or(forms.first());
+    match (fitting, error.kind()) {
         (Some(usage), clap::error::ErrorKind::MissingRequiredArgument) => {
             escape::line(&format!("astore: {text}; usage: {usage}"))
         }

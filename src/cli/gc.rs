@@ -9,6 +9,7 @@ use astore::registry::Access;
 use astore::registry::report::{
     ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, PlanReport, PlanRequest, Reference,
 };
+use astore::retention::Reason;
 
 use super::confirm::{self, Answer};
 use super::context::{Context, Form};
@@ -117,6 +118,11 @@ fn without(references: &[String], ctx: &mut Context) -> anyhow::Result<Exit> {
     let references: Vec<Reference> = references.iter().cloned().map(Reference).collect();
     let report = ctx.open("gc", Access::Read)?.plan_without(&references, &ctx.terminal)?;
     let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    for (reference, why) in &report.gone {
+        let why = if *why == Reason::Expired { "expired" } else { "removed" };
+        ctx.terminal
+            .note(&format!("astore: {reference} is {why} already; 'astore gc' says what may go of it"));
+    }
     ctx.result(Exit::Done, |out| match (form, volume) {
         (Form::Json, _) => json::write(schema::GC, json::GcWithout::of(&report), out),
         (Form::Text, Volume::Quiet) => writeln!(out, "{}", report.bytes),

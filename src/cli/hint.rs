@@ -9,7 +9,10 @@ use astore::events::LogError;
 use astore::identity::ContentAddress;
 use astore::plane::ingest::Unreadable;
 use astore::plane::{ExportError, IngestError, ServeError};
+use astore::registry::report::DEFAULT_MIN_AGE;
 use astore::storage::{LockError, StorageError};
+
+use super::output::units::age;
 
 /// What was asked for, as far as advice depends on it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,9 +97,18 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::EarlierExpiry { .. } => "an expiry moves later, never earlier",
         Error::HasPurged { objects, .. } => return Some(has_purged(objects.first())),
         Error::Purged { .. } if asked.command == "pin" => "add the same content again first, then repeat",
+        Error::Purged { .. } => "adding the same content again brings it back",
+        Error::NoSuchObject { .. } => "'astore explain FILE' tells the address of a file",
         Error::PathTaken { .. } => "--replace lets what is added displace it",
         Error::NoSuchClass { known, .. } => return Some(format!("the classes are {}", known.join(", "))),
-        Error::PlanChanged { .. } => "nothing was deleted; 'astore gc' shows what the plan is now",
+        Error::PlanChanged { now, .. } => {
+            // The plan of another age is another plan: it would not show what is meant.
+            let min_age = match now.min_age() {
+                DEFAULT_MIN_AGE => String::new(),
+                other => format!(" --min-age {}", age(other)),
+            };
+            return Some(format!("nothing was deleted; 'astore gc{min_age}' shows what the plan is now"));
+        }
         Error::PlanOfTheFuture { .. } => {
             "nothing was deleted; if the clock is right, make a new plan with 'astore gc'"
         }
@@ -188,8 +200,10 @@ mod tests {
     fn whose_plan_is_not_carried_out_learns_what_to_do() {
         let (past, now) = (Timestamp::from_micros(0), Timestamp::from_micros(9));
         let plan = PlanName { instant: past, min_age_seconds: 0, digest: Blake3::of(b"") };
+        let usual = PlanName { min_age_seconds: 86_400, ..plan };
         for (error, says) in [
-            (Error::PlanChanged { what: "a pin".into(), now: plan }, "'astore gc' shows"),
+            (Error::PlanChanged { what: "a pin".into(), now: plan }, "'astore gc --min-age 0s' shows"),
+            (Error::PlanChanged { what: "a pin".into(), now: usual }, "'astore gc' shows"),
             (Error::PlanOfTheFuture { instant: now, now: past }, "make a new plan with 'astore gc'"),
             (Error::ClockDoubted { now, last_event: past }, "--accept-clock"),
         ] {

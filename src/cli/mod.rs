@@ -81,7 +81,7 @@ its newest finalised version that is not removed, else its newest open one.";
 ///
 /// Results go to standard output, everything else to standard error.
 #[derive(clap::Parser, Debug)]
-#[command(name = "astore", version, after_help = EXAMPLES, subcommand_required = true)]
+#[command(name = "astore", bin_name = "astore", version, after_help = EXAMPLES, subcommand_required = true)]
 struct Cli {
     #[command(flatten)]
     global: Global,

@@ -93,6 +93,10 @@ pub(crate) fn explain_target(argument: &OsStr) -> anyhow::Result<ExplainTarget> 
         let is_digest = digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
         return Err(usage(if is_digest {
             format!("{what}; put blake3: or sha256: before it")
+        } else if could_be_package {
+            format!(
+                "{what}; of a package, '{shown}:PATH' names a file, and 'astore show {shown}' tells the rest"
+            )
         } else {
             what
         }));

@@ -9,6 +9,7 @@ use astore::registry::report::{PackageSummary, Reference, RemoveReport, Supersed
 use super::context::{Context, Form};
 use super::exit::Exit;
 use super::failure::usage;
+use super::output::escape;
 use super::output::json::{self, schema};
 use super::output::roots;
 use super::values;
@@ -81,7 +82,10 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
 
 fn name(references: &[String]) -> anyhow::Result<PackageName> {
     match references {
-        [name] => name.parse().map_err(|error| usage(format!("--keep wants a bare name: {error}"))),
+        [name] => name.parse().map_err(|error| {
+            let shown = escape::line(name);
+            usage(format!("--keep wants a bare name, and '{shown}' is none: {error}"))
+        }),
         _ => Err(usage("--keep wants exactly one name")),
     }
 }

@@ -87,6 +87,13 @@ fn usage_errors_are_one_line_and_exit_2() {
         (&["add", "--stdin-name", "x", "d"], "give - as a PATH"),
         (&["add", "--stdin-name", "/x", "--name", "n", "-"], "absolute"),
         (&["show"], "<REF>; usage: astore show <REF>"),
+        (&["gc", "--yes"], "--confirm[=<PLAN>]; usage: astore gc [OPTIONS] --confirm[=<PLAN>] [--yes]"),
+        (
+            &["remove", "doc", "--dry-run"],
+            "--keep <N>; usage: astore remove [OPTIONS] --reason <TEXT> --keep <N>",
+        ),
+        (&["gc", "--confirm", "word"], "; a plan is named by --confirm=PLAN; see"),
+        (&["gc", "--min-age", "-1s"], "unexpected argument '-1' found; see 'astore gc --help'"),
         (&["show", "a", "b"], "unexpected argument 'b'"),
         (&["list", "--open", "--all"], "cannot be used with"),
         (&["list", "--limit", "0"], "expected a number from 1"),

@@ -63,7 +63,8 @@ pub(crate) fn date(text: &str) -> Result<Timestamp, String> {
         return Err(expected());
     }
     let day: jiff::civil::Date = text.parse().map_err(|_| expected())?;
-    let end = day.tomorrow().and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC)).map_err(|_| expected())?;
+    let end = day.tomorrow().and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC));
+    let end = end.map_err(|_| "the date is too far away".to_owned())?;
     Ok(Timestamp::from_micros(end.timestamp().as_microsecond()))
 }
 

@@ -13,7 +13,7 @@ use crate::monitor::{Counter, Monitor, Task};
 /// Reads a file once, from front to end, and returns both digests of what was read. Follows symlinks.
 ///
 /// # Errors
-/// [`IngestError::Unreadable`] where it cannot be read, is a directory, or changed meanwhile;
+/// [`IngestError::Unreadable`] where it cannot be read, is a directory or a fifo, or changed meanwhile;
 /// [`IngestError::Cancelled`].
 pub fn digests_of(
     path: &Path,
@@ -22,6 +22,10 @@ pub fn digests_of(
 ) -> Result<Digests, IngestError> {
     let unreadable = |source| IngestError::Unreadable { path: path.to_owned(), source };
     let system = |error| unreadable(Unreadable::Io(error));
+    if is_named_fifo(path) {
+        // Opening it would wait for a writer, deaf to signals.
+        return Err(system(io::Error::new(io::ErrorKind::InvalidInput, "it is a fifo, not a file")));
+    }
     let mut file = File::open(path).map_err(system)?;
     let before = file.metadata().map_err(system)?;
     if before.is_dir() {
@@ -44,6 +48,13 @@ pub fn digests_of(
         return Err(unreadable(Unreadable::Changed));
     }
     Ok(digests)
+}
+
+/// Returns whether a path leads to a fifo that stands in a directory. What the shell hands over as `/dev/fd/63` or
+/// `/dev/stdin` stands in none, is open already, and is read like a file.
+fn is_named_fifo(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    path.canonicalize().and_then(|path| path.metadata()).is_ok_and(|found| found.file_type().is_fifo())
 }
 
 fn state(metadata: &Metadata) -> (u64, [i64; 4]) {
@@ -75,5 +86,14 @@ mod tests {
         drop(std::process::Command::new("rm").arg(&path).status());
         assert!(digests(&path).is_err());
         assert!(digests(dir.path()).is_err(), "a directory has no content of its own");
+
+        let (fifo, link) = (dir.path().with_extension("fifo"), dir.path().with_extension("link"));
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        std::os::unix::fs::symlink(&fifo, &link).unwrap();
+        for path in [&fifo, &link] {
+            let error = digests(path).unwrap_err();
+            assert!(format!("{error:?}").contains("it is a fifo"), "nobody writes to it: {error:?}");
+        }
+        drop(std::process::Command::new("rm").args([fifo, link]).status());
     }
 }

@@ -17,7 +17,7 @@ use super::text::check_text;
 use super::{Access, Registry};
 use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
-use crate::error::Error;
+use crate::error::{Error, objects_in_words};
 use crate::events::payload::{self, GcEnd, GcStart};
 use crate::events::{self, EventType, Head, PurgedObject};
 use crate::gc::{Candidate, PlanName};
@@ -398,12 +398,13 @@ fn what_changed(tx: &ReadTx<'_>, name: &PlanName, planned: &Planned) -> Result<S
         named.push(format!("event {} ({}{subject})", line.sequence, line.event_type));
     }
     let changes = match (named.is_empty(), since.len() > CHANGES_NAMED_MAX) {
-        (true, _) => "no later event explains it, so files that no event names came or went, the clock was set back, or the plan is another store's".to_owned(),
-        (false, true) => format!("since then there are {} and more", named.join(", ")),
-        (false, false) => format!("since then there is {}", named.join(", ")),
+        (true, _) => "no later event explains it, so files that no event names came or went, the clock was set back, or PLAN is mistyped or of another store".to_owned(),
+        (false, true) => format!("since then: {} and more", named.join(", ")),
+        (false, false) => format!("since then: {}", named.join(", ")),
     };
     let plan = &planned.report.plan;
-    Ok(format!("{changes}; today {} object(s) of {} bytes would go", plan.objects().len(), plan.bytes()))
+    let objects = objects_in_words(plan.objects().len() as u64);
+    Ok(format!("{changes}; today {objects} ({} bytes) would go", plan.bytes()))
 }
 
 /// Spells an error with its cause: it goes into the log.

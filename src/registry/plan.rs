@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Registry;
 use super::assured::Reading;
-use super::claim::claim;
+use super::claim::{claim, gone};
 use super::report::{
     ClockDoubt, Keeper, Kept, LosingPackage, Lost, Plan, PlanReport, PlanRequest, Reference, WithoutReport,
     Young,
@@ -75,9 +75,10 @@ impl Registry {
         let now = self.env.now();
         let rooted = rooted(&tx)?;
         let mut facts: Vec<PackageFacts> = rooted.facts().cloned().collect();
-        let mut trees = HashSet::new();
+        let (mut trees, mut already) = (HashSet::new(), Vec::new());
         for (package, facts) in rooted.packages.iter().zip(&mut facts) {
             if without.contains(&package.number) {
+                already.extend(gone(&facts.claim, now).map(|why| (package.reference.clone(), why)));
                 facts.claim.removed = true;
                 trees.insert(facts.tree);
             }
@@ -119,6 +120,7 @@ impl Registry {
             objects: found,
             shared: (shared.objects, shared.bytes),
             kept: rooted.kept(&kept),
+            gone: already,
         })
     }
 

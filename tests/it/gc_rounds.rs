@@ -50,5 +50,5 @@ fn many_objects_go_in_rounds() {
     assert_eq!(plan(&registry).plan.objects(), []);
     let error = collect(&registry, Confirmed::Exactly(before.plan.name())).expect_err("it is done");
     let text = error.to_string();
-    assert!(text.contains("v1.gc.started") && text.contains("today 0 object(s)"), "{text}");
+    assert!(text.contains("v1.gc.started") && text.contains("today 0 objects (0 bytes)"), "{text}");
 }

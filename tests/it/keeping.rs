@@ -140,7 +140,7 @@ fn what_cannot_be_pinned_is_said() {
     assert_snapshot!(told(&desk, &["pin", "p", "dog"]), @r#"7 astore: no package "dog"; 'astore list --all' shows the packages there are"#);
     assert_snapshot!(told(&desk, &["pin", "p", "run"]), @"7 astore: every version of run is removed, run@1 the last; 'run@1' names it as it is, and 'astore restore run@1' brings it back");
     assert_snapshot!(told(&desk, &["pin", "p", "doc:a"]), @"2 astore: 'doc:a' is neither a REF nor an address; 'astore explain doc:a' tells the address of a file");
-    assert_snapshot!(told(&desk, &["pin", "p", "blake3:0123456789"]), @"7 astore: no object blake3:0123456789");
+    assert_snapshot!(told(&desk, &["pin", "p", "blake3:0123456789"]), @"7 astore: no object blake3:0123456789; 'astore explain FILE' tells the address of a file");
     assert_snapshot!(told(&desk, &["pin", "p", "sha256:0123"]), @"2 astore: 'sha256:0123' is no address: a prefix needs at least 8 hexadecimal digits, found 4");
     assert_snapshot!(told(&desk, &["pin", "p", "doc", "--reason", " "]), @"2 astore: --reason is empty; leave it out or say why");
     assert_snapshot!(told(&desk, &["unpin", "p"]), @r#"7 astore: no pin "p"; 'astore pins' shows the pins there are"#);
@@ -158,7 +158,7 @@ fn what_cannot_be_retained_is_said() {
     assert_snapshot!(told(&desk, &["retain", "doc", "--hold", "--reason", ""]), @"2 astore: --reason is empty; say why, the log keeps it");
     assert_snapshot!(told(&desk, &["retain", "doc", "--hold", "--release", "--reason", "r"]), @"2 astore: the argument '--hold' cannot be used with '--release'; see 'astore retain --help'");
     assert_snapshot!(told(&desk, &["retain", "doc", "--until", "soon", "--reason", "r"]), @"2 astore: invalid value 'soon' for '--until <DATE>': expected a date as YYYY-MM-DD, such as 2031-12-31; see 'astore retain --help'");
-    assert_snapshot!(told(&desk, &["retain", "doc", "--until", "2031-12-31", "--reason", "r"]), @"2 astore: doc@1 expires never, and 2032-01-01T00:00:00.000000Z is earlier; an expiry moves later, never earlier");
+    assert_snapshot!(told(&desk, &["retain", "doc", "--until", "2031-12-31", "--reason", "r"]), @"2 astore: doc@1 never expires, and 2032-01-01T00:00:00.000000Z is earlier; an expiry moves later, never earlier");
     assert_snapshot!(told(&desk, &["retain", "doc", "--release", "--reason", "r"]), @"2 astore: doc@1 is not held");
     assert_snapshot!(told(&desk, &["retain", "run", "--until", "2031-12-31", "--reason", "r"]), @"2 astore: run@1 is open; freeze it with 'astore finalize run@1'");
     assert_snapshot!(told(&desk, &["retain", "doc", "--class", "nightly", "--reason", "r"]), @r#"2 astore: no retention class "nightly"; the classes are permanent-record, raw-evidence, release-evidence, summary-evidence, transient"#);
@@ -169,7 +169,7 @@ fn what_cannot_be_retained_is_said() {
     );
     // Nothing of a request is done where a part of it is refused.
     let said = told(&desk, &["retain", "doc", "--hold", "--until", "2031-12-31", "--reason", "r"]);
-    assert!(said.starts_with("2 astore: doc@1 expires never, and 2032-01-01T00:00:00"), "{said}");
+    assert!(said.starts_with("2 astore: doc@1 never expires, and 2032-01-01T00:00:00"), "{said}");
     assert_eq!(json(&desk, &["show", "doc"])["package"]["hold"], false);
 }
 
@@ -466,7 +466,7 @@ fn a_refusal_names_sixteen_and_counts_all() {
         assert_eq!(
             told(&desk, arguments),
             format!(
-                "11 astore: 20 object(s) of doc@1 are purged: {}, …; add the same content again first, then repeat; \
+                "11 astore: 20 objects of doc@1 are purged: {} and 4 more; add the same content again first, then repeat; \
                  'astore explain {}' tells who purged it",
                 addresses[..16].join(", "),
                 addresses[0]

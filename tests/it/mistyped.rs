@@ -45,7 +45,7 @@ fn a_reference_that_names_nothing_or_too_much() {
     assert_snapshot!(told(&desk, &["cat", "doc:nothing"]), @r#"7 astore: doc@1 has no path "nothing"; 'astore files doc@1' shows its paths (root ~/store)"#);
     assert_snapshot!(told(&desk, &["cat", "doc:d"]), @r#"2 astore: "d" of doc@1 is a directory, not a file (root ~/store)"#);
     assert_snapshot!(told(&desk, &["cat", "doc"]), @"2 astore: 'doc' is neither REF:PATH nor an address such as blake3:1a2b3c4d");
-    assert_snapshot!(told(&desk, &["cat", "blake3:0123456789"]), @"7 astore: no object blake3:0123456789 (root ~/store)");
+    assert_snapshot!(told(&desk, &["cat", "blake3:0123456789"]), @"7 astore: no object blake3:0123456789; 'astore explain FILE' tells the address of a file (root ~/store)");
     assert_snapshot!(told(&desk, &["cat", "blake3:012"]), @"2 astore: 'blake3:012' is no address: a prefix needs at least 8 hexadecimal digits, found 3");
     assert_snapshot!(told(&desk, &["manifest", "run"]), @"2 astore: run@1 is open; freeze it with 'astore finalize run@1' (root ~/store)");
     assert_snapshot!(told(&desk, &["diff", "doc", "dog"]), @r#"7 astore: no package "dog"; 'astore list --all' shows the packages there are (root ~/store)"#);

@@ -430,5 +430,6 @@ pub(crate) fn without() -> WithoutReport {
         bytes: 9000,
         shared: (1, 10),
         kept: vec![Kept { by: Keeper::Pin("keep".into()), objects: 1, bytes: 10 }],
+        gone: Vec::new(),
     }
 }

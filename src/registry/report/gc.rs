@@ -135,6 +135,8 @@ pub struct WithoutReport {
     pub shared: (u64, u64),
     /// The pins and holds that keep objects of them.
     pub kept: Vec<Kept>,
+    /// Those of the packages that keep nothing by themselves any more, and why.
+    pub gone: Vec<(String, Reason)>,
 }
 
 /// What `gc` is confirmed for.
