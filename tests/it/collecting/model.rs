@@ -297,6 +297,20 @@ impl Model {
         plan
     }
 
+    /// What would come back if a package were removed, ages aside, and what of it others keep.
+    pub(super) fn without(&self, package: usize, at: i64) -> (BTreeSet<Address>, BTreeSet<Address>) {
+        let others = (0..self.packages.len()).filter(|&number| number != package);
+        let others = others.map(|number| &self.packages[number]).filter(|package| package.is_there(at));
+        let mut stays: BTreeSet<Address> = others.flat_map(Package::contents).collect();
+        stays.extend(self.kept());
+        let held = self.wanted(at);
+        let contents = self.packages[package].contents().into_iter();
+        let (shared, lost) = contents
+            .filter(|content| !self.is_purged(content))
+            .partition::<BTreeSet<_>, _>(|content| stays.contains(content));
+        (lost.into_iter().filter(|content| held.contains(content)).collect(), shared)
+    }
+
     /// A round of a gc began: these are purged from here on, and the expired packages that lose some stay expired.
     pub(super) fn gc_started(&mut self, at: i64, purged: &BTreeMap<Address, u64>) {
         for package in &mut self.packages {

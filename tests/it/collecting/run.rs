@@ -286,6 +286,7 @@ impl Run<'_> {
         let looked = (self.head(), files, now / MINUTE);
         if self.looked.replace(Some(looked.clone())).as_ref() != Some(&looked) {
             self.check_all_told(all);
+            self.check_without();
         }
     }
 

@@ -16,7 +16,7 @@ use astore::registry::report::{
 use super::model::{Address, Harm, Plan, Target};
 use super::run::{Run, Seen, holds, started_of};
 use super::steps::{AGES, Which};
-use crate::support::store::real_disk;
+use crate::support::store::{real_disk, reference};
 
 impl Run<'_> {
     pub(super) fn planned(&self, at: i64, age: u64) -> Plan {
@@ -41,6 +41,18 @@ impl Run<'_> {
         assert_eq!((name.instant.as_micros(), name.min_age_seconds), (now, age));
         assert_eq!(name.digest.as_bytes(), &digest);
         Seen { name, instant: now, age, digest }
+    }
+
+    /// Compares what removing a package would bring back.
+    pub(super) fn check_without(&self) {
+        let Some(nth) = self.nth(self.steps) else { return };
+        let asked = reference(&self.model.packages[nth].reference());
+        let report = self.registry().plan_without(&[asked], &Void).unwrap();
+        let (lost, shared) = self.model.without(nth, self.now());
+        let found: BTreeSet<Address> =
+            report.objects.iter().map(|object| *object.address.as_bytes()).collect();
+        assert_eq!(found, lost);
+        assert_eq!(report.shared.0, shared.len() as u64);
     }
 
     pub(super) fn compare(&self, report: &PlanReport, expected: &Plan, at: i64) {
