@@ -75,15 +75,18 @@ mod tests {
     #[test]
     fn a_file_has_the_digests_of_its_bytes() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().with_extension("content");
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_owned();
         for length in [0, 1, super::super::stream::CHUNK_BYTES + 1] {
             let bytes: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
-            std::io::Write::write_all(&mut File::create(&path).unwrap(), &bytes).unwrap();
+            file.as_file_mut().set_len(0).unwrap();
+            std::io::Seek::rewind(&mut file).unwrap();
+            std::io::Write::write_all(&mut file, &bytes).unwrap();
             assert_eq!(digests(&path).unwrap(), Digests::of(&bytes));
         }
         let cancelled = digests_of(&path, &Void, &AtomicBool::new(true));
         assert!(matches!(cancelled, Err(IngestError::Cancelled)), "{cancelled:?}");
-        drop(std::process::Command::new("rm").arg(&path).status());
+        drop(file);
         assert!(digests(&path).is_err());
         assert!(digests(dir.path()).is_err(), "a directory has no content of its own");
 

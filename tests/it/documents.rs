@@ -93,22 +93,45 @@ fn every_promise_has_a_number_of_its_own() {
     }
 }
 
-#[test]
-fn what_quotes_a_promise_quotes_one_that_is_there() {
-    let promises = promises(&read("store-layout.md"));
+/// The promises that are quoted, by their number or in a list of numbers, and where.
+fn quoted() -> BTreeMap<String, PathBuf> {
     let mut quoted: BTreeMap<String, PathBuf> = BTreeMap::new();
     for path in files(&["src", "tests"], "rs") {
         let text = fs::read_to_string(&path).unwrap();
         for after in text.split("store-layout.md ").skip(1) {
-            let number: String = after.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
-            let number = number.trim_end_matches('.');
-            if number.contains('.') {
-                quoted.insert(number.to_owned(), path.clone());
+            for after in after.split(", ") {
+                let number: String = after.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+                let is_whole = number.len() == after.len();
+                let number = number.trim_end_matches('.');
+                if number.contains('.') {
+                    quoted.insert(number.to_owned(), path.clone());
+                }
+                if !is_whole {
+                    break;
+                }
             }
         }
     }
-    for (number, path) in quoted {
+    quoted
+}
+
+#[test]
+fn what_quotes_a_promise_quotes_one_that_is_there() {
+    let promises = promises(&read("store-layout.md"));
+    for (number, path) in quoted() {
         assert!(promises.contains(&number), "{} quotes store-layout.md {number}", path.display());
+    }
+}
+
+/// What deletes has the most to prove.
+#[test]
+fn each_promise_about_gc_is_quoted_by_who_proves_it() {
+    let quoted = quoted();
+    let promises = promises(&read("store-layout.md"));
+    let about_gc: Vec<&String> = promises.iter().filter(|number| number.starts_with("18.")).collect();
+    assert!(about_gc.len() > 12, "only {about_gc:?}");
+    for number in about_gc {
+        assert!(quoted.contains_key(number), "no test quotes store-layout.md {number}");
     }
 }
 

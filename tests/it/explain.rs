@@ -11,37 +11,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use astore::disk::testing::{Call, Observed};
-use astore::env::{Env, Timestamp};
+use astore::env::Env;
 use astore::error::{Error, ErrorKind};
-use astore::events::{Bookkeeping, LogFiles, Record, Stored, payload};
 use astore::identity::{Blake3, Digests};
 use astore::monitor::Void;
 use astore::registry::report::{
-    CatTarget, ClockTrust, CollectRequest, Completion, Confirmed, ExplainDepth, ExplainReport,
-    ExplainRequest, ExplainTarget, ExportRequest, LinkMode, PlanRequest, Verdict,
+    CatTarget, ClockTrust, Completion, ExplainDepth, ExplainReport, ExplainRequest, ExplainTarget,
+    ExportRequest, LinkMode, Verdict,
 };
 use astore::registry::{Access, Registry};
 use serde_json::Value;
 
 use crate::support::cli::{Desk, Said};
+use crate::support::gc::{self, later_event};
+use crate::support::oracle::{file_of, object_path, put_object};
 use crate::support::store::{add, fast_dir, init, open, options, real_disk, reference, tree};
 
 const GONE: &[u8] = b"these bytes are let go";
 const KEPT: &[u8] = b"these stay";
 const LARGE: usize = (16 << 20) + 1;
-
-fn object(root: &Path, bytes: &[u8]) -> PathBuf {
-    let hex = Blake3::of(bytes).to_string();
-    root.join("blake3").join(&hex[..2]).join(&hex[2..4]).join(hex)
-}
-
-/// Puts a file where an object would be, as an add does that dies before it commits.
-fn leave(root: &Path, bytes: &[u8]) {
-    let path = object(root, bytes);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(&path, bytes).unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(0o444)).unwrap();
-}
 
 fn overwrite(path: &Path, bytes: &[u8]) {
     fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
@@ -51,12 +39,7 @@ fn overwrite(path: &Path, bytes: &[u8]) {
 
 fn collect(root: &Path, env: Env, reason: Option<&str>) {
     let registry = Registry::open(root, options(Access::Alone), env, &Void).unwrap();
-    let request = CollectRequest {
-        confirmed: Confirmed::Whatever(PlanRequest { min_age: Duration::ZERO }),
-        reason: reason.map(str::to_owned),
-        clock: ClockTrust::Accepted,
-    };
-    registry.collect(&request, &mut |_| Ok(()), &Void).unwrap();
+    gc::collect(&registry, gc::whatever(Duration::ZERO), reason, ClockTrust::Accepted).unwrap();
 }
 
 /// Every form in which a person can ask for the same bytes.
@@ -142,14 +125,14 @@ fn every_name_of_the_same_bytes_has_the_same_verdict() {
     never.check(&desk, 7, "unknown");
 
     // A file that lies there all the same brings nothing back.
-    leave(&desk.root(), GONE);
-    leave(&desk.root(), b"never seen");
+    put_object(&desk.root(), GONE);
+    put_object(&desk.root(), b"never seen");
     gone.check(&desk, 11, "purged");
     never.check(&desk, 7, "unknown");
     let unknown = desk.run(["explain", "./copy-"]);
     assert_eq!(unknown.code, 1, "a file that is not there is no verdict: {unknown:?}");
 
-    fs::remove_file(object(&desk.root(), KEPT)).unwrap();
+    fs::remove_file(file_of(&desk.root(), KEPT)).unwrap();
     kept.check(&desk, 4, "lost");
     desk.ok(["add", "--finalize", "goes"]);
     kept.check(&desk, 0, "present");
@@ -229,7 +212,7 @@ fn a_purged_object_tells_who_when_and_why() {
 fn what_no_event_had_named_is_purged_too() {
     let desk = desk();
     let leftover = b"left by an add that died";
-    leave(&desk.root(), leftover);
+    put_object(&desk.root(), leftover);
     let address = Digests::of(leftover).address().to_string();
     let said = desk.run(["explain", &address]);
     assert_eq!(said.code, 7);
@@ -260,8 +243,8 @@ fn a_long_object_is_read_when_that_is_asked_for() {
     assert!(text.contains("its size in the store, not its bytes"), "{text}");
     assert!(desk.ok(["explain", "--read", &address]).contains("every byte"));
 
+    let path = file_of(&desk.root(), &bytes);
     bytes[LARGE / 2] = 8;
-    let path = desk.root().join("blake3").join(&address[7..9]).join(&address[9..11]).join(&address[7..]);
     overwrite(&path, &bytes);
     assert!(desk.ok(["explain", &address]).contains("its size in the store"));
     let text = desk.run(["explain", "--read", &address]).expect(4);
@@ -296,7 +279,7 @@ fn what_was_taken_behind_the_stores_back_is_lost() {
         ),
     ] {
         let desk = desk();
-        break_it(&object(&desk.root(), KEPT));
+        break_it(&file_of(&desk.root(), KEPT));
         let text = desk.run(["explain", "stays:kept"]).expect(4);
         assert!(text.contains(&format!("  fault     {says}")), "no {says:?} in {text}");
         assert!(text.ends_with("adding the same content again heals it\n"), "{text}");
@@ -344,7 +327,7 @@ fn a_prefix_of_several_is_a_usage_error() {
     desk.ok(["add", "twins"]);
     let address = Digests::of(&one).address().to_string();
     assert!(desk.ok(["explain", &address[..15]]).starts_with("present"));
-    leave(&desk.root(), &other);
+    put_object(&desk.root(), &other);
     purge(&desk);
     let said = desk.run(["explain", &address[..15]]);
     assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
@@ -411,25 +394,6 @@ fn of_many_paths_the_first_are_named_and_the_document_has_all() {
     assert_eq!((paths(0), paths(1)), (50, 50));
 }
 
-/// Appends an event that this build does not know, as a later one would.
-fn later_event(root: &Path) {
-    let db = astore::db::Database::open(&root.join("astore.db"), astore::db::OpenMode::Read).unwrap();
-    let log = Bookkeeping::load(&db.read().unwrap()).unwrap().log;
-    let payload = payload::package_restored(None);
-    let record = Record {
-        sequence: log.head.sequence + 1,
-        created_at: Timestamp::from_micros(1),
-        event_type: "v1.object.evicted".to_owned(),
-        subject_kind: "object".to_owned(),
-        subject_id: "x".to_owned(),
-        actor: "later@build".to_owned(),
-        payload_digest: Blake3::of(&payload),
-        previous_digest: log.head.digest,
-    };
-    let files = LogFiles::new(real_disk(root), 0o600);
-    files.append(&log, &[Stored::new(record, Some(payload))]).unwrap();
-}
-
 #[test]
 fn nothing_is_called_lost_or_unknown_while_the_log_is_not_understood() {
     let desk = desk();
@@ -438,7 +402,7 @@ fn nothing_is_called_lost_or_unknown_while_the_log_is_not_understood() {
     desk.ok(["list"]); // enters it
     desk.run(["explain", "stays:kept"]).expect(0);
     desk.run(["explain", "goes@1:gone"]).expect(11);
-    fs::remove_file(object(&desk.root(), KEPT)).unwrap();
+    fs::remove_file(file_of(&desk.root(), KEPT)).unwrap();
     for argument in ["stays:kept", "blake3:00000000", "nobody:x", "stays:nothing"] {
         let said = desk.run(["explain", argument]);
         assert_eq!((said.code, said.out.as_str()), (1, ""), "{argument}: {said:?}");
@@ -455,7 +419,7 @@ fn nothing_is_called_lost_or_unknown_while_a_payload_is_not_to_be_had() {
     desk.ok(["add", "--finalize", "wide"]);
     let manifest = desk.fact("wide@1", "manifest");
     let hex = &manifest["blake3:".len()..][..64];
-    let path = desk.root().join("blake3").join(&hex[..2]).join(&hex[2..4]).join(hex);
+    let path = object_path(&desk.root(), blake3::Hash::from_hex(hex).unwrap().as_bytes());
     let bytes = fs::read(&path).unwrap();
     assert!(bytes.len() > 65_536, "the manifest is no object: {}", bytes.len());
     desk.run(["explain", "blake3:00000000"]).expect(7);
@@ -491,7 +455,7 @@ fn raced(ask: impl FnOnce(&Registry, &Path)) {
     drop(writer);
     let (store, begun) = (root.clone(), AtomicBool::new(false));
     let disk = Observed::with_reads(real_disk(&root), move |_, call| {
-        let path = object(Path::new(""), GONE);
+        let path = file_of(Path::new(""), GONE);
         if matches!(call, Call::Open { path: opened } if *opened == path)
             && !begun.swap(true, Ordering::SeqCst)
         {

@@ -16,7 +16,9 @@ use astore::registry::report::{AddSource, Completion};
 use astore::registry::{Access, Registry};
 use serde_json::Value;
 
-use crate::support::cli::{ACTOR, Desk, Said, said};
+use crate::support::cli::{ACTOR, Desk, Said, said, skip_without};
+use crate::support::gc::later_event;
+use crate::support::oracle;
 use crate::support::store::{add, open, options, reference, request, tree};
 use crate::support::trees::everything;
 
@@ -46,8 +48,7 @@ fn address(content: &[u8]) -> String {
 }
 
 fn file_of(desk: &Desk, content: &[u8]) -> PathBuf {
-    let hex = blake3::hash(content).to_hex();
-    desk.root().join("blake3").join(&hex[..2]).join(&hex[2..4]).join(hex.as_str())
+    oracle::file_of(&desk.root(), content)
 }
 
 /// What there is of these, by what they hold.
@@ -212,9 +213,7 @@ fn every_reason_to_go_is_told_apart() {
     registry.add(request, &mut BreaksOff(&desk), &Void).unwrap_err();
     drop(registry);
     // A file that somebody else put there.
-    let unrecorded = file_of(&desk, b"unrecorded");
-    fs::create_dir_all(unrecorded.parent().unwrap()).unwrap();
-    fs::write(&unrecorded, b"unrecorded").unwrap();
+    oracle::put_object(&desk.root(), b"unrecorded");
 
     let document = gc(&desk, &[]);
     let found = |reason: &str| -> BTreeSet<String> {
@@ -276,6 +275,7 @@ fn a_clock_that_looks_wrong_deletes_nothing_until_somebody_vouches_for_it() {
 
 #[test]
 fn a_reviewed_plan_holds_through_what_has_nothing_to_do_with_it() {
+    // store-layout.md 18.9
     let desk = builds_less_one();
     let plan = name(&desk);
     desk.ok(["verify"]);
@@ -292,6 +292,7 @@ fn a_reviewed_plan_holds_through_what_has_nothing_to_do_with_it() {
 
 #[test]
 fn a_plan_that_somebody_objected_to_is_not_carried_out() {
+    // store-layout.md 18.9
     let desk = builds_less_one();
     let plan = name(&desk);
     tree(&desk.path("late"), &[("wanted", OWN[1])]);
@@ -327,6 +328,56 @@ fn what_is_fresh_stays_and_the_plan_says_until_when() {
     let text = desk.ok(["gc", "--confirm"]);
     assert!(text.ends_with("nothing was purged\n"), "{text}");
     assert_eq!(there(&desk, &OWN), [true; 3]);
+}
+
+/// Nobody is shown a plan, and nobody can carry one out.
+#[track_caller]
+fn check_refused(desk: &Desk, plan: &str, says: &str) {
+    let head = desk.ok(["log"]);
+    let confirmed = format!("--confirm={plan}");
+    for line in
+        [&["gc", "--min-age", "0s"][..], &["gc", "--confirm", "--min-age", "0s"], &["gc", confirmed.as_str()]]
+    {
+        let said = desk.run(line);
+        assert_eq!((said.code, said.out.as_str()), (1, ""), "{line:?}: {said:#?}");
+        assert!(said.err.contains(says), "{line:?}: {said:#?}");
+    }
+    assert_eq!(desk.ok(["log"]), head);
+    assert_eq!(there(desk, &OWN), [true; 3]);
+}
+
+#[test]
+fn there_is_no_plan_while_the_log_is_not_understood() {
+    // store-layout.md 18.8
+    let desk = builds_less_one();
+    let plan = name(&desk);
+    later_event(&desk.root());
+    desk.ok(["list"]); // enters it
+    check_refused(&desk, &plan, "v1.object.evicted");
+}
+
+#[test]
+fn there_is_no_plan_while_a_payload_cannot_be_read() {
+    // store-layout.md 18.8
+    let desk = builds_less_one();
+    // A package whose manifest is an object.
+    let names: Vec<String> = (0..700).map(|number| format!("{number:0100}")).collect();
+    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), SHARED)).collect();
+    tree(&desk.path("wide"), &files);
+    desk.ok(["add", "wide", "--finalize"]);
+    let plan = name(&desk);
+    let manifest = desk.fact("wide@1", "manifest");
+    let digest = blake3::Hash::from_hex(&manifest["blake3:".len()..][..64]).unwrap();
+    let manifest = oracle::object_path(&desk.root(), digest.as_bytes());
+    let bytes = fs::read(&manifest).unwrap();
+    fs::set_permissions(&manifest, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&manifest, &bytes[1..]).unwrap();
+    check_refused(&desk, &plan, "(v1.package.finalized of wide@1) cannot be read");
+    // A package that is removed wants nothing.
+    desk.ok(["remove", "wide", "--reason", "r"]);
+    assert_eq!(name(&desk).rsplit('-').next(), plan.rsplit('-').next());
+    confirm(&desk, &plan).expect(0);
+    assert_eq!(there(&desk, &OWN), [true, false, true]);
 }
 
 #[test]
@@ -375,6 +426,7 @@ fn a_plan_of_a_store_that_may_only_be_read_changes_no_byte_of_it() {
 
 #[test]
 fn one_file_that_cannot_be_deleted_does_not_keep_the_others() {
+    // store-layout.md 18.10, 18.12
     let desk = builds();
     desk.ok(["remove", "build@1", "build@2", "build@3", "--reason", "r"]);
     // Nobody deletes a directory as if it were a file.
@@ -399,9 +451,12 @@ fn one_file_that_cannot_be_deleted_does_not_keep_the_others() {
     fs::write(&stubborn, OWN[1]).unwrap();
     let text = desk.ok(["gc"]);
     assert!(text.contains("1 file of objects purged before still lies there"), "{text}");
+    assert_eq!(addresses(&gc(&desk, &[])).len(), 0, "it is in no plan");
+    let head = desk.ok(["log"]);
     let document: Value = serde_json::from_str(&desk.ok(["gc", "--confirm", "--json"])).unwrap();
     assert_eq!((&document["remains"], &document["remains_deleted"]), (&Value::from(1), &Value::from(1)));
     assert!(!stubborn.exists());
+    assert_eq!(desk.ok(["log"]), head, "the event that purged it is in the log");
     desk.check_sound();
 }
 
@@ -496,7 +551,7 @@ fn the_command_line_in_the_plan_can_be_pasted() {
 fn on_a_terminal_it_asks() {
     let probe = Command::new("script").arg("--version").output();
     if !probe.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("util-linux")) {
-        eprintln!("skipped: there is no script of util-linux");
+        skip_without("script of util-linux");
         return;
     }
     let desk = builds_less_one();

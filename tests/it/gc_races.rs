@@ -16,12 +16,13 @@ use astore::error::{Error, ErrorKind};
 use astore::manifest::EntryPath;
 use astore::monitor::{Counter, Monitor, Problem, Task, Void};
 use astore::registry::report::{
-    AddReport, CatTarget, ClockTrust, CollectReport, CollectRequest, Completion, Confirmed, ExportRequest,
-    LinkMode, PinRequest, Plan, PlanRequest, Recorded, VerifyRequest,
+    AddReport, CatTarget, ClockTrust, CollectReport, Completion, Confirmed, ExportRequest, LinkMode,
+    PinRequest, Plan, PlanRequest, Recorded, VerifyRequest,
 };
 use astore::registry::{Access, OpenOptions, Registry};
 use astore::storage::LockError;
 
+use crate::support::gc;
 use crate::support::oracle::{self, Digest};
 use crate::support::store::{
     add, copy_store, fast_dir, init, later_clock, open_by, options, real_disk, reference, tree,
@@ -131,17 +132,12 @@ impl Copy<'_> {
     }
 }
 
-fn now() -> Confirmed {
-    Confirmed::Whatever(PlanRequest { min_age: Duration::ZERO })
-}
-
 fn collect(registry: &Registry) -> Result<CollectReport, Error> {
-    confirm(registry, now())
+    confirm(registry, gc::whatever(Duration::ZERO))
 }
 
 fn confirm(registry: &Registry, confirmed: Confirmed) -> Result<CollectReport, Error> {
-    let request = CollectRequest { confirmed, reason: None, clock: ClockTrust::Doubted };
-    registry.collect(&request, &mut |_| Ok(()), &Void)
+    gc::collect(registry, confirmed, None, ClockTrust::Doubted)
 }
 
 fn plan(registry: &Registry) -> Plan {

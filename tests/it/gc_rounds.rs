@@ -1,28 +1,25 @@
-//! An operator confirms a gc of many objects: it goes in rounds, each on record, and what one gc left undone the
-//! next one ends.
+//! An operator confirms a gc of many objects: it goes in rounds, each on record, and the plan goes, no more and no less.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use astore::error::Error;
 use astore::monitor::Void;
 use astore::registry::report::{
-    ClockTrust, CollectReport, CollectRequest, Completion, Confirmed, PlanReport, PlanRequest, Reason,
+    ClockTrust, Completion, Confirmed, ExportRequest, LinkMode, PlanReport, PlanRequest, Reason,
 };
 use astore::registry::{Access, Registry};
 
+use crate::support::gc::collect;
+use crate::support::oracle::{self, Digest};
 use crate::support::store::{add, fast_dir, init, open, reference, tree};
 
 fn plan(registry: &Registry) -> PlanReport {
     registry.plan(&PlanRequest { min_age: Duration::ZERO }, &Void).expect("a plan")
 }
 
-fn collect(registry: &Registry, confirmed: Confirmed) -> Result<CollectReport, Error> {
-    let request = CollectRequest { confirmed, reason: Some("room".to_owned()), clock: ClockTrust::Doubted };
-    registry.collect(&request, &mut |_| Ok(()), &Void)
-}
-
 #[test]
 fn many_objects_go_in_rounds() {
+    // store-layout.md 18.10
     let place = fast_dir();
     let root = place.path().join("store");
     init(&root);
@@ -44,11 +41,43 @@ fn many_objects_go_in_rounds() {
     let before = plan(&registry);
     assert_eq!(before.reasons, [(Reason::Removed, 7, 70)]);
     assert_eq!(before.packages.len(), 1);
-    let report = collect(&registry, Confirmed::Exactly(before.plan.name())).expect("a gc");
-    let rounds: Vec<_> = report.rounds.iter().map(|round| (round.objects, round.bytes)).collect();
-    assert_eq!(rounds, [(3, 30), (3, 30), (1, 10)]);
+    let name = before.plan.name();
+    let confirm = || collect(&registry, Confirmed::Exactly(name), Some("room"), ClockTrust::Doubted);
+    let report = confirm().expect("a gc");
+    let told: Vec<_> = report.rounds.iter().map(|round| (round.objects, round.bytes)).collect();
+    assert_eq!(told, [(3, 30), (3, 30), (1, 10)]);
+
+    // The log says the same of each round, and together they are the plan.
+    let rounds = oracle::purges(&root);
+    assert_eq!(rounds.iter().map(|round| round.round).collect::<Vec<_>>(), [(1, 3), (2, 3), (3, 3)]);
+    for (round, told) in rounds.iter().zip(&report.rounds) {
+        assert_eq!((round.started, round.plan.as_str()), (told.started, name.to_string().as_str()));
+        assert!(round.completed && round.missing.is_empty() && round.failed.is_empty(), "{round:?}");
+        assert_eq!((&round.gc, told.completed), (&rounds[0].gc, told.started + 1), "they follow one another");
+    }
+    let purged: Vec<Digest> = rounds.into_iter().flat_map(|round| round.objects).collect();
+    let planned = before.plan.objects().iter().map(|object| *object.address.as_bytes());
+    assert_eq!(purged, planned.collect::<Vec<_>>(), "in the order of the plan");
+    let own: BTreeSet<Digest> = files[3..].iter().map(|(_, bytes)| *blake3::hash(bytes).as_bytes()).collect();
+    assert_eq!(purged.into_iter().collect::<BTreeSet<_>>(), own);
+
+    for (number, (name, bytes)) in files.iter().enumerate() {
+        assert_eq!(oracle::file_of(&root, bytes).exists(), number < 3, "{name}");
+    }
+    let out = place.path().join("out");
+    let request = ExportRequest {
+        reference: reference("stays"),
+        destination: out.clone(),
+        link: LinkMode::Copy,
+        special_modes: false,
+    };
+    registry.export(&request, &Void).expect("an export");
+    for (name, bytes) in &files[..3] {
+        assert_eq!(std::fs::read(out.join(name)).expect("a file"), *bytes);
+    }
+
     assert_eq!(plan(&registry).plan.objects(), []);
-    let error = collect(&registry, Confirmed::Exactly(before.plan.name())).expect_err("it is done");
+    let error = confirm().expect_err("it is done");
     let text = error.to_string();
     assert!(text.contains("v1.gc.started") && text.contains("today 0 objects (0 bytes)"), "{text}");
 }

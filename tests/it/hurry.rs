@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::cli::{Desk, Said, said};
+use crate::support::oracle::file_of;
 
 /// Somebody at a desk who names no root: the store is where it is for everyone, beneath their home.
 struct Person {
@@ -106,10 +107,16 @@ fn the_readme_can_be_followed_when_the_disk_fills() {
     let readme = include_str!("../../README.md");
     let block = readme.split("when the disk fills").nth(1).and_then(|rest| rest.split("```sh\n").nth(1));
     let block = block.and_then(|rest| rest.split("```").next()).expect("a block in README.md");
-    let mut commands = Vec::new();
+    // What site@1 had for itself, what site@2 has, and what both have.
+    let there =
+        || ["hi\n", "a new one\n", "a{}\n"].map(|text| file_of(&person.root(), text.as_bytes()).exists());
+    assert_eq!(there(), [true; 3]);
+    let (mut commands, mut printed) = (Vec::new(), String::new());
     for line in block.lines() {
-        let plan = person.done(&["gc", "--quiet"]);
-        let line = line.replace("PLAN", plan.trim());
+        // The plan is the one that the line above has just printed.
+        let plan = printed.split("under this plan:\n").nth(1).and_then(|rest| rest.lines().next());
+        assert!(plan.is_some() || !line.contains("PLAN"), "{line}: {printed}");
+        let line = line.replace("PLAN", plan.unwrap_or_default().trim());
         let mut shell = Command::new("sh");
         let bin = Path::new(env!("CARGO_BIN_EXE_astore")).parent().unwrap().display().to_string();
         shell.args(["-c", &line]).current_dir(person.at(".")).env("HOME", person.at("."));
@@ -123,8 +130,10 @@ fn the_readme_can_be_followed_when_the_disk_fills() {
         let expected = if command == "explain" { 7 } else { 0 };
         assert_eq!(answer.code, expected, "{line}: {answer:?}");
         commands.push(command);
+        printed = answer.out;
     }
     assert_eq!(commands, ["remove", "pin", "gc", "gc", "explain"]);
+    assert_eq!(there(), [false, true, true], "the removed package's own object is gone, and nothing else");
 }
 
 /// What is mistyped, misplaced or misunderstood: the exit code, and a line that says what to do.
@@ -480,9 +489,7 @@ fn a_store_in_use_is_waited_for() {
 fn damage_is_refused_with_a_way_out() {
     let person = Person::new();
     person.done(&["add", "--finalize", "site"]);
-    let digest = blake3::hash(b"hi\n").to_hex();
-    let object = person.root().join("blake3").join(&digest[..2]).join(&digest[2..4]).join(digest.as_str());
-    std::fs::remove_file(&object).unwrap();
+    std::fs::remove_file(file_of(&person.root(), b"hi\n")).unwrap();
     let answer = person.run(&["cat", "site:index.html"]);
     assert_eq!((answer.code, answer.out.as_str()), (4, ""), "{answer:?}");
     assert!(answer.err.contains("adding the same content again heals it"), "{answer:?}");

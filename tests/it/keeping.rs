@@ -9,8 +9,8 @@ use astore::error::{Error, ErrorKind};
 use astore::identity::{Blake3, ContentAddress};
 use astore::monitor::Void;
 use astore::registry::report::{
-    AddTarget, ClockTrust, CollectRequest, Completion, Confirmed, HoldRequest, ListFilter, PackageSummary,
-    PinRequest, PinTarget, PlanRequest, Reason, RetainRequest, RootKind,
+    AddTarget, ClockTrust, Completion, Confirmed, HoldRequest, ListFilter, PackageSummary, PinRequest,
+    PinTarget, PlanRequest, Reason, RetainRequest, RootKind,
 };
 use astore::registry::{Access, Registry};
 use insta::assert_snapshot;
@@ -19,7 +19,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 
 use crate::support::cli::{Desk, Said};
-use crate::support::gc::begin_gc;
+use crate::support::gc::{begin_gc, collect};
 use crate::support::store::{fast_dir, init, options, reference, request, tree};
 
 /// A desk with `doc@1` of two files, finalised, and `run@1`, open, of one of them.
@@ -425,12 +425,8 @@ fn what_a_gc_took_stays_expired_by_a_clock_that_was_set_back() {
     store.add(0, "app", "transient", Completion::Finalize);
     let env = Env::fixed("tester@here", day(9), 0);
     let gc = Registry::open(&store.root, options(Access::Alone), env, &Void).expect("open");
-    let request = CollectRequest {
-        confirmed: Confirmed::Whatever(PlanRequest::default()),
-        reason: None,
-        clock: ClockTrust::Doubted,
-    };
-    let report = gc.collect(&request, &mut |_| Ok(()), &Void).expect("collect");
+    let confirmed = Confirmed::Whatever(PlanRequest::default());
+    let report = collect(&gc, confirmed, None, ClockTrust::Doubted).expect("collect");
     assert_eq!(report.freed().0, 2);
     drop(gc);
 

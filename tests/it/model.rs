@@ -24,6 +24,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::support::cli::is_slow_run;
+use crate::support::oracle::file_of;
 use crate::support::store::{add, copy_store, fast_dir, init, open, real_disk, reference, request, tree};
 
 /// What the files of the trees hold; small numbers, so that packages share them.
@@ -263,8 +264,7 @@ fn object(content: usize) -> Digests {
 }
 
 fn object_file(root: &Path, content: usize) -> PathBuf {
-    let hex = object(content).blake3.to_string();
-    root.join(format!("blake3/{}/{}/{hex}", &hex[..2], &hex[2..4]))
+    file_of(root, CONTENTS[content])
 }
 
 impl<'g> Run<'g> {

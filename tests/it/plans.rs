@@ -5,21 +5,23 @@ mod history;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use astore::env::{Env, Timestamp};
-use astore::identity::Digests;
+use astore::error::Error;
 use astore::monitor::Void;
 use astore::registry::report::{
-    AddRequest, AddTarget, ClockTrust, CollectRequest, Completion, Confirmed, HoldRequest, OnConflict,
-    PinRequest, PlanReport, PlanRequest, RetainRequest,
+    AddRequest, AddTarget, ClockTrust, Completion, Confirmed, HoldRequest, OnConflict, PinRequest,
+    PlanReport, PlanRequest, RetainRequest,
 };
 use astore::registry::{Access, Registry};
 
 use self::history::{Dice, History};
 use crate::reader;
 use crate::support::cli::is_slow_run;
+use crate::support::gc::{collect, whatever};
+use crate::support::oracle::{file_of, put_object};
 use crate::support::store::{add, fast_dir, init, options, reference, request, tree};
 
 /// When the histories begin. Files that no event names have the time of the test itself, which is later.
@@ -59,17 +61,6 @@ fn check<const N: usize>(root: &Path, asked: [(i64, u64); N], context: &str) -> 
         assert_eq!(report.young.map_or(0, |young| young.objects), read["young"], "{context}: young");
     }
     reports
-}
-
-fn object_file(root: &Path, object: &Digests) -> PathBuf {
-    let hex = object.blake3.to_string();
-    root.join("blake3").join(&hex[..2]).join(&hex[2..4]).join(hex)
-}
-
-fn put_by_hand(root: &Path, bytes: &[u8]) {
-    let path = object_file(root, &Digests::of(bytes));
-    fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-    fs::write(path, bytes).expect("a file");
 }
 
 #[test]
@@ -126,15 +117,15 @@ fn the_reader_plans_what_gc_plans_before_and_after_it() {
         registry.add(wanted, &mut std::io::empty(), &Void).expect_err("a path is taken");
         registry.remove(&[reference("goes")], "no longer needed").expect("removed");
     }
-    put_by_hand(&root, b"nobody's");
+    put_object(&root, b"nobody's");
     fs::write(root.join("blake3/notes"), "none of the store's").expect("a file");
     // One whose name begins as an object's does.
-    let alpha = object_file(&root, &Digests::of(b"alpha"));
+    let alpha = file_of(&root, b"alpha");
     let (beginning, last) = alpha.to_str().expect("UTF-8").split_at(alpha.as_os_str().len() - 1);
     fs::copy(&alpha, format!("{beginning}{}", if last == "0" { "1" } else { "0" })).expect("a copy");
-    let misplaced = object_file(&root, &Digests::of(b"misplaced"));
+    let misplaced = file_of(&root, b"misplaced");
     fs::write(root.join("blake3").join(misplaced.file_name().expect("a name")), "misplaced").expect("a file");
-    let link = object_file(&root, &Digests::of(b"a link"));
+    let link = file_of(&root, b"a link");
     fs::create_dir_all(link.parent().expect("a parent")).expect("a directory");
     std::os::unix::fs::symlink("nobody", link).expect("a link");
 
@@ -149,19 +140,15 @@ fn the_reader_plans_what_gc_plans_before_and_after_it() {
     {
         let mut registry = open_at(&root, Access::Alone, far);
         registry.set_round_objects(2);
-        let request = CollectRequest {
-            confirmed: Confirmed::Exactly(before.plan.name()),
-            reason: None,
-            clock: ClockTrust::Accepted,
-        };
-        let report = registry.collect(&request, &mut |_| Ok(()), &Void).expect("a gc");
+        let confirmed = Confirmed::Exactly(before.plan.name());
+        let report = collect(&registry, confirmed, None, ClockTrust::Accepted).expect("a gc");
         assert!(report.rounds.len() > 1, "it goes in rounds");
         assert_eq!(report.freed().1, before.plan.bytes());
     }
     assert_eq!(check(&root, [(far, 0)], "after")[0].plan.objects(), []);
     // A file of what was purged is in no plan, be it once named or not; what is stored again may go again.
-    put_by_hand(&root, b"nobody's");
-    put_by_hand(&root, b"gamma");
+    put_object(&root, b"nobody's");
+    put_object(&root, b"gamma");
     let [after] = check(&root, [(far, 0)], "after");
     assert_eq!((after.plan.objects(), after.remains), (&[][..], 2));
     let again = open_at(&root, Access::Write, far);
@@ -201,17 +188,13 @@ fn what_a_gc_records_is_what_the_layout_says() {
     let hold = RetainRequest { hold: HoldRequest::Set, ..RetainRequest::new(reference("held"), "an audit") };
     store.retain(&hold).expect("a hold");
     drop(store);
-    put_by_hand(root, b"nobody's");
+    put_object(root, b"nobody's");
 
     for (round_objects, expected) in [(2, vec![2, 2]), (100, vec![2])] {
         let mut registry = open_at(root, Access::Alone, far);
         registry.set_round_objects(round_objects);
-        let request = CollectRequest {
-            confirmed: Confirmed::Whatever(PlanRequest { min_age: Duration::ZERO }),
-            reason: Some("room".to_owned()),
-            clock: ClockTrust::Accepted,
-        };
-        let report = registry.collect(&request, &mut |_| Ok(()), &Void).expect("a gc");
+        let all = whatever(Duration::ZERO);
+        let report = collect(&registry, all, Some("room"), ClockTrust::Accepted).expect("a gc");
         let rounds: Vec<u64> = report.rounds.iter().map(|round| round.objects).collect();
         assert_eq!(rounds, expected);
         drop(registry);
@@ -230,4 +213,41 @@ fn what_a_gc_records_is_what_the_layout_says() {
             assert_eq!(code, 0, "{options:?}: {text}");
         }
     }
+}
+
+/// A clock that is a minute behind the log or a month ahead of it is believed, and none that is further off.
+#[test]
+fn a_clock_is_believed_within_limits() {
+    // store-layout.md 18.13
+    let place = fast_dir();
+    let root = place.path().join("store");
+    init(&root);
+    let source = tree(&place.path().join("gone"), &[("g", b"gone")]);
+    let last = BEGIN + DAY;
+    let store = open_at(&root, Access::Write, last);
+    add(&store, "gone", &source, Completion::Finalize).expect("an add");
+    store.remove(&[reference("gone")], "no longer needed").expect("removed");
+    drop(store);
+    let confirm = |micros: i64, clock: ClockTrust| {
+        collect(&open_at(&root, Access::Alone, micros), whatever(Duration::ZERO), None, clock)
+    };
+    for (off, believed) in
+        [(-60 * SECOND, true), (-60 * SECOND - 1, false), (31 * DAY + 1, false), (31 * DAY, true)]
+    {
+        let there = file_of(&root, b"gone").exists();
+        assert_eq!(plan(&root, last + off, 0).clock.is_none(), believed, "{off}");
+        match confirm(last + off, ClockTrust::Doubted) {
+            Ok(report) => assert!(believed && report.plan.clock.is_none(), "{off}"),
+            Err(error) => {
+                assert!(!believed && matches!(error, Error::ClockDoubted { .. }), "{off}: {error:?}");
+                assert_eq!(file_of(&root, b"gone").exists(), there);
+            }
+        }
+    }
+    assert!(!file_of(&root, b"gone").exists(), "the last of them took it");
+    // Now the log ends a month later; whoever vouches for the clock may go on all the same.
+    put_object(&root, b"gone");
+    confirm(last, ClockTrust::Doubted).expect_err("a month behind");
+    confirm(last, ClockTrust::Accepted).expect("a gc");
+    assert!(!file_of(&root, b"gone").exists());
 }

@@ -16,13 +16,16 @@ use astore::events::{
     Bookkeeping, EventType, Head, INLINE_PAYLOAD_BYTES_MAX, LogFiles, PinTarget, Position, PurgedObject,
     Record, RecordedFault, Stored, insert,
 };
-use astore::identity::{Blake3, ContentAddress, Digests};
+use astore::identity::{Blake3, Digests};
 use astore::manifest::{
     Entry, EntryBody, EntryPath, Labels, ManifestHeader, Mtime, Receipt, RetentionSummary, write_manifest,
 };
 use astore::storage::{Backend as _, Local, Sharing, StoreConfig, root};
 use astore::views::{VIEWS_VERSION, ViewWriter, view_digest};
 use uuid::Uuid;
+
+use crate::support::cli::skip_without;
+use crate::support::oracle::file_of;
 
 const STORE: Uuid = Uuid::from_u128(0x4000_8000_0000_0000_0001);
 const ADD: &str = "00000000-0000-4000-8000-00000000000a";
@@ -42,7 +45,7 @@ fn python() -> Option<String> {
     let python = python.unwrap_or_else(|| "python3".to_owned());
     let there = Command::new(&python).arg("--version").output().is_ok_and(|output| output.status.success());
     if !there {
-        eprintln!("skipped: there is no {python}");
+        skip_without(&python);
     }
     there.then_some(python)
 }
@@ -462,11 +465,8 @@ fn the_reader_agrees_with_the_commands() {
     astore(&["add", "--finalize", "--name", "once-more", "docs"]);
     astore(&["remove", "again", "--reason", "to see it come back"]);
     astore(&["restore", "again"]);
-    fs::remove_file(object_file(
-        &store,
-        &fs::read(sources.join("docs/decisions/0001-dual-digest.md")).unwrap(),
-    ))
-    .unwrap();
+    fs::remove_file(file_of(&store, &fs::read(sources.join("docs/decisions/0001-dual-digest.md")).unwrap()))
+        .unwrap();
     let verify =
         Command::new(env!("CARGO_BIN_EXE_astore")).arg("--root").arg(&store).arg("verify").output().unwrap();
     assert_eq!(verify.status.code(), Some(4), "verify finds the missing object");
@@ -505,12 +505,6 @@ fn edit(store: &Path, sql: &str) {
     db.execute_batch(sql).unwrap();
 }
 
-fn object_file(store: &Path, bytes: &[u8]) -> PathBuf {
-    let address: ContentAddress = Digests::of(bytes).address();
-    let hex = address.digest().to_string();
-    store.join("blake3").join(&hex[..2]).join(&hex[2..4]).join(hex)
-}
-
 fn overwrite(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = fs::read(path).unwrap();
     change(&mut bytes);
@@ -539,20 +533,20 @@ fn the_reader_finds_what_was_done_by_hand() {
         ("views", "artifact_files", &|store| {
             edit(store, "DELETE FROM artifact_files WHERE path = CAST('dir/a' AS BLOB)");
         }),
-        ("missing", "blake3:", &|store| fs::remove_file(object_file(store, b"one")).unwrap()),
-        ("altered", "blake3:", &|store| overwrite(&object_file(store, b"one"), |bytes| bytes[0] ^= 1)),
-        ("truncated", "blake3:", &|store| overwrite(&object_file(store, b"one"), |bytes| bytes.truncate(1))),
+        ("missing", "blake3:", &|store| fs::remove_file(file_of(store, b"one")).unwrap()),
+        ("altered", "blake3:", &|store| overwrite(&file_of(store, b"one"), |bytes| bytes[0] ^= 1)),
+        ("truncated", "blake3:", &|store| overwrite(&file_of(store, b"one"), |bytes| bytes.truncate(1))),
         ("wrong-mode", "0600", &|store| {
-            fs::set_permissions(object_file(store, b"one"), fs::Permissions::from_mode(0o600)).unwrap();
+            fs::set_permissions(file_of(store, b"one"), fs::Permissions::from_mode(0o600)).unwrap();
         }),
         ("foreign", "notes.txt", &|store| fs::write(store.join("blake3/notes.txt"), "hello").unwrap()),
         ("foreign", "blake3/", &|store| {
-            let there = object_file(store, b"nor this");
+            let there = file_of(store, b"nor this");
             fs::create_dir_all(there.parent().unwrap()).unwrap();
             fs::write(there, "other bytes").unwrap();
         }),
         ("misnamed", "blake3/", &|store| {
-            let there = object_file(store, b"not there");
+            let there = file_of(store, b"not there");
             fs::create_dir_all(there.parent().unwrap()).unwrap();
             fs::write(there, "one").unwrap();
         }),

@@ -4,12 +4,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use astore::disk::Disk;
 use astore::env::{Env, TestClock, Timestamp};
-use astore::identity::Blake3;
 use astore::monitor::Void;
 use astore::registry::report::{
     InitRequest, PlanName, Reason, Recorded, Verdict as Told, VerifyDepth, VerifyRequest,
@@ -19,6 +18,7 @@ use astore::retention::Wanted;
 
 use super::model::{Address, Harm, MINUTE, Model, Plan, Stray, Target, Verdict};
 use super::steps::{AGES, CONTENTS, Step, TREES, address_of, named};
+use crate::support::oracle::object_path;
 use crate::support::store::{copy_store, fast_dir, later_clock, options, real_disk, tree};
 use crate::support::verdict::explain;
 
@@ -222,7 +222,7 @@ impl Run<'_> {
     }
 
     pub(super) fn file(&self, address: &Address) -> PathBuf {
-        object_file(&self.root, address)
+        object_path(&self.root, address)
     }
 
     /// Lists by hand what stands under `blake3/`: sizes, and when the kernel says that it was last changed.
@@ -345,11 +345,6 @@ impl Run<'_> {
         self.verify(false, Recorded::No);
         self.check_all_told(self.model.named.keys().copied().collect());
     }
-}
-
-pub(super) fn object_file(root: &Path, address: &Address) -> PathBuf {
-    let hex = Blake3::from_bytes(*address).to_string();
-    root.join(format!("blake3/{}/{}/{hex}", &hex[..2], &hex[2..4]))
 }
 
 /// Whether some bytes have a digest in them.

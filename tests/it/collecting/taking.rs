@@ -16,6 +16,7 @@ use astore::registry::report::{
 use super::model::{Address, Harm, Plan, Target};
 use super::run::{Run, Seen, holds, started_of};
 use super::steps::{AGES, Which};
+use crate::support::gc::{collect, whatever};
 use crate::support::store::{real_disk, reference};
 
 impl Run<'_> {
@@ -116,10 +117,7 @@ impl Run<'_> {
     pub(super) fn collect(&mut self, which: Which, accept: bool, rounds_of: usize) {
         let now = self.now();
         let (confirmed, instant, age, reviewed) = match which {
-            Which::Now { age } => {
-                let request = PlanRequest { min_age: Duration::from_secs(AGES[age]) };
-                (Confirmed::Whatever(request), now, AGES[age], None)
-            }
+            Which::Now { age } => (whatever(Duration::from_secs(AGES[age])), now, AGES[age], None),
             Which::Last | Which::First => {
                 let which =
                     if matches!(which, Which::First) { self.plans.first() } else { self.plans.last() };
@@ -231,11 +229,7 @@ impl Run<'_> {
     pub(super) fn killed_collect(&mut self, age: usize, death: usize) {
         let (now, head) = (self.now(), self.head());
         let expected = self.planned(now, AGES[age]);
-        let request = CollectRequest {
-            confirmed: Confirmed::Whatever(PlanRequest { min_age: Duration::from_secs(AGES[age]) }),
-            reason: None,
-            clock: ClockTrust::Accepted,
-        };
+        let confirmed = whatever(Duration::from_secs(AGES[age]));
         self.registry = None;
         let (armed, counted) = (Arc::new(AtomicBool::new(false)), AtomicUsize::new(0));
         let begins = armed.clone();
@@ -249,7 +243,7 @@ impl Run<'_> {
         let mut dying = self.open(Arc::new(Observed::new(real_disk(&self.root), watch)));
         dying.set_round_objects(2);
         begins.store(true, Ordering::SeqCst);
-        let outcome = dying.collect(&request, &mut |_| Ok(()), &Void);
+        let outcome = collect(&dying, confirmed, None, ClockTrust::Accepted);
         drop(dying);
         self.reopen();
         match outcome {

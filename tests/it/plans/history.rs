@@ -14,7 +14,8 @@ use astore::registry::Access;
 use astore::storage::{Backend as _, Local};
 use uuid::Uuid;
 
-use super::{BEGIN, DAY, SECOND, put_by_hand};
+use super::{BEGIN, DAY, SECOND};
+use crate::support::oracle::put_object;
 use crate::support::store::{init, open, real_disk};
 
 /// Numbers that look random and are the same each time.
@@ -316,7 +317,7 @@ impl History {
         drop(open(&self.root, Access::Write).expect("a store"));
         for content_number in 0..CONTENTS {
             if self.dice.one_in(2) {
-                put_by_hand(&self.root, &content(content_number));
+                put_object(&self.root, &content(content_number));
             }
         }
         times

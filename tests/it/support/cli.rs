@@ -189,6 +189,17 @@ pub(crate) fn has(program: &str) -> bool {
     there
 }
 
+/// Says that something is skipped for want of a program that `.ci/run` installs. Where CI is `true` that is a failure:
+/// nobody reads there what was skipped.
+#[track_caller]
+pub(crate) fn skip_without(program: &str) {
+    assert!(
+        std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+        "there is no {program}, and CI has to have it"
+    );
+    eprintln!("skipped: there is no {program}");
+}
+
 /// Returns whether the slow half of a story is asked for (`just slow`).
 pub(crate) fn is_slow_run() -> bool {
     std::env::var_os("ASTORE_TEST_SLOW").is_some_and(|value| !value.is_empty())

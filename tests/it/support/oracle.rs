@@ -67,8 +67,8 @@ pub(crate) fn check_log(root: &Path) -> Result<Seen, String> {
             Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
         });
     for (address, size) in objects {
-        let hex = address.trim_start_matches("blake3:");
-        let path = root.join("blake3").join(&hex[..2]).join(&hex[2..4]).join(hex);
+        let digest = blake3::Hash::from_hex(address.trim_start_matches("blake3:")).expect("a digest");
+        let path = object_path(root, digest.as_bytes());
         match std::fs::metadata(&path) {
             Ok(found) if found.len() == size.cast_unsigned() => {}
             Ok(found) => return Err(format!("{address} has {} bytes instead of {size}", found.len())),
@@ -89,9 +89,14 @@ pub(crate) fn object_path(root: &Path, digest: &Digest) -> PathBuf {
     root.join("blake3").join(&hex[..2]).join(&hex[2..4]).join(hex.as_str())
 }
 
-/// Puts an object's file in its place, of which no event knows.
+/// Where the file of an object with these bytes belongs.
+pub(crate) fn file_of(root: &Path, bytes: &[u8]) -> PathBuf {
+    object_path(root, blake3::hash(bytes).as_bytes())
+}
+
+/// Puts an object's file in its place, as an add does that dies before its event.
 pub(crate) fn put_object(root: &Path, bytes: &[u8]) {
-    let path = object_path(root, blake3::hash(bytes).as_bytes());
+    let path = file_of(root, bytes);
     std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
     std::fs::write(&path, bytes).expect("a file");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444)).expect("a mode");
@@ -102,6 +107,12 @@ pub(crate) fn put_object(root: &Path, bytes: &[u8]) {
 pub(crate) struct Purge {
     /// The event that began it.
     pub(crate) started: u64,
+    /// The gc that it is of.
+    pub(crate) gc: String,
+    /// The name of the plan.
+    pub(crate) plan: String,
+    /// Which round it is, and of how many.
+    pub(crate) round: (i128, i128),
     /// Whether an event ended it.
     pub(crate) completed: bool,
     /// What it purged.
@@ -122,13 +133,14 @@ impl Purge {
 /// Reads every round of every gc out of the events.
 pub(crate) fn purges(root: &Path) -> Vec<Purge> {
     let db = rusqlite::Connection::open(root.join("astore.db")).expect("the database");
-    let sql = "SELECT sequence, event_type, payload, payload_digest FROM events
+    let sql = "SELECT sequence, event_type, payload, payload_digest, subject_id FROM events
                WHERE event_type IN ('v1.gc.started', 'v1.gc.completed') ORDER BY sequence";
     let events = query(&db, sql, |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<Vec<u8>>>(2)?, row.get(3)?))
+        let payload = row.get::<_, Option<Vec<u8>>>(2)?;
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, payload, row.get(3)?, row.get(4)?))
     });
     let mut purges: Vec<Purge> = Vec::new();
-    for (sequence, event_type, payload, payload_digest) in events {
+    for (sequence, event_type, payload, payload_digest, gc) in events {
         // A large one is an object.
         let payload = payload.unwrap_or_else(|| {
             std::fs::read(object_path(root, &payload_digest)).expect("the payload's object")
@@ -138,6 +150,9 @@ pub(crate) fn purges(root: &Path) -> Vec<Purge> {
             let objects = list(&payload, "objects").iter().map(|object| digest(field(object, "address")));
             purges.push(Purge {
                 started: sequence.cast_unsigned(),
+                gc,
+                plan: field(&payload, "plan").as_text().expect("text").to_owned(),
+                round: (number(&payload, "round"), number(&payload, "rounds")),
                 completed: false,
                 objects: objects.collect(),
                 missing: Vec::new(),
@@ -145,9 +160,10 @@ pub(crate) fn purges(root: &Path) -> Vec<Purge> {
             });
             continue;
         }
-        let started = field(&payload, "started").as_integer().expect("a number");
-        let round = purges.iter_mut().find(|round| i128::from(started) == i128::from(round.started));
+        let started = number(&payload, "started");
+        let round = purges.iter_mut().find(|round| started == i128::from(round.started));
         let round = round.expect("an end of something that began");
+        assert_eq!(round.gc, gc, "event {sequence} ends another gc's round");
         assert!(!round.completed, "event {sequence} ends event {} again", round.started);
         round.completed = true;
         round.missing = list(&payload, "missing").iter().map(digest).collect();
@@ -161,6 +177,10 @@ fn field<'v>(map: &'v Value, key: &str) -> &'v Value {
     let map = map.as_map().expect("a map");
     let found = map.iter().find(|(name, _)| name.as_text() == Some(key));
     &found.unwrap_or_else(|| panic!("no {key} in {map:?}")).1
+}
+
+fn number(map: &Value, key: &str) -> i128 {
+    field(map, key).as_integer().expect("a number").into()
 }
 
 fn list<'v>(map: &'v Value, key: &str) -> &'v [Value] {
