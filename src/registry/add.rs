@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::Registry;
 use super::change::{Change, Payload};
-use super::claim::{claim, gone};
+use super::claim::claim;
 use super::known::KnownObjects;
 use super::report::{
     AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable,
@@ -30,7 +30,7 @@ use crate::manifest::{
 };
 use crate::monitor::Monitor;
 use crate::plane::{self, BoxError, Healed, IngestContext, IngestOptions, IngestStore, Ingested, Source};
-use crate::retention::DEFAULT_CLASS;
+use crate::retention::{DEFAULT_CLASS, Wanted, wanted};
 use crate::storage::{Staged, Staging, layout};
 use crate::views::{PackageRow, packages, retention, trees};
 
@@ -311,7 +311,8 @@ impl Registry {
         let content = content_digest(entries.iter());
         // One that has expired keeps nothing: what is added now would be the next gc's.
         Ok(newest.filter(|package| {
-            package.content_digest == Some(content) && gone(&claim(package, false), now).is_none()
+            package.content_digest == Some(content)
+                && !matches!(wanted(&claim(package, false), now), Wanted::Gone(_))
         }))
     }
 

@@ -4,6 +4,7 @@
 //! and applied, the item is appended to `log/` and durable, and only then the database commits. Before the
 //! append nothing happened; after it the operation did happen, and whoever settles next enters it.
 
+use std::io;
 use std::path::Path;
 
 use crate::db::{DbError, WriteTx};
@@ -14,7 +15,7 @@ use crate::events::{
 };
 use crate::identity::{Blake3, Digests};
 use crate::monitor::{Monitor, Problem};
-use crate::storage::{LockError, Staging, StoreLock, layout};
+use crate::storage::{Action, LockError, Staging, StorageError, StoreLock, layout};
 use crate::views::{VIEWS_VERSION, ViewWriter};
 
 use super::{Access, Registry};
@@ -179,8 +180,15 @@ impl Registry {
     /// have run beside it, and what was decided by may be so no more.
     fn check_lock(&self) -> Result<(), Error> {
         let Some(lock) = &self.lock else { return Ok(()) };
-        let there = self.disk.stat(Path::new(layout::LOCK));
-        if there.is_ok_and(|stat| lock.is_of(stat.inode)) { Ok(()) } else { Err(LockError::Replaced.into()) }
+        let path = Path::new(layout::LOCK);
+        let stands = match self.disk.stat(path) {
+            Ok(stat) => lock.is_of(stat.inode),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(source) => {
+                return Err(StorageError::Io { action: Action::Look, path: path.to_owned(), source }.into());
+            }
+        };
+        if stands { Ok(()) } else { Err(LockError::Replaced.into()) }
     }
 }
 

@@ -328,11 +328,16 @@ impl<'g> Run<'g> {
     }
 
     fn add(&mut self, name: usize, tree: usize, completion: Completion) {
+        // What has expired is no answer to "the same as before?"; the model knows nothing of clocks.
+        let expired = self.registry.list(ListFilter::Expired, None).unwrap();
         let report = add(&self.registry, NAMES[name], &self.ground.tree(tree), completion).unwrap();
         let entries = entries_of(tree);
         let newest = (self.model.packages.iter())
             .rfind(|package| package.name == NAMES[name] && package.finalized && !package.removed);
-        let same = newest.is_some_and(|package| package.entries == entries);
+        let same = newest.is_some_and(|package| {
+            let reference = format!("{}@{}", package.name, package.version);
+            package.entries == entries && expired.iter().all(|expired| expired.reference() != reference)
+        });
         let unchanged = completion == Completion::FinalizeIfChanged && same;
         assert_eq!(report.unchanged, unchanged);
         self.model.store(tree);

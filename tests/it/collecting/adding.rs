@@ -55,7 +55,7 @@ impl Run<'_> {
         let unchanged = completion == Completion::FinalizeIfChanged
             && newest.is_some_and(|newest| {
                 let newest = &self.model.packages[newest];
-                newest.entries == entries && !newest.has_expired(now)
+                newest.entries == entries && (newest.hold || !newest.has_expired(now))
             });
         assert_eq!(report.unchanged, unchanged);
         if unchanged {
