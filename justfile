@@ -35,6 +35,11 @@ slow:
 crash:
     ASTORE_TEST_CRASH_SEEDS=64 cargo test --release --test it -- crash faults
 
+# Holds a confirmed gc against unlinking the same files, as a ratio: just bench-gc 1000000
+bench-gc OBJECTS="100000":
+    cargo build --release
+    benches/gc.py --objects {{ OBJECTS }}
+
 # Builds the documentation, warnings as errors.
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps

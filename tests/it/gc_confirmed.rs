@@ -457,6 +457,9 @@ fn one_file_that_cannot_be_deleted_does_not_keep_the_others() {
     assert_eq!((&document["remains"], &document["remains_deleted"]), (&Value::from(1), &Value::from(1)));
     assert!(!stubborn.exists());
     assert_eq!(desk.ok(["log"]), head, "the event that purged it is in the log");
+    let said = desk.run(["explain", &address(OWN[1])]);
+    assert_eq!(said.code, 11, "{said:#?}");
+    assert!(said.out.contains("its file is gone since"), "{said:#?}");
     desk.check_sound();
 }
 

@@ -116,7 +116,7 @@ fn what_has_expired_is_no_answer_to_if_changed() {
     assert_eq!(report.freed(), (0, 0), "the package of today keeps it");
 }
 
-/// Somebody tidies up and takes the lock's file away: the next one locks another file. Who held the first one
+/// store-layout.md 3.5: somebody tidies up and takes the lock's file away: the next one locks another file. Who held the first one
 /// must not record what it decided before.
 #[test]
 fn a_lock_that_was_taken_away_protects_nothing_and_is_noticed() {

@@ -10,6 +10,7 @@ use super::Registry;
 use super::assured::Reading;
 use super::report::{ExplainDepth, ExplainReport, ExplainRequest, ExplainTarget, Verdict};
 use super::resolve::{Named, find_object, named, reference};
+use crate::audit::Outcome;
 use crate::db::ReadTx;
 use crate::error::{Error, ErrorKind};
 use crate::identity::{Algorithm, Blake3, ContentAddress, Digests, Sha256};
@@ -153,9 +154,20 @@ impl Registry {
         report: &mut ExplainReport,
     ) -> Result<(), Error> {
         report.verdict = Verdict::Purged;
-        report.purge = Some(self.purge_of(tx, address, sequence)?);
-        if self.has_file(Some(address)) {
-            report.notes.push("its file still lies there, and the next confirmed gc deletes it".to_owned());
+        let purge = report.purge.insert(self.purge_of(tx, address, sequence)?);
+        match (self.has_file(Some(address)), &purge.outcome) {
+            (true, _) => {
+                report
+                    .notes
+                    .push("its file still lies there, and the next confirmed gc deletes it".to_owned());
+            }
+            // The event tells how that gc fared. To delete what is purged already needs no event of its own.
+            (false, Outcome::Failed(_)) => {
+                report
+                    .notes
+                    .push("its file is gone since: a later gc deleted what that one could not".to_owned());
+            }
+            (false, _) => {}
         }
         Ok(())
     }
