@@ -162,6 +162,22 @@ fn a_present_object_tells_what_keeps_it() {
     assert!(!text.contains("nothing keeps it"), "{text}");
 }
 
+/// A gc that took a package as expired says so for good; when it expired, a broken view may have lost.
+#[test]
+fn what_a_gc_took_had_expired_by_then() {
+    let desk = desk();
+    let db = rusqlite::Connection::open(desk.root().join("astore.db")).unwrap();
+    db.execute_batch("UPDATE retention_state SET expires_at = NULL, expired_sequence = 3").unwrap();
+    let log = desk.ok(["log", "--json"]);
+    let third: Value = serde_json::from_str(log.lines().nth(2).unwrap()).unwrap();
+    let said = desk.run(["explain", "stays:kept", "--json"]);
+    let packages = document(&said)["packages"].take();
+    let package = &packages[1];
+    assert_eq!(package["reference"], "stays@1");
+    assert_eq!(package["gone"]["reason"], "expired");
+    assert_eq!(package["gone"]["at"], third["created_at"]);
+}
+
 #[test]
 fn a_purged_object_tells_who_when_and_why() {
     let desk = desk();

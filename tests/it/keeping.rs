@@ -544,3 +544,15 @@ fn no_sequence_of_wishes_moves_an_expiry_earlier() {
         .unwrap();
     store.check_replay();
 }
+
+#[test]
+fn a_pin_on_what_the_views_do_not_have_is_damage() {
+    let desk = desk();
+    desk.ok(["pin", "golden", "doc"]);
+    let db = rusqlite::Connection::open(desk.root().join("astore.db")).unwrap();
+    db.execute_batch("UPDATE pins SET package = 4711").unwrap();
+    assert_snapshot!(told(&desk, &["pins"]), @"4 astore: the event log is damaged: event 5: what it is to have pinned is not there");
+    assert_eq!(told(&desk, &["unpin", "golden"]), told(&desk, &["pins"]));
+    desk.ok(["replay"]);
+    assert!(desk.ok(["pins"]).contains("doc@1"));
+}
