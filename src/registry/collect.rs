@@ -17,7 +17,7 @@ use super::text::check_text;
 use super::{Access, Registry};
 use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
-use crate::error::{Error, objects_in_words};
+use crate::error::{Error, objects_in_words, with_causes};
 use crate::events::payload::{self, GcEnd, GcStart};
 use crate::events::{self, EventType, Head, PurgedObject};
 use crate::gc::{Candidate, PlanName};
@@ -305,7 +305,7 @@ impl Registry {
             match self.local.delete(&address) {
                 Ok(Deleted::Gone) => deleted += 1,
                 Ok(Deleted::WasMissing) => {} // a round that was resumed had it
-                Err(error) => failed.push((address, because(&error))),
+                Err(error) => failed.push((address, with_causes(&error))),
             }
         }
         self.local.sync()?;
@@ -365,7 +365,7 @@ fn delete(local: &Local, objects: &[(Blake3, u64)], monitor: &dyn Monitor) -> Ou
                     outcome.bytes += size_bytes;
                 }
                 Ok(Deleted::WasMissing) => outcome.missing.push(*address),
-                Err(error) => outcome.failed.push((*address, because(&error))),
+                Err(error) => outcome.failed.push((*address, with_causes(&error))),
             }
         }
         monitor.count(Counter::ObjectsPurged, outcome.objects - objects_before);
@@ -405,16 +405,4 @@ fn what_changed(tx: &ReadTx<'_>, name: &PlanName, planned: &Planned) -> Result<S
     let plan = &planned.report.plan;
     let objects = objects_in_words(plan.objects().len() as u64);
     Ok(format!("{changes}; today {objects} ({} bytes) would go", plan.bytes()))
-}
-
-/// Spells an error with its cause: it goes into the log.
-fn because(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
