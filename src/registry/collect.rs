@@ -12,10 +12,10 @@ use super::change::Change;
 use super::open::no_room;
 use super::plan::Planned;
 use super::report::{ClockTrust, CollectReport, CollectRequest, Confirmed, PlanReport, Round};
-use super::resolve::reference as spelled;
+use super::resolve::{Named, named, reference as spelled};
 use super::text::check_text;
 use super::{Access, Registry};
-use crate::db::{DbError, ReadTx};
+use crate::db::ReadTx;
 use crate::env::Timestamp;
 use crate::error::{Error, objects_in_words, with_causes};
 use crate::events::payload::{self, GcEnd, GcStart};
@@ -24,7 +24,7 @@ use crate::gc::{Candidate, PlanName};
 use crate::identity::{Blake3, ContentAddress};
 use crate::monitor::{Counter, Monitor, Problem, Task};
 use crate::storage::{Backend as _, Deleted, Local};
-use crate::views::{objects, packages, reach, runs};
+use crate::views::{packages, reach, runs};
 
 /// The most objects that one round names: it bounds the payload, and what a crash leaves to be done.
 pub(super) const ROUND_OBJECTS_MAX: usize = 65_536;
@@ -376,10 +376,11 @@ fn delete(local: &Local, objects: &[(Blake3, u64)], monitor: &dyn Monitor) -> Ou
 
 /// Returns whether the log at its head calls an object purged.
 fn is_purged(tx: &ReadTx<'_>, address: &Blake3) -> Result<bool, Error> {
-    match objects::find(tx, address).map_err(DbError::from)? {
-        Some(object) => Ok(object.purged_sequence.is_some()),
-        None => Ok(objects::leftover(tx, address)?.is_some()),
-    }
+    Ok(match named(tx, address)? {
+        Some(Named::Object(object)) => object.purged_sequence.is_some(),
+        Some(Named::Leftover(_)) => true,
+        None => false,
+    })
 }
 
 /// Says what is different from a plan of which no more is known than its name: the events since its instant that
@@ -388,11 +389,10 @@ fn what_changed(tx: &ReadTx<'_>, name: &PlanName, planned: &Planned) -> Result<S
     let since = events::since(tx, name.instant, &ROOTING, CHANGES_NAMED_MAX + 1)?;
     let mut named = Vec::new();
     for line in since.iter().take(CHANGES_NAMED_MAX) {
-        let subject = match Uuid::try_parse(&line.subject_id) {
-            Ok(id) if line.subject_kind == "package" => {
-                packages::by_id(tx, &id)?.map(|found| spelled(&found))
-            }
-            _ => (line.subject_kind == "pin").then(|| line.subject_id.clone()),
+        let subject = match line.subject_kind.as_str() {
+            "package" => packages::by_subject(tx, &line.subject_id)?.map(|found| spelled(&found)),
+            "pin" => Some(line.subject_id.clone()),
+            _ => None,
         };
         let subject = subject.map_or(String::new(), |subject| format!(" {subject}"));
         named.push(format!("event {} ({}{subject})", line.sequence, line.event_type));

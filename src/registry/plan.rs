@@ -8,22 +8,21 @@ use uuid::Uuid;
 
 use super::Registry;
 use super::assured::Reading;
-use super::claim::{claim, gone};
+use super::claim::{claim, gone, lost};
 use super::report::{
-    ClockDoubt, Keeper, Kept, LosingPackage, Lost, Plan, PlanReport, PlanRequest, Reference, WithoutReport,
-    Young,
+    ClockDoubt, Keeper, Kept, LosingPackage, Plan, PlanReport, PlanRequest, Reference, WithoutReport, Young,
 };
 use super::resolve::reference as spelled;
 use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
 use crate::error::Error;
-use crate::events;
+use crate::events::{self, ChainFault};
 use crate::gc::{Candidate, Keeping, PackageFacts, Roots, Sum, Survey, SurveyedObject};
 use crate::identity::Blake3;
 use crate::monitor::{Monitor, Problem, Task};
 use crate::plane::{self, NamedObjects, UnrecordedFile};
 use crate::retention::{Reason, Wanted, wanted};
-use crate::views::{PackageFilter, browse, objects, pins, reach, runs};
+use crate::views::{PackageFilter, browse, objects, packages, pins, reach, runs};
 
 /// How far the clock may be behind the log's last event before gc doubts it.
 const CLOCK_BEHIND_MAX: Duration = Duration::from_secs(60);
@@ -203,7 +202,7 @@ impl Registry {
         let expired = packages.map(|package| (package.facts.tree, package.id)).collect();
         let mut packages = Vec::new();
         for (number, sum) in &found.lost {
-            packages.push(losing(tx, &rooted.packages[*number], *sum)?);
+            packages.push(losing(tx, &rooted.packages[*number], instant, *sum)?);
         }
         let report = PlanReport {
             plan: Plan::new(self.config.store_id, instant, min_age.as_secs(), found.candidates),
@@ -331,17 +330,11 @@ fn rooted(tx: &ReadTx<'_>) -> Result<Rooted, Error> {
 }
 
 /// Tells why a package keeps nothing, and how much it loses.
-fn losing(tx: &ReadTx<'_>, root: &Root, sum: Sum) -> Result<LosingPackage, Error> {
-    let package = crate::views::packages::by_number(tx, root.number)?;
-    let package = package.ok_or_else(|| Error::NoSuchPackage { reference: root.reference.clone() })?;
-    let why = match (package.removed_sequence, package.removed_at) {
-        (Some(sequence), Some(at)) => {
-            Lost::Removed { sequence, at, reason: package.removed_reason.unwrap_or_default() }
-        }
-        _ => Lost::Expired {
-            class: package.class,
-            at: package.expires_at.unwrap_or(Timestamp::from_micros(0)),
-        },
-    };
+fn losing(tx: &ReadTx<'_>, root: &Root, at: Timestamp, sum: Sum) -> Result<LosingPackage, Error> {
+    // One snapshot said that the package keeps nothing: that it cannot say why is damage.
+    let fault =
+        || ChainFault { sequence: root.facts.since, what: "the views do not say why its package is gone" };
+    let package = packages::by_number(tx, root.number)?.ok_or_else(fault)?;
+    let why = lost(tx, &package, at)?.ok_or_else(fault)?;
     Ok(LosingPackage { reference: root.reference.clone(), why, objects: sum.objects, bytes: sum.bytes })
 }
