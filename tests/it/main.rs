@@ -32,6 +32,7 @@ mod purged;
 mod races;
 mod reader;
 mod real;
+mod recover;
 mod rotten;
 mod same_content;
 mod support;

@@ -2,6 +2,7 @@
 
 mod explain;
 mod gc;
+mod recover;
 mod roots;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub use gc::{
     ClockDoubt, ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, Keeper, Kept,
     LosingPackage, Lost, PlanReport, PlanRequest, Round, WithoutReport, Young,
 };
+pub use recover::{LeftOut, LogMended, RecoverReport};
 pub use roots::{
     HoldRequest, Pin, PinRequest, PinRow, PinTarget, RetainReport, RetainRequest, Root, RootKind, UnpinReport,
 };
