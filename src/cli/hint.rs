@@ -46,7 +46,7 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::Db(DbError::Missing { .. }) | Error::DatabaseMissing => RECOVER,
         Error::Db(error) if error.is_corrupt() => RECOVER,
         Error::Serve(ServeError::Missing { .. } | ServeError::Damaged { .. }) => {
-            "'astore verify' says what it harms, and adding the same content again heals it"
+            "'astore verify' records it and says what it harms; then adding the same content again heals it"
         }
         Error::Export(ExportError::NotEmpty { .. }) => "name a directory that is missing or empty",
         Error::Export(ExportError::Destination { source, .. })

@@ -137,6 +137,8 @@ pub enum HealedFault {
     Truncated,
     /// The log says that it was found damaged, or something that is no file stood there.
     Damaged,
+    /// Its mode is not an object's: whoever may write to it may have done so.
+    WrongMode,
 }
 
 impl HealedFault {
@@ -146,6 +148,7 @@ impl HealedFault {
             Self::Missing => "missing",
             Self::Truncated => "truncated",
             Self::Damaged => "damaged",
+            Self::WrongMode => "wrong-mode",
         }
     }
 }

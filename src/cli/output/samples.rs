@@ -188,6 +188,7 @@ pub(crate) fn fault() -> Fault {
             Harm { package: "doc@2".into(), path: Some(path(b"caf\xe9\n")) },
             Harm { package: "run@11".into(), path: None },
         ],
+        remedy: Remedy::AddAgain,
     }
 }
 

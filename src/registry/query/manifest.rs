@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::events::{self, PayloadUnavailable, Payloads};
 use crate::identity::Blake3;
 use crate::manifest::{Entry, ManifestHeader, Receipt, RetentionSummary, write_manifest};
-use crate::views::{EntryPages, PackageRow, browse, retention};
+use crate::views::{EntryPages, ObjectRecord, PackageRow, browse, retention};
 
 impl Registry {
     /// Returns the manifest of a package, checked against its digest.
@@ -33,6 +33,29 @@ impl Registry {
             return Ok(bytes);
         }
         rewrite(tx, package, digest)?.ok_or_else(|| unavailable.into())
+    }
+}
+
+impl Registry {
+    /// Returns whether the bytes of an object that is a payload, or a manifest, can be had without its file: from the
+    /// event that carries them, or from what the views know.
+    pub(in crate::registry) fn has_payload_elsewhere(
+        &self,
+        tx: &ReadTx<'_>,
+        object: &ObjectRecord,
+    ) -> Result<bool, Error> {
+        let digest = object.digests.blake3;
+        let event =
+            object.payload_sequence.map(|sequence| events::event(tx, sequence)).transpose()?.flatten();
+        if event.and_then(|event| event.payload).is_some_and(|payload| Blake3::of(&payload) == digest) {
+            return Ok(true);
+        }
+        for package in browse::with_manifest(tx, &digest)? {
+            if rewrite(tx, &package, &digest)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

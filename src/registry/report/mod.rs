@@ -3,6 +3,7 @@
 mod explain;
 mod gc;
 mod recover;
+mod remedy;
 mod roots;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub use gc::{
     LosingPackage, Lost, PlanReport, PlanRequest, Round, WithoutReport, Young,
 };
 pub use recover::{LeftOut, LogMended, RecoverReport};
+pub use remedy::Remedy;
 pub use roots::{
     HoldRequest, Pin, PinRequest, PinRow, PinTarget, RetainReport, RetainRequest, Root, RootKind, UnpinReport,
 };
@@ -516,6 +518,8 @@ pub struct Fault {
     pub detail: String,
     /// The packages and paths that it harms.
     pub harms: Vec<Harm>,
+    /// What would put it right.
+    pub remedy: Remedy,
 }
 
 /// A path that a fault harms.

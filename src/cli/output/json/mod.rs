@@ -392,6 +392,10 @@ mod tests {
                 }
               ],
               "kind": "truncated",
+              "remedy": {
+                "action": "add",
+                "text": "add the same content again (doc@2:caf\\xe9\\n)"
+              },
               "subject": "blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede"
             }
           ],

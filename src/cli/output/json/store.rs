@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::event::EventHead;
 use super::purges::PurgesText;
 use super::{PathText, RootText, hex};
+use crate::cli::output::remedy::remedy;
 
 #[derive(Serialize)]
 pub(crate) struct Init {
@@ -40,6 +41,13 @@ pub(super) struct FaultText {
     subject: String,
     detail: String,
     harms: Vec<HarmText>,
+    remedy: RemedyText,
+}
+
+#[derive(Serialize)]
+struct RemedyText {
+    action: &'static str,
+    text: String,
 }
 
 impl FaultText {
@@ -54,6 +62,7 @@ impl FaultText {
             subject: fault.subject.clone(),
             detail: fault.detail.clone(),
             harms: fault.harms.iter().map(harm).collect(),
+            remedy: RemedyText { action: fault.remedy.name(), text: remedy(fault) },
         }
     }
 }
