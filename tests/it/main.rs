@@ -21,6 +21,7 @@ mod gc_crash;
 mod gc_races;
 mod gc_refused;
 mod gc_rounds;
+mod hostile_trees;
 mod hurry;
 mod keeping;
 mod mistyped;
