@@ -153,6 +153,28 @@ impl HealedFault {
     }
 }
 
+/// Where good bytes came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealedFrom {
+    /// The same content was added again.
+    Add,
+    /// The event that carries them in `log/` or in the database.
+    Log,
+    /// The views of the database, which hold all that a manifest says.
+    Views,
+}
+
+impl HealedFrom {
+    /// Returns the word of the event that records it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Log => "log",
+            Self::Views => "views",
+        }
+    }
+}
+
 /// An object that the log calls stored, whose bytes were not right and were staged again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Healed {

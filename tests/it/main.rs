@@ -33,6 +33,7 @@ mod purged;
 mod races;
 mod reader;
 mod real;
+mod recover;
 mod rotten;
 mod same_content;
 mod support;

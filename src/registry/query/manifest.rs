@@ -67,12 +67,17 @@ pub(in crate::registry) struct SoundPayloads<'a> {
 
 impl Payloads for SoundPayloads<'_> {
     fn load(&self, digest: &Blake3) -> Result<Vec<u8>, PayloadUnavailable> {
-        self.registry.local.load(digest).or_else(|unavailable| {
-            let packages = browse::with_manifest(self.tx, digest).unwrap_or_default();
-            let again = packages.iter().find_map(|package| rewrite(self.tx, package, digest).ok().flatten());
-            again.ok_or(unavailable)
-        })
+        self.registry
+            .local
+            .load(digest)
+            .or_else(|unavailable| manifest_from_views(self.tx, digest).ok_or(unavailable))
     }
+}
+
+/// Writes the manifest of this digest again from the views, if they hold what it says.
+pub(in crate::registry) fn manifest_from_views(tx: &ReadTx<'_>, digest: &Blake3) -> Option<Vec<u8>> {
+    let packages = browse::with_manifest(tx, digest).unwrap_or_default();
+    packages.iter().find_map(|package| rewrite(tx, package, digest).ok().flatten())
 }
 
 /// Writes a manifest again from the views; `None` where that does not give the same digest.

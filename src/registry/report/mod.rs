@@ -2,6 +2,7 @@
 
 mod explain;
 mod gc;
+mod recover;
 mod remedy;
 mod roots;
 
@@ -24,6 +25,7 @@ pub use gc::{
     ClockDoubt, ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, Keeper, Kept,
     LosingPackage, Lost, PlanReport, PlanRequest, Round, WithoutReport, Young,
 };
+pub use recover::{LeftOut, LogMended, RecoverReport};
 pub use remedy::Remedy;
 pub use roots::{
     HoldRequest, Pin, PinRequest, PinRow, PinTarget, RetainReport, RetainRequest, Root, RootKind, UnpinReport,

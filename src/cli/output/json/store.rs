@@ -68,9 +68,9 @@ impl FaultText {
 }
 
 #[derive(Serialize)]
-struct Head {
-    sequence: u64,
-    digest: String,
+pub(super) struct Head {
+    pub(super) sequence: u64,
+    pub(super) digest: String,
 }
 
 #[derive(Serialize)]
@@ -154,9 +154,15 @@ fn project(value: ciborium::Value) -> Option<Value> {
 }
 
 #[derive(Serialize)]
-struct SkippedEvents {
+pub(super) struct SkippedEvents {
     event_type: String,
     count: u64,
+}
+
+impl SkippedEvents {
+    pub(super) fn of((event_type, count): &(String, u64)) -> Self {
+        Self { event_type: event_type.clone(), count: *count }
+    }
 }
 
 #[derive(Serialize)]
@@ -172,14 +178,10 @@ pub(crate) struct Replay {
 
 impl Replay {
     pub(crate) fn of(report: &r::ReplayReport, checked_only: bool) -> Self {
-        let skipped = |(event_type, count): &(String, u64)| SkippedEvents {
-            event_type: event_type.clone(),
-            count: *count,
-        };
         Self {
             checked_only,
             events: report.events,
-            skipped: report.skipped.iter().map(skipped).collect(),
+            skipped: report.skipped.iter().map(SkippedEvents::of).collect(),
             equal: report.view_digest_before == Some(report.view_digest),
             view_digest: report.view_digest.to_string(),
             view_digest_before: report.view_digest_before.map(|digest| digest.to_string()),
