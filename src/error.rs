@@ -280,6 +280,18 @@ pub enum Error {
         /// The directory.
         root: PathBuf,
     },
+    /// Neither the database nor `log/` has an event left.
+    #[error("nothing is left of the event log: neither astore.db nor log/ has an event")]
+    NothingLeft,
+    /// Nothing is left of the log, and no package would be in a new one.
+    #[error("nothing is left of the event log in {}, and no manifest among the objects tells of a package", root.display())]
+    NothingClaimed {
+        /// The directory.
+        root: PathBuf,
+    },
+    /// Claims were confirmed, and others are there now.
+    #[error("what the manifests among the objects say is no longer what was shown")]
+    ClaimsChanged,
     /// The caller's flag said to stop.
     #[error("stopped on request")]
     Cancelled,
@@ -326,7 +338,9 @@ impl Error {
             | Self::PayloadUnavailable(_)
             | Self::Payload(_)
             | Self::Manifest(_)
-            | Self::DatabaseMissing => ErrorKind::Damage,
+            | Self::DatabaseMissing
+            | Self::NothingLeft
+            | Self::NothingClaimed { .. } => ErrorKind::Damage,
             Self::View(ViewError::Payload { .. } | ViewError::Impossible { .. }) => ErrorKind::Damage,
             Self::View(ViewError::PathTaken { .. }) => ErrorKind::Usage,
             Self::Ingest(IngestError::Cancelled) => ErrorKind::Cancelled,
@@ -358,7 +372,9 @@ impl Error {
             | Self::NoSuchPath { .. }
             | Self::NoSuchPin { .. } => ErrorKind::NotFound,
             Self::Purged { .. } | Self::HasPurged { .. } => ErrorKind::Purged,
-            Self::PlanChanged { .. } | Self::PlanOfTheFuture { .. } => ErrorKind::PlanGone,
+            Self::PlanChanged { .. } | Self::PlanOfTheFuture { .. } | Self::ClaimsChanged => {
+                ErrorKind::PlanGone
+            }
             Self::WrongState { .. }
             | Self::Ambiguous { .. }
             | Self::AmbiguousObject { .. }

@@ -23,6 +23,9 @@ pub const FORMAT: i64 = 1;
 /// `astore.toml` is never longer, in bytes; one that is, is not ours.
 const CONFIG_BYTES_MAX: usize = 64 * 1024;
 
+/// The directories of a store.
+const DIRECTORIES: [&str; 3] = [layout::TMP, layout::OBJECTS, layout::LOG];
+
 /// Who may use a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Sharing {
@@ -93,7 +96,7 @@ pub fn prepare(root: &Path, sharing: Sharing) -> Result<Root, StorageError> {
     make_root(root, sharing)?;
     let disk = RealDisk::open(root).doing(Action::Open, root)?;
     let file_system = filesystem::of(disk.root()).doing(Action::Look, root)?;
-    for directory in [layout::TMP, layout::OBJECTS, layout::LOG].map(Path::new) {
+    for directory in DIRECTORIES.map(Path::new) {
         match disk.make_dir(directory) {
             // Whoever was killed here may have left it without its mode.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => disk.level_mode(directory),
@@ -107,6 +110,20 @@ pub fn prepare(root: &Path, sharing: Sharing) -> Result<Root, StorageError> {
     }
     disk.sync_dir(Path::new("")).doing(Action::Sync, root)?;
     Ok(Root { disk: Arc::new(disk), file_system })
+}
+
+/// Makes those directories of a store again that are missing.
+///
+/// # Errors
+/// [`StorageError::Io`].
+pub fn complete(disk: &dyn Disk) -> Result<(), StorageError> {
+    for directory in DIRECTORIES.map(Path::new) {
+        match disk.make_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.doing(Action::Create, directory)?,
+        }
+    }
+    Ok(())
 }
 
 /// Reads `astore.toml`; `None` where there is none.
