@@ -86,6 +86,12 @@ pub enum Error {
     /// The database is gone where the root says that there is a store.
     #[error("the database astore.db is missing")]
     DatabaseMissing,
+    /// Neither copy of the log has an event.
+    #[error("neither log/ nor astore.db holds an event")]
+    NothingToRecover,
+    /// Another database got the name since this one was opened.
+    #[error("astore.db was replaced while it was open")]
+    DatabaseReplaced,
     /// The views were written by a later build.
     #[error("the views have schema version {found}, this build knows {known}")]
     ViewsVersion {
@@ -280,11 +286,8 @@ pub enum Error {
         /// The directory.
         root: PathBuf,
     },
-    /// Neither the database nor `log/` has an event left.
-    #[error("nothing is left of the event log: neither astore.db nor log/ has an event")]
-    NothingLeft,
     /// Nothing is left of the log, and no package would be in a new one.
-    #[error("nothing is left of the event log in {}, and no manifest among the objects tells of a package", root.display())]
+    #[error("neither log/ nor astore.db of {} holds an event, and no manifest among the objects tells of a package that could be imported", root.display())]
     NothingClaimed {
         /// The directory.
         root: PathBuf,
@@ -329,7 +332,9 @@ impl Error {
             Self::Storage(StorageError::NoStore { .. } | StorageError::UnknownFormat { .. }) => {
                 ErrorKind::NoStore
             }
-            Self::Storage(StorageError::Config { .. } | StorageError::NotAFile { .. }) => ErrorKind::Damage,
+            Self::Storage(
+                StorageError::Unnamed { .. } | StorageError::Config { .. } | StorageError::NotAFile { .. },
+            ) => ErrorKind::Damage,
             Self::Storage(StorageError::NotEmpty { .. }) | Self::Remains { .. } => ErrorKind::Usage,
             Self::Db(error) if error.is_busy() => ErrorKind::Busy,
             Self::Db(error) if error.is_corrupt() => ErrorKind::Damage,
@@ -339,7 +344,7 @@ impl Error {
             | Self::Payload(_)
             | Self::Manifest(_)
             | Self::DatabaseMissing
-            | Self::NothingLeft
+            | Self::NothingToRecover
             | Self::NothingClaimed { .. } => ErrorKind::Damage,
             Self::View(ViewError::Payload { .. } | ViewError::Impossible { .. }) => ErrorKind::Damage,
             Self::View(ViewError::PathTaken { .. }) => ErrorKind::Usage,
@@ -382,6 +387,7 @@ impl Error {
             | Self::PathTaken { .. }
             | Self::NoSuchClass { .. }
             | Self::NotAlone
+            | Self::DatabaseReplaced
             | Self::PinTaken { .. }
             | Self::EarlierExpiry { .. }
             | Self::Range { .. }

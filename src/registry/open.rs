@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::change::{enter_found, settle_into, tell, unless_busy};
-use super::claims::is_nothing_left;
 use super::private::copy_database;
+use super::recover::is_nothing_left;
 use super::{Access, OpenOptions, Registry};
 use crate::db::{Database, DbError, OpenMode};
 use crate::disk::Disk;
@@ -56,7 +56,7 @@ impl Registry {
         Self::open_as(disk, config, root, options, env, monitor)
     }
 
-    fn open_as(
+    pub(super) fn open_as(
         disk: Arc<dyn Disk>,
         config: StoreConfig,
         root: &Path,
@@ -73,7 +73,9 @@ impl Registry {
             }
         };
         opened.map_err(|error| match error {
-            Error::DatabaseMissing if is_nothing_left(&disk, root).unwrap_or(false) => Error::NothingLeft,
+            Error::DatabaseMissing if is_nothing_left(&disk, root).unwrap_or(false) => {
+                Error::NothingToRecover
+            }
             error => error,
         })
     }
@@ -267,7 +269,7 @@ impl Registry {
         Ok(tx.commit()?)
     }
 
-    fn assemble(
+    pub(super) fn assemble(
         disk: Arc<dyn Disk>,
         root: &Path,
         config: StoreConfig,
@@ -403,7 +405,7 @@ fn make_room(disk: &dyn Disk) -> bool {
     is_full(disk) && disk.stat(Path::new(layout::RESERVE)).is_ok() && reserve::release(disk).is_ok()
 }
 
-fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
+pub(super) fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
     Database::open(path, mode).map_err(|error| match error {
         DbError::Missing { .. } => Error::DatabaseMissing,
         error @ (DbError::Foreign { .. } | DbError::Version { .. } | DbError::Sqlite(_)) => error.into(),

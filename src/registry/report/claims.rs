@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
+use super::recover::RecoverReport;
 use crate::env::Timestamp;
 use crate::identity::{Blake3, ContentAddress};
 use crate::manifest::PackageName;
@@ -137,6 +138,8 @@ pub struct ImportRequest {
 pub struct ImportReport {
     /// What was claimed when nobody else could change it.
     pub claims: ClaimsReport,
+    /// What `recover` did first, where one copy of the log was lost or damaged.
+    pub recovered: Option<RecoverReport>,
     /// The log that was begun, where nothing was left of the old one.
     pub begun: Option<BegunLog>,
     /// What was imported, in order.

@@ -3,6 +3,8 @@
 mod claims;
 mod explain;
 mod gc;
+mod recover;
+mod remedy;
 mod roots;
 
 use std::path::PathBuf;
@@ -27,6 +29,8 @@ pub use gc::{
     ClockDoubt, ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, Keeper, Kept,
     LosingPackage, Lost, PlanReport, PlanRequest, Round, WithoutReport, Young,
 };
+pub use recover::{LeftOut, LogMended, RecoverReport};
+pub use remedy::Remedy;
 pub use roots::{
     HoldRequest, Pin, PinRequest, PinRow, PinTarget, RetainReport, RetainRequest, Root, RootKind, UnpinReport,
 };
@@ -518,6 +522,8 @@ pub struct Fault {
     pub detail: String,
     /// The packages and paths that it harms.
     pub harms: Vec<Harm>,
+    /// What would put it right.
+    pub remedy: Remedy,
 }
 
 /// A path that a fault harms.

@@ -6,30 +6,34 @@
 //! the packages are recorded, some in each transaction. A crash leaves the packages of whole transactions, and the next
 //! import takes the rest.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::change::{Change, Payload};
-use super::claims::{is_nothing_left, open_remains};
-use super::first::FirstEvent;
-use super::open::lock_to_write;
-use super::report::{BegunLog, ClaimsReport, ImportReport, ImportRequest, ImportedPackage, PackageClaim};
-use super::resolve::{Named, named};
-use super::{Access, OpenOptions, Registry};
+use super::super::assured::Reading;
+use super::super::change::{Change, Payload};
+use super::super::first::FirstEvent;
+use super::super::open::lock_to_write;
+use super::super::report::{
+    BegunLog, ClaimsReport, ImportReport, ImportRequest, ImportedPackage, PackageClaim,
+};
+use super::super::resolve::{Named, named};
+use super::super::{Access, OpenOptions, Registry};
+use super::claims::{Log, again, claims_on, is_nothing_left, open_remains};
+use super::{aside, failed};
 use crate::db::ReadTx;
 use crate::disk::{Disk, FileKind};
 use crate::env::Env;
-use crate::error::{Error, with_causes};
+use crate::error::{Error, ErrorKind, with_causes};
 use crate::events::{EventType, INLINE_PAYLOAD_BYTES_MAX, Payloads as _, Position, payload};
 use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::manifest::ScanError;
 use crate::monitor::{Monitor, Problem, Void};
 use crate::plane::{Fault, claims as plane_claims};
 use crate::retention::SEEDED_CLASSES;
-use crate::storage::{Action, Staging, StorageError, StoreConfig, layout, root};
+use crate::storage::{Action, Staging, StoreConfig, layout, root};
 use crate::views::Standing;
 
 /// Where the events say that the packages come from.
@@ -140,22 +144,18 @@ fn import(
 ) -> Result<ImportReport, Error> {
     let config = root::read_config(disk.as_ref())?;
     let options = OpenOptions { access: Access::Alone, ..options };
-    let cancelled = options.cancelled.clone();
+    root::make_directories(disk.as_ref())?;
     let lock = lock_to_write(disk.as_ref(), root, &options, monitor)?;
     if !is_nothing_left(&disk, root)? {
-        let config = config.ok_or_else(|| StorageError::NoStore { root: root.to_owned() })?;
-        let registry = Registry::open_under(lock, disk, root, config, options, env, monitor)?;
-        let claims = confirmed(registry.claims_now()?, request, on_claims)?;
-        let (mut report, accepted) = Look::of(&registry).check(claims, monitor)?;
-        recorded(&registry, &accepted, &mut report, monitor)?;
-        return Ok(report);
+        drop(lock); // whoever opens or recovers takes it again, and all is looked at anew
+        return import_into(disk, root, request, options, env, on_claims, monitor);
     }
-    let claims = super::claims::claims_on(disk.as_ref(), root, None, &cancelled)?;
+    let claims = claims_on(disk.as_ref(), root, &Log::Gone, &options.cancelled)?;
     if claims.importable().next().is_none() {
         return Err(Error::NothingClaimed { root: root.to_owned() });
     }
     let claims = confirmed(claims, request, on_claims)?;
-    let look = Look { disk: disk.as_ref(), log: None, cancelled: &cancelled };
+    let look = Look { disk: disk.as_ref(), log: None, cancelled: &options.cancelled };
     let (mut report, mut accepted) = look.check(claims, monitor)?;
     let classes = Classes::of(&accepted);
     accepted.retain(|accepted| {
@@ -174,6 +174,38 @@ fn import(
     report.begun = Some(begun);
     // That settling writes log/ from the database is no news here: it was made so.
     let registry = Registry::open_under(lock, disk, root, config, options, env, &Void)?;
+    recorded(&registry, &accepted, &mut report, monitor)?;
+    Ok(report)
+}
+
+/// Imports into a log of which one copy at least is there; where the other is not, `recover` comes first.
+fn import_into(
+    disk: Arc<dyn Disk>,
+    root: &Path,
+    request: &ImportRequest,
+    options: OpenOptions,
+    env: Env,
+    on_claims: OnClaims<'_>,
+    monitor: &dyn Monitor,
+) -> Result<ImportReport, Error> {
+    let open = |config: Option<StoreConfig>| {
+        let config = config.ok_or(Error::DatabaseMissing)?;
+        let alone = again(&options, Access::Alone);
+        Registry::open_as(disk.clone(), config, root, alone, env.clone(), monitor)
+    };
+    let (registry, recovered) = match open(root::read_config(disk.as_ref())?) {
+        Err(error) if error.kind() == ErrorKind::Damage => {
+            let alone = again(&options, Access::Alone);
+            let recovered = Registry::recover_on(disk.clone(), root, alone, env.clone(), monitor)?;
+            (open(root::read_config(disk.as_ref())?)?, Some(recovered))
+        }
+        opened => (opened?, None),
+    };
+    // What was left out or is not understood may be one of the packages that are claimed.
+    registry.assured(&registry.db.read()?, "which packages the log knows", Reading::UpTo(0))?;
+    let claims = confirmed(registry.claims_now()?, request, on_claims)?;
+    let (mut report, accepted) = Look::of(&registry).check(claims, monitor)?;
+    report.recovered = recovered;
     recorded(&registry, &accepted, &mut report, monitor)?;
     Ok(report)
 }
@@ -272,7 +304,8 @@ impl<'a> Look<'a> {
         faults.sort_unstable();
         let checked = (objects, bytes);
         let (imported, begun) = (Vec::new(), None);
-        Ok((ImportReport { claims, begun, imported, refused, faults, checked }, accepted))
+        let report = ImportReport { claims, recovered: None, begun, imported, refused, faults, checked };
+        Ok((report, accepted))
     }
 
     /// Hands out the objects of a claim, as often as its entries have them; or says why they cannot be had.
@@ -285,7 +318,7 @@ impl<'a> Look<'a> {
         let gone_through = plane_claims::each_entry(self.disk, &claim.manifest.digest(), |entry| {
             entry.object().into_iter().for_each(&mut each);
             count = count.wrapping_add(1);
-            let stop = count % 1024 == 0 && self.cancelled.load(std::sync::atomic::Ordering::Relaxed);
+            let stop = count % 1024 == 0 && self.cancelled.load(Ordering::Relaxed);
             if stop { Err(Error::Cancelled) } else { Ok(()) }
         });
         match gone_through {
@@ -385,13 +418,13 @@ fn standing(log: Option<&ReadTx<'_>>, object: &Blake3) -> Result<Option<Standing
 /// that these have there. Where claims differ the longest counts: a class decides when bytes may go.
 struct Classes {
     durations: BTreeMap<String, Option<u64>>,
-    disputed: std::collections::BTreeSet<String>,
+    disputed: BTreeSet<String>,
 }
 
 impl Classes {
     fn of(claims: &[Accepted]) -> Self {
         let seeded = SEEDED_CLASSES.iter().map(|(name, duration)| ((*name).to_owned(), *duration));
-        let mut classes = Self { durations: seeded.collect(), disputed: std::collections::BTreeSet::new() };
+        let mut classes = Self { durations: seeded.collect(), disputed: BTreeSet::new() };
         let mut claimed: BTreeMap<&str, Option<u64>> = BTreeMap::new();
         for Accepted { claim, .. } in claims {
             let duration = claim.duration_seconds;
@@ -432,18 +465,8 @@ fn begin(
     config: Option<StoreConfig>,
     classes: &[(String, Option<u64>)],
 ) -> Result<(StoreConfig, BegunLog), Error> {
-    let failed = |action, path: &str| {
-        let path = path.into();
-        move |source| Error::Storage(StorageError::Io { action, path, source })
-    };
     let (now, config_written) = (env.now(), config.is_none());
-    root::complete(disk.as_ref())?;
-    for left in names_of(layout::DATABASE_NEW) {
-        match disk.remove_file(Path::new(&left)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            removed => removed.map_err(failed(Action::Remove, &left))?,
-        }
-    }
+    aside::clear_new(disk.as_ref())?;
     let config = match config {
         Some(config) => config,
         None => {
@@ -456,53 +479,16 @@ fn begin(
     first.make_database(disk.as_ref(), root, layout::DATABASE_NEW, |_| Ok(Position::START))?;
     let built = disk.open(Path::new(layout::DATABASE_NEW));
     built.and_then(|file| file.sync()).map_err(failed(Action::Sync, layout::DATABASE_NEW))?;
-    disk.sync_dir(Path::new("")).map_err(failed(Action::Sync, ""))?;
     disk.point("database built");
-    let aside = put_aside(disk.as_ref())?;
+    let mut put_aside: Vec<String> = aside::put_database_aside(disk.as_ref())?.into_iter().collect();
+    let listed = disk.list(Path::new(layout::LOG)).map_err(failed(Action::Read, layout::LOG))?;
+    if !listed.is_empty() {
+        put_aside.push(aside::put_log_aside(disk.as_ref())?);
+        root::make_directories(disk.as_ref())?;
+    }
     disk.point("database aside");
-    let (from, to) = (Path::new(layout::DATABASE_NEW), Path::new(layout::DATABASE));
-    disk.rename(from, to).map_err(failed(Action::Rename, layout::DATABASE))?;
-    disk.sync_dir(Path::new("")).map_err(failed(Action::Sync, ""))?;
+    aside::give_name(disk.as_ref())?;
     disk.point("database named");
     let store_id = config.store_id;
-    Ok((config, BegunLog { store_id, config_written, aside, disputed_classes: Vec::new() }))
-}
-
-/// Gives what stands where a database and `log/` should other names, durably, and returns these.
-fn put_aside(disk: &dyn Disk) -> Result<Vec<String>, Error> {
-    let failed = |action, path: &str| {
-        let path = path.into();
-        move |source| Error::Storage(StorageError::Io { action, path, source })
-    };
-    let listed = disk.list(Path::new("")).map_err(failed(Action::Read, ""))?;
-    let is_there = |name: &str| listed.iter().any(|there| there.name == name);
-    let mut renames = Vec::new();
-    let files = disk.list(Path::new(layout::LOG)).map_err(failed(Action::Read, layout::LOG))?;
-    let log = (!files.is_empty()).then_some(layout::LOG);
-    for (base, names) in [
-        (layout::DATABASE, names_of(layout::DATABASE)),
-        (layout::LOG, log.map(str::to_owned).into_iter().collect()),
-    ] {
-        let nth = (1..).find(|&nth| !names_of(&layout::aside(base, nth)).iter().any(|name| is_there(name)));
-        let target = layout::aside(base, nth.unwrap_or(u32::MAX));
-        for name in names.into_iter().filter(|name| is_there(name)) {
-            let suffix = &name[base.len()..];
-            renames.push((name.clone(), format!("{target}{suffix}")));
-        }
-    }
-    for (from, to) in &renames {
-        disk.rename(Path::new(from), Path::new(to)).map_err(failed(Action::Rename, to))?;
-    }
-    if log.is_some() {
-        disk.make_dir(Path::new(layout::LOG)).map_err(failed(Action::Create, layout::LOG))?;
-    }
-    // Before the new database has its name: SQLite would take another's WAL beside it for its own.
-    disk.sync_dir(Path::new("")).map_err(failed(Action::Sync, ""))?;
-    Ok(renames.into_iter().map(|(_, to)| to).collect())
-}
-
-/// Returns the names of a database and of what SQLite keeps beside it.
-fn names_of(database: &str) -> Vec<String> {
-    let beside = layout::DATABASE_BESIDE.iter().map(|end| format!("{database}{end}"));
-    std::iter::once(database.to_owned()).chain(beside).collect()
+    Ok((config, BegunLog { store_id, config_written, aside: put_aside, disputed_classes: Vec::new() }))
 }
