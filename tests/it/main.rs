@@ -30,6 +30,8 @@ mod model;
 mod odd_names;
 mod old_stores;
 mod plans;
+#[cfg(target_os = "linux")]
+mod power_cut;
 mod purged;
 mod races;
 mod reader;
