@@ -83,6 +83,25 @@ fn on_btrfs_a_neighbour_who_syncs_shows_nothing_torn() {
     on(&BTRFS, "on_btrfs_a_neighbour_who_syncs_shows_nothing_torn", beside_a_neighbour);
 }
 
+fn writers_together(on: &FileSystem) {
+    survey(&run::writers_together(on), on, states(20), Word::Honest, 5).assert_unbroken();
+}
+
+#[test]
+fn on_ext4_writers_at_the_same_time_lose_nothing() {
+    on(&EXT4, "on_ext4_writers_at_the_same_time_lose_nothing", writers_together);
+}
+
+#[test]
+fn on_xfs_writers_at_the_same_time_lose_nothing() {
+    on(&XFS, "on_xfs_writers_at_the_same_time_lose_nothing", writers_together);
+}
+
+#[test]
+fn on_btrfs_writers_at_the_same_time_lose_nothing() {
+    on(&BTRFS, "on_btrfs_writers_at_the_same_time_lose_nothing", writers_together);
+}
+
 /// The power goes again while the store, and the file system, mend what the first cut left: in the last batch of an
 /// add, and in the middle of a gc.
 fn a_second_cut(on: &FileSystem) {
