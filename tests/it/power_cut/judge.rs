@@ -93,7 +93,9 @@ fn judge(
     if root.join("blake3").exists() {
         oracle::check_names(&root)?;
     }
-    if let Some(promise) = promised {
+    if promised.is_some_and(|promise| promise.harmed) {
+        said(at, &["recover"])?;
+    } else if let Some(promise) = promised {
         let log = std::fs::read(root.join(LOG)).map_err(|error| format!("{LOG}: {error}"))?;
         if !log.starts_with(&promise.log) {
             return Err(format!("{LOG}, of {} bytes, has not what was there", log.len()));

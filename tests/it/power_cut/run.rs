@@ -38,6 +38,8 @@ pub(super) struct Promise {
     pub(super) objects: BTreeSet<Digest>,
     /// What `log/` held.
     pub(super) log: Vec<u8>,
+    /// Whether somebody harmed the store by hand then, so that `recover` comes before all else.
+    pub(super) harmed: bool,
 }
 
 /// What was done, recorded.
@@ -169,7 +171,7 @@ impl Promise {
         let packages = oracle::check_log(copy.path()).unwrap().packages;
         let log = std::fs::read(root.join(LOG)).unwrap();
         let (chain, objects) = (chain(copy.path()), objects(copy.path()));
-        Self { what: what.to_owned(), at, packages, chain, objects, log }
+        Self { what: what.to_owned(), at, packages, chain, objects, log, harmed: false }
     }
 }
 
@@ -259,6 +261,37 @@ pub(super) fn writers_together(on: &FileSystem) -> Run {
     });
     desk.acknowledged = acknowledged;
     desk.promise("adds by three");
+    desk.end()
+}
+
+/// A store whose database is deleted by hand, and then a byte of its log changed: `recover` mends each.
+pub(super) fn recovers(on: &FileSystem) -> Run {
+    let mut desk = Desk::new(on);
+    let root = store_on(&desk.at);
+    let run = |desk: &mut Desk, arguments: &[&str]| {
+        let said = astore(&desk.at, arguments);
+        assert_eq!(said.code, 0, "{arguments:?}: {said:#?}");
+        desk.promise(arguments[0]);
+    };
+    let tree = |desk: &Desk, name: &str| desk.trees.tree(name).into_os_string().into_string().unwrap();
+    let (small, many, wide) = (tree(&desk, "small"), tree(&desk, "many"), tree(&desk, "wide"));
+    run(&mut desk, &["init"]);
+    run(&mut desk, &["add", &many, "--name", "many"]);
+    run(&mut desk, &["add", &wide, "--name", "wide", "--finalize"]);
+    run(&mut desk, &["remove", "many@1", "--reason", "a slip"]);
+    let harms: [&dyn Fn(); 2] = [&|| std::fs::remove_file(root.join("astore.db")).unwrap(), &|| {
+        let log = File::options().read(true).write(true).open(root.join(LOG)).unwrap();
+        let middle = log.metadata().unwrap().size() / 2;
+        let mut byte = [0];
+        log.read_exact_at(&mut byte, middle).unwrap();
+        log.write_all_at(&[byte[0] ^ 1], middle).unwrap();
+    }];
+    for harm in harms {
+        desk.promises.last_mut().unwrap().harmed = true;
+        harm();
+        run(&mut desk, &["recover"]);
+    }
+    run(&mut desk, &["add", &small, "--name", "small", "--finalize"]);
     desk.end()
 }
 
