@@ -105,9 +105,15 @@ impl Registry {
                     return Ok((here, false));
                 }
                 Ok(Step::Broken { continued, cut_short }) => {
-                    let completed = cut_short && !continued;
-                    let remedy = if completed { Remedy::NextWrite } else { Remedy::Recover };
-                    look.find(fault("log", next, walk.damage().to_string(), remedy));
+                    let found = match walk.damage() {
+                        // What is missing there, the database has.
+                        LogError::Damaged { path, offset, .. } if cut_short && !continued => {
+                            let detail = format!("{} ends too early, at byte {offset}", path.display());
+                            fault("log", next, detail, Remedy::NextWrite)
+                        }
+                        damage => fault("log", next, damage.to_string(), Remedy::Recover),
+                    };
+                    look.find(found);
                     return Ok((walk.position(), true));
                 }
                 Err(LogError::Parted { sequence }) => {
