@@ -296,6 +296,15 @@ pub enum Error {
         /// The directory.
         root: PathBuf,
     },
+    /// Nothing is left of the log, and no package would be in a new one.
+    #[error("neither log/ nor astore.db of {} holds an event, and no manifest among the objects tells of a package that could be imported", root.display())]
+    NothingClaimed {
+        /// The directory.
+        root: PathBuf,
+    },
+    /// Claims were confirmed, and others are there now.
+    #[error("what the manifests among the objects say is no longer what was shown")]
+    ClaimsChanged,
     /// The caller's flag said to stop.
     #[error("stopped on request")]
     Cancelled,
@@ -346,7 +355,8 @@ impl Error {
             | Self::Manifest(_)
             | Self::OtherStore { .. }
             | Self::DatabaseMissing
-            | Self::NothingToRecover => ErrorKind::Damage,
+            | Self::NothingToRecover
+            | Self::NothingClaimed { .. } => ErrorKind::Damage,
             Self::View(ViewError::Payload { .. } | ViewError::Impossible { .. }) => ErrorKind::Damage,
             Self::View(ViewError::PathTaken { .. }) => ErrorKind::Usage,
             Self::Ingest(IngestError::Cancelled) => ErrorKind::Cancelled,
@@ -378,7 +388,9 @@ impl Error {
             | Self::NoSuchPath { .. }
             | Self::NoSuchPin { .. } => ErrorKind::NotFound,
             Self::Purged { .. } | Self::HasPurged { .. } => ErrorKind::Purged,
-            Self::PlanChanged { .. } | Self::PlanOfTheFuture { .. } => ErrorKind::PlanGone,
+            Self::PlanChanged { .. } | Self::PlanOfTheFuture { .. } | Self::ClaimsChanged => {
+                ErrorKind::PlanGone
+            }
             Self::WrongState { .. }
             | Self::Ambiguous { .. }
             | Self::AmbiguousObject { .. }

@@ -68,7 +68,7 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
             "nothing was changed: put log/ or astore.db of a backup there, or move astore.db aside to go on with log/ \
              alone"
         }
-        Error::Chain(_) => "'astore recover' takes from log/ what the database has lost",
+        Error::Chain(_) => "'astore recover' makes the database anew from log/",
         Error::NothingToRecover => {
             "put log/ or astore.db of a backup there; the manifests among the objects still tell what the finalised \
              packages were"

@@ -10,6 +10,7 @@ mod claim;
 mod collect;
 mod explain;
 mod finalize;
+mod first;
 mod init;
 mod known;
 mod open;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::change::{enter_found, settle_into, tell, unless_busy};
 use super::private::copy_database;
+use super::recover::is_nothing_left;
 use super::{Access, OpenOptions, Registry};
 use crate::db::{Database, DbError, OpenMode};
 use crate::disk::Disk;
@@ -57,7 +58,7 @@ impl Registry {
         Self::open_as(disk, config, root, options, env, monitor)
     }
 
-    fn open_as(
+    pub(super) fn open_as(
         disk: Arc<dyn Disk>,
         config: StoreConfig,
         root: &Path,
@@ -65,10 +66,20 @@ impl Registry {
         env: Env,
         monitor: &dyn Monitor,
     ) -> Result<Self, Error> {
-        match options.access {
-            Access::Write | Access::Alone => Self::open_to_write(disk, root, config, options, env, monitor),
-            Access::Read | Access::Log => Self::open_to_read(disk, root, config, options, env, monitor),
-        }
+        let opened = match options.access {
+            Access::Write | Access::Alone => {
+                Self::open_to_write(disk.clone(), root, config, options, env, monitor)
+            }
+            Access::Read | Access::Log => {
+                Self::open_to_read(disk.clone(), root, config, options, env, monitor)
+            }
+        };
+        opened.map_err(|error| match error {
+            Error::DatabaseMissing if is_nothing_left(&disk, root).unwrap_or(false) => {
+                Error::NothingToRecover
+            }
+            error => error,
+        })
     }
 
     fn open_to_write(
@@ -80,6 +91,19 @@ impl Registry {
         monitor: &dyn Monitor,
     ) -> Result<Self, Error> {
         let lock = lock_to_write(disk.as_ref(), root, &options, monitor)?;
+        Self::open_under(lock, disk, root, config, options, env, monitor)
+    }
+
+    /// Opens a store to write for somebody who has the lock already.
+    pub(super) fn open_under(
+        lock: StoreLock,
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        config: StoreConfig,
+        options: OpenOptions,
+        env: Env,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Error> {
         let path = layout::within(root, layout::DATABASE.as_ref());
         let spends = options.spends_reserve;
         let db = match open_database(&path, OpenMode::Write) {

@@ -23,6 +23,7 @@ mod gc_races;
 mod gc_refused;
 mod gc_rounds;
 mod healing;
+mod hostile_trees;
 mod hurry;
 mod keeping;
 mod mistyped;
@@ -30,6 +31,8 @@ mod model;
 mod odd_names;
 mod old_stores;
 mod plans;
+#[cfg(target_os = "linux")]
+mod power_cut;
 mod purged;
 mod races;
 mod reader;

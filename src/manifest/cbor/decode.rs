@@ -277,6 +277,19 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// Reads the head of an array whose items may not all be in these bytes: how many there are, and how long the head is.
+///
+/// # Errors
+/// No array begins there, or its head is not canonical.
+pub(in crate::manifest) fn array_head(bytes: &[u8]) -> Result<(u64, usize), CborError> {
+    let head = parse_head(bytes).map_err(|what| CborError { offset: 0, what })?;
+    if head.major == Major::Array {
+        return Ok((head.argument, head.len));
+    }
+    let what = CborFault::Unexpected { expected: Major::Array, found: head.major };
+    Err(CborError { offset: 0, what })
+}
+
 /// Parses the head at the beginning of the bytes (RFC 8949 §3).
 #[inline]
 fn parse_head(bytes: &[u8]) -> Result<Head, CborFault> {

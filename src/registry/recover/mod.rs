@@ -5,12 +5,15 @@
 //! `log/` loses its own, so that at every instant one of them holds every event; killed anywhere, it can be repeated.
 
 mod aside;
+mod claims;
+mod import;
 mod rebuild;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(super) use self::claims::is_nothing_left;
 use self::rebuild::{Rebuilding, Rebuilt};
 use super::add::append_healed;
 use super::change::{Change, settle_into, tell};

@@ -1,5 +1,6 @@
 //! What the registry asks for and answers: plain values that a front end renders.
 
+mod claims;
 mod explain;
 mod gc;
 mod recover;
@@ -17,6 +18,9 @@ pub use crate::gc::{Candidate, Plan, PlanName};
 use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
 use crate::manifest::{Entry, EntryPath, Labels, PackageName};
 pub use crate::retention::{Reason, RetentionClass, Wanted};
+pub use claims::{
+    BegunLog, ClaimStanding, ClaimsReport, ImportReport, ImportRequest, ImportedPackage, PackageClaim,
+};
 pub use explain::{
     Checked, Collectable, ExplainDepth, ExplainReport, ExplainRequest, ExplainTarget, LostBytes, PackageUse,
     PartOfLog, Verdict,
