@@ -105,15 +105,16 @@ impl Registry {
                     return Ok((here, false));
                 }
                 Ok(Step::Broken { continued, cut_short }) => {
-                    let found = match walk.damage() {
+                    let completed = cut_short && !continued;
+                    look.find(if completed {
                         // What is missing there, the database has.
-                        LogError::Damaged { path, offset, .. } if cut_short && !continued => {
-                            let detail = format!("{} ends too early, at byte {offset}", path.display());
-                            fault("log", next, detail, Remedy::NextWrite)
-                        }
-                        damage => fault("log", next, damage.to_string(), Remedy::Recover),
-                    };
-                    look.find(found);
+                        let path = LogFiles::path(walk.cursor().file);
+                        let detail =
+                            format!("{} ends too early, at byte {}", path.display(), walk.cursor().length);
+                        fault("log", next, detail, Remedy::NextWrite)
+                    } else {
+                        fault("log", next, walk.damage().to_string(), Remedy::Recover)
+                    });
                     return Ok((walk.position(), true));
                 }
                 Err(LogError::Parted { sequence }) => {

@@ -26,9 +26,12 @@ fn run(program: &str, arguments: &[&str], paths: &[&Path]) {
     said(command).expect(0);
 }
 
+/// Copies one directory to another place.
+type Copy = fn(&Path, &Path);
+
 /// Every way to copy a directory that this machine has.
-fn ways() -> Vec<(&'static str, fn(&Path, &Path))> {
-    let mut ways: Vec<(&str, fn(&Path, &Path))> = vec![
+fn ways() -> Vec<(&'static str, Copy)> {
+    let mut ways: Vec<(&str, Copy)> = vec![
         ("cp -r", |from, to| run("cp", &["-r"], &[from, to])),
         ("cp -a", |from, to| run("cp", &["-a"], &[from, to])),
     ];

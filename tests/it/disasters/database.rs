@@ -10,7 +10,7 @@ use crate::support::store::{copy_store, tree};
 fn a_database_that_is_lost_or_overwritten_is_told_by_everything_and_built_anew() {
     let story = Story::new();
     let garbage: Vec<u8> =
-        (0..200_000_u32).map(|nth| (nth.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        (0..200_000_u32).map(|nth| nth.wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect();
     let today = fs::read(story.desk.path("today/astore.db")).unwrap();
     let another = story.desk.path("another.db");
     let db = rusqlite::Connection::open(&another).unwrap();

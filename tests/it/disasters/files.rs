@@ -56,7 +56,7 @@ fn with_both_copies_of_the_events_gone_nothing_is_made_up() {
     story.again();
     story.lose("astore.db");
     story.lose("log");
-    story.check_refused(&all_commands(), 4, &["the database astore.db is missing"]);
+    story.check_refused(&all_commands(), 4, &["neither log/ nor astore.db holds an event"]);
     let before = bytes_of(&story.root());
     let said = story.desk.run(["recover"]);
     super::check_line(&["recover"], &said, 4, &["neither log/ nor astore.db holds an event"]);

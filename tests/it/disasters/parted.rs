@@ -5,8 +5,11 @@ use std::fs;
 use super::{Facts, LOG, Story, WRITES, events};
 use crate::support::store::copy_store;
 
+/// Commands, each in its words.
+type Commands = &'static [&'static [&'static str]];
+
 /// What each of the two did after they parted: so much that both are as long, or one is longer.
-const AFTER: [(&[&[&str]], &[&[&str]], usize); 3] = [
+const AFTER: [(Commands, Commands, usize); 3] = [
     (&[&["pin", "ours", "doc@1"]], &[&["pin", "them", "doc@1"]], 11),
     (&[&["add", "run", "--name", "ours"]], &[&["pin", "them", "doc@1"]], 11),
     (
