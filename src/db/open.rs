@@ -10,6 +10,9 @@ use super::tx::{ReadTx, WriteTx};
 /// The version of the tables `events` and `bookkeeping`, in `PRAGMA user_version`. The views have their own.
 pub const SCHEMA_VERSION: i64 = 1;
 
+/// How long a connection waits for another one until it is told otherwise.
+const WAIT: Duration = Duration::from_secs(600);
+
 /// `PRAGMA application_id` of an astore database: "astr" in ASCII.
 const APPLICATION_ID: i64 = 0x6173_7472;
 
@@ -217,8 +220,10 @@ impl Database {
             OpenMode::Read => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)?,
         };
         let database = Self { connection, origin };
-        database.set_up(mode)?;
+        // Before anything is set: the journal's mode is written into the file, and it may be somebody else's.
+        database.connection.busy_timeout(WAIT)?;
         database.check_identity(path)?;
+        database.set_up(mode)?;
         Ok(database)
     }
 
@@ -282,7 +287,7 @@ impl Database {
     }
 
     fn set_up(&self, mode: OpenMode) -> Result<(), DbError> {
-        self.connection.busy_timeout(Duration::from_secs(600))?;
+        self.connection.busy_timeout(WAIT)?;
         self.connection.set_prepared_statement_cache_capacity(64);
         // Recursive triggers make INSERT OR REPLACE fire the delete trigger of `events`.
         self.connection.execute_batch(
