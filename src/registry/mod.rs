@@ -24,6 +24,8 @@ pub mod report;
 mod resolve;
 mod retain;
 mod supersede;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod text;
 mod verify;
 
