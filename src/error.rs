@@ -86,6 +86,12 @@ pub enum Error {
     /// The database is gone where the root says that there is a store.
     #[error("the database astore.db is missing")]
     DatabaseMissing,
+    /// Neither copy of the log has an event.
+    #[error("neither log/ nor astore.db holds an event")]
+    NothingToRecover,
+    /// Another database got the name since this one was opened.
+    #[error("astore.db was replaced while it was open")]
+    DatabaseReplaced,
     /// The views were written by a later build.
     #[error("the views have schema version {found}, this build knows {known}")]
     ViewsVersion {
@@ -280,6 +286,15 @@ pub enum Error {
         /// The directory.
         root: PathBuf,
     },
+    /// Nothing is left of the log, and no package would be in a new one.
+    #[error("neither log/ nor astore.db of {} holds an event, and no manifest among the objects tells of a package that could be imported", root.display())]
+    NothingClaimed {
+        /// The directory.
+        root: PathBuf,
+    },
+    /// Claims were confirmed, and others are there now.
+    #[error("what the manifests among the objects say is no longer what was shown")]
+    ClaimsChanged,
     /// The caller's flag said to stop.
     #[error("stopped on request")]
     Cancelled,
@@ -317,7 +332,9 @@ impl Error {
             Self::Storage(StorageError::NoStore { .. } | StorageError::UnknownFormat { .. }) => {
                 ErrorKind::NoStore
             }
-            Self::Storage(StorageError::Config { .. } | StorageError::NotAFile { .. }) => ErrorKind::Damage,
+            Self::Storage(
+                StorageError::Unnamed { .. } | StorageError::Config { .. } | StorageError::NotAFile { .. },
+            ) => ErrorKind::Damage,
             Self::Storage(StorageError::NotEmpty { .. }) | Self::Remains { .. } => ErrorKind::Usage,
             Self::Db(error) if error.is_busy() => ErrorKind::Busy,
             Self::Db(error) if error.is_corrupt() => ErrorKind::Damage,
@@ -326,7 +343,9 @@ impl Error {
             | Self::PayloadUnavailable(_)
             | Self::Payload(_)
             | Self::Manifest(_)
-            | Self::DatabaseMissing => ErrorKind::Damage,
+            | Self::DatabaseMissing
+            | Self::NothingToRecover
+            | Self::NothingClaimed { .. } => ErrorKind::Damage,
             Self::View(ViewError::Payload { .. } | ViewError::Impossible { .. }) => ErrorKind::Damage,
             Self::View(ViewError::PathTaken { .. }) => ErrorKind::Usage,
             Self::Ingest(IngestError::Cancelled) => ErrorKind::Cancelled,
@@ -358,7 +377,9 @@ impl Error {
             | Self::NoSuchPath { .. }
             | Self::NoSuchPin { .. } => ErrorKind::NotFound,
             Self::Purged { .. } | Self::HasPurged { .. } => ErrorKind::Purged,
-            Self::PlanChanged { .. } | Self::PlanOfTheFuture { .. } => ErrorKind::PlanGone,
+            Self::PlanChanged { .. } | Self::PlanOfTheFuture { .. } | Self::ClaimsChanged => {
+                ErrorKind::PlanGone
+            }
             Self::WrongState { .. }
             | Self::Ambiguous { .. }
             | Self::AmbiguousObject { .. }
@@ -366,6 +387,7 @@ impl Error {
             | Self::PathTaken { .. }
             | Self::NoSuchClass { .. }
             | Self::NotAlone
+            | Self::DatabaseReplaced
             | Self::PinTaken { .. }
             | Self::EarlierExpiry { .. }
             | Self::Range { .. }

@@ -102,7 +102,29 @@ pub enum OpenMode {
 pub struct Database {
     connection: Connection,
     /// Where it is and how it was opened; `None` for a temporary one.
-    origin: Option<(PathBuf, OpenMode)>,
+    origin: Option<Origin>,
+}
+
+/// Where a database came from.
+#[derive(Debug)]
+struct Origin {
+    path: PathBuf,
+    mode: OpenMode,
+    /// Device and inode of the file that has the name.
+    file: (u64, u64),
+}
+
+impl Origin {
+    fn of(path: &Path, mode: OpenMode) -> Option<Self> {
+        Some(Self { path: path.to_owned(), mode, file: file_of(path).ok()? })
+    }
+}
+
+/// Returns device and inode of what stands under a name.
+fn file_of(path: &Path) -> std::io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = std::fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
 }
 
 impl Database {
@@ -118,7 +140,7 @@ impl Database {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = Connection::open_with_flags(path, flags)?;
-        let database = Self { connection, origin: Some((path.to_owned(), OpenMode::Write)) };
+        let database = Self { connection, origin: Origin::of(path, OpenMode::Write) };
         database.set_up(OpenMode::Write)?;
         let tx = database.write()?;
         tx.execute_batch(SCHEMA)?;
@@ -127,6 +149,27 @@ impl Database {
         ))?;
         tx.commit()?;
         Ok(database)
+    }
+
+    /// Makes a new database as [`Database::create`] does, to be filled at one go: nothing of it is durable before
+    /// [`Database::finish`], and whoever makes it syncs the file then and gives it its name.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`] where SQLite cannot make it.
+    pub fn build(path: &Path) -> Result<Self, DbError> {
+        let database = Self::create(path)?;
+        // No WAL, through which every page would go twice.
+        database.connection.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")?;
+        Ok(database)
+    }
+
+    /// Ends what [`Database::build`] began: all of it is in the one file, which is in WAL mode again.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`] where SQLite cannot write it.
+    pub fn finish(self) -> Result<(), DbError> {
+        self.connection.execute_batch("PRAGMA journal_mode = WAL;")?;
+        self.connection.close().map_err(|(_, error)| DbError::Sqlite(error))
     }
 
     /// Makes a database that lives on disk only as long as this connection: for computing views beside others.
@@ -149,20 +192,39 @@ impl Database {
     /// [`DbError::Missing`] where there is none, [`DbError::Foreign`] and [`DbError::Version`] where it is not
     /// ours or of a later build, [`DbError::Sqlite`] otherwise.
     pub fn open(path: &Path, mode: OpenMode) -> Result<Self, DbError> {
-        if let Err(error) = std::fs::symlink_metadata(path)
-            && error.kind() == std::io::ErrorKind::NotFound
-        {
-            return Err(DbError::Missing { path: path.to_owned() });
+        loop {
+            let before = match file_of(path) {
+                Ok(file) => Some(file),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(DbError::Missing { path: path.to_owned() });
+                }
+                Err(_) => None, // SQLite says what is wrong
+            };
+            let origin = before.map(|file| Origin { path: path.to_owned(), mode, file });
+            let opened = Self::open_once(path, mode, origin);
+            // A recover may have put another database there meanwhile: the file of one and the WAL of the other would
+            // be neither.
+            if file_of(path).ok() == before {
+                return opened;
+            }
         }
+    }
+
+    fn open_once(path: &Path, mode: OpenMode, origin: Option<Origin>) -> Result<Self, DbError> {
         let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = match mode {
             OpenMode::Write => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)?,
             OpenMode::Read => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)?,
         };
-        let database = Self { connection, origin: Some((path.to_owned(), mode)) };
+        let database = Self { connection, origin };
         database.set_up(mode)?;
         database.check_identity(path)?;
         Ok(database)
+    }
+
+    /// Returns whether the file under the name still is the one that was opened; a temporary one always is.
+    pub fn has_its_name(&self) -> bool {
+        self.origin.as_ref().is_none_or(|origin| file_of(&origin.path).ok() == Some(origin.file))
     }
 
     /// Opens the same database once more, in the same way: for another thread.
@@ -171,7 +233,7 @@ impl Database {
     /// As [`Database::open`]; [`DbError::Missing`] for a temporary one, which only its own connection sees.
     pub fn again(&self) -> Result<Self, DbError> {
         match &self.origin {
-            Some((path, mode)) => Self::open(path, *mode),
+            Some(origin) => Self::open(&origin.path, origin.mode),
             None => Err(DbError::Missing { path: PathBuf::new() }),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::change::{enter_found, settle_into, tell, unless_busy};
 use super::private::copy_database;
+use super::recover::is_nothing_left;
 use super::{Access, OpenOptions, Registry};
 use crate::db::{Database, DbError, OpenMode};
 use crate::disk::Disk;
@@ -55,7 +56,7 @@ impl Registry {
         Self::open_as(disk, config, root, options, env, monitor)
     }
 
-    fn open_as(
+    pub(super) fn open_as(
         disk: Arc<dyn Disk>,
         config: StoreConfig,
         root: &Path,
@@ -63,10 +64,20 @@ impl Registry {
         env: Env,
         monitor: &dyn Monitor,
     ) -> Result<Self, Error> {
-        match options.access {
-            Access::Write | Access::Alone => Self::open_to_write(disk, root, config, options, env, monitor),
-            Access::Read | Access::Log => Self::open_to_read(disk, root, config, options, env, monitor),
-        }
+        let opened = match options.access {
+            Access::Write | Access::Alone => {
+                Self::open_to_write(disk.clone(), root, config, options, env, monitor)
+            }
+            Access::Read | Access::Log => {
+                Self::open_to_read(disk.clone(), root, config, options, env, monitor)
+            }
+        };
+        opened.map_err(|error| match error {
+            Error::DatabaseMissing if is_nothing_left(&disk, root).unwrap_or(false) => {
+                Error::NothingToRecover
+            }
+            error => error,
+        })
     }
 
     fn open_to_write(
@@ -78,6 +89,19 @@ impl Registry {
         monitor: &dyn Monitor,
     ) -> Result<Self, Error> {
         let lock = lock_to_write(disk.as_ref(), root, &options, monitor)?;
+        Self::open_under(lock, disk, root, config, options, env, monitor)
+    }
+
+    /// Opens a store to write for somebody who has the lock already.
+    pub(super) fn open_under(
+        lock: StoreLock,
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        config: StoreConfig,
+        options: OpenOptions,
+        env: Env,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Error> {
         let path = layout::within(root, layout::DATABASE.as_ref());
         let spends = options.spends_reserve;
         let db = match open_database(&path, OpenMode::Write) {
@@ -245,7 +269,7 @@ impl Registry {
         Ok(tx.commit()?)
     }
 
-    fn assemble(
+    pub(super) fn assemble(
         disk: Arc<dyn Disk>,
         root: &Path,
         config: StoreConfig,
@@ -328,7 +352,7 @@ pub(super) fn file_mode(disk: &dyn Disk) -> Result<u32, Error> {
 
 /// Takes the lock that the access asks for. Where dead writers left something in `tmp/` and nobody else is there,
 /// it is cleared on the way, under the exclusive lock.
-fn lock_to_write(
+pub(super) fn lock_to_write(
     disk: &dyn Disk,
     root: &Path,
     options: &OpenOptions,
@@ -381,7 +405,7 @@ fn make_room(disk: &dyn Disk) -> bool {
     is_full(disk) && disk.stat(Path::new(layout::RESERVE)).is_ok() && reserve::release(disk).is_ok()
 }
 
-fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
+pub(super) fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
     Database::open(path, mode).map_err(|error| match error {
         DbError::Missing { .. } => Error::DatabaseMissing,
         error @ (DbError::Foreign { .. } | DbError::Version { .. } | DbError::Sqlite(_)) => error.into(),
