@@ -122,7 +122,9 @@ impl StatCache {
 
     /// Returns a view of what the cache holds now, for one thread.
     pub fn reader(&self) -> CacheReader {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = Connection::open_with_flags(&self.path, flags).and_then(|connection| {
             connection.busy_timeout(WRITE_WAIT)?;
             // One read transaction for the whole run: a lookup then costs no lock of its own.
@@ -287,14 +289,21 @@ fn checksum(id: FileId, fact: &[u8]) -> [u8; 8] {
 /// Opens the database for writing and checks that it is ours and of this shape.
 fn connect(path: &Path, mode: u32) -> rusqlite::Result<Connection> {
     prepare_file(path, mode).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(WRITE_WAIT)?;
+    connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON")?;
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (application, shape) = (pragma("application_id")?, pragma("user_version")?);
     let pages = connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))?;
     if pages > 0 && (application, shape) != (APPLICATION_ID, SHAPE) {
         return Err(rusqlite::Error::InvalidQuery); // not ours: the caller drops the name
+    }
+    // A trigger or a view that somebody planted would act, or loop, whenever a fact is stored or looked up.
+    let others = "SELECT count(*) FROM sqlite_schema WHERE type <> 'table' OR name <> 'file'";
+    if connection.query_row(others, [], |row| row.get::<_, i64>(0))? > 0 {
+        return Err(rusqlite::Error::InvalidQuery);
     }
     // No sync: what a power cut spoils, the rows' checksums or SQLite itself notice.
     connection
@@ -312,6 +321,7 @@ fn connect(path: &Path, mode: u32) -> rusqlite::Result<Connection> {
 
 /// Makes the file where it is missing, with this mode and the directory's owner, whoever runs this.
 fn prepare_file(path: &Path, mode: u32) -> io::Result<()> {
+    drop_alien(path)?;
     match path.symlink_metadata() {
         Ok(found) if found.is_file() && found.len() <= CACHE_BYTES_MAX => return Ok(()),
         Ok(_) => discard(path),
@@ -334,10 +344,32 @@ fn prepare_file(path: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
+/// Takes the cache away where something stands beside it that SQLite would follow (a symlink), wait for (a fifo) or
+/// obey (a rollback journal, which may name any file to be deleted); the cache has no such journal but for a moment
+/// when it is made.
+fn drop_alien(path: &Path) -> io::Result<()> {
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        Path::new(&name).symlink_metadata().ok()
+    };
+    let is_alien = || {
+        beside("-journal").is_some_and(|_| beside("").is_some())
+            || ["-wal", "-shm"].iter().filter_map(|suffix| beside(suffix)).any(|found| !found.is_file())
+    };
+    if is_alien() {
+        discard(path);
+        if is_alien() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+    }
+    Ok(())
+}
+
 /// Takes away a cache that is of no use, with the files that SQLite keeps beside it.
 #[expect(clippy::disallowed_methods, reason = "the cache is a file of its own that may vanish at any time")]
 fn discard(path: &Path) {
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["-journal", "", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         // Whatever cannot be removed stays; the cache is then not used.

@@ -31,6 +31,28 @@ pub enum DbError {
         /// The file.
         path: PathBuf,
     },
+    /// Something stands under a name of the database that SQLite must not be let loose on.
+    #[error("{} {what}", path.display())]
+    Alien {
+        /// What stands there.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The database holds something that acts on its tables and is not ours.
+    #[error("the database has a {kind} {name:?} that is not ours")]
+    Planted {
+        /// A trigger, a view, a virtual table.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
+    /// Rows come back in another order than that of their keys: a page is damaged in a way that SQLite does not see.
+    #[error("the database: the rows of {table} are out of order")]
+    Disorder {
+        /// Which table.
+        table: &'static str,
+    },
     /// The database was written by a later build.
     #[error("the database has schema version {found}, this build knows {SCHEMA_VERSION}")]
     Version {
@@ -68,22 +90,41 @@ impl DbError {
         matches!(
             self,
             Self::Foreign { .. }
+                | Self::Alien { .. }
+                | Self::Planted { .. }
+                | Self::Disorder { .. }
                 | Self::Sqlite(
                     Odd::FromSqlConversionFailure(..)
                         | Odd::IntegralValueOutOfRange(..)
                         | Odd::InvalidColumnType(..)
                         | Odd::InvalidColumnName(..)
                         | Odd::Utf8Error(..)
+                        | Odd::QueryReturnedNoRows
                 )
         ) || self.sqlite_code().is_some_and(|code| {
-            matches!(code, rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+            // Every statement is ours and known to be good. Where SQLite finds no such table or column, or a row
+            // breaks a rule of its table, it is the database that is not what we made.
+            matches!(
+                code,
+                rusqlite::ErrorCode::DatabaseCorrupt
+                    | rusqlite::ErrorCode::NotADatabase
+                    | rusqlite::ErrorCode::Unknown
+                    | rusqlite::ErrorCode::ConstraintViolation
+                    | rusqlite::ErrorCode::TypeMismatch
+                    | rusqlite::ErrorCode::TooBig
+            )
         })
     }
 
     fn sqlite_code(&self) -> Option<rusqlite::ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Missing { .. } | Self::Foreign { .. } | Self::Version { .. } => None,
+            Self::Missing { .. }
+            | Self::Foreign { .. }
+            | Self::Alien { .. }
+            | Self::Planted { .. }
+            | Self::Disorder { .. }
+            | Self::Version { .. } => None,
         }
     }
 }
@@ -120,6 +161,27 @@ impl Origin {
     }
 }
 
+/// Refuses what SQLite would follow, wait for, or obey beside the database.
+///
+/// It opens a WAL through a symlink and writes to it, waits at a fifo for its other end, and takes a rollback journal
+/// at its word: that may name any file as the journal of several databases, which is deleted in the end. We have no
+/// rollback journal. Whoever changes these files just now, as the user whose store it is, needs no such ruse.
+fn check_files(path: &Path) -> Result<(), DbError> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let path = PathBuf::from(name);
+        let what = match std::fs::symlink_metadata(&path) {
+            Err(_) => continue, // not there; or SQLite says what is wrong
+            Ok(_) if suffix == "-journal" => "is a rollback journal, and the database never has one",
+            Ok(found) if !found.is_file() => "is no regular file",
+            Ok(_) => continue,
+        };
+        return Err(DbError::Alien { path, what });
+    }
+    Ok(())
+}
+
 /// Returns device and inode of what stands under a name.
 fn file_of(path: &Path) -> std::io::Result<(u64, u64)> {
     use std::os::unix::fs::MetadataExt as _;
@@ -141,6 +203,7 @@ impl Database {
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = Connection::open_with_flags(path, flags)?;
         let database = Self { connection, origin: Origin::of(path, OpenMode::Write) };
+        database.be_wary()?;
         database.set_up(OpenMode::Write)?;
         let tx = database.write()?;
         tx.execute_batch(SCHEMA)?;
@@ -190,7 +253,8 @@ impl Database {
     ///
     /// # Errors
     /// [`DbError::Missing`] where there is none, [`DbError::Foreign`] and [`DbError::Version`] where it is not
-    /// ours or of a later build, [`DbError::Sqlite`] otherwise.
+    /// ours or of a later build, [`DbError::Alien`] and [`DbError::Planted`] where something was put there that could
+    /// act in our name, [`DbError::Sqlite`] otherwise. None of them has changed anything.
     pub fn open(path: &Path, mode: OpenMode) -> Result<Self, DbError> {
         loop {
             let before = match file_of(path) {
@@ -211,14 +275,17 @@ impl Database {
     }
 
     fn open_once(path: &Path, mode: OpenMode, origin: Option<Origin>) -> Result<Self, DbError> {
+        check_files(path)?;
         let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = match mode {
             OpenMode::Write => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)?,
             OpenMode::Read => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)?,
         };
         let database = Self { connection, origin };
-        database.set_up(mode)?;
+        database.be_wary()?;
         database.check_identity(path)?;
+        database.check_schema()?;
+        database.set_up(mode)?;
         Ok(database)
     }
 
@@ -281,13 +348,42 @@ impl Database {
         Ok(self.connection.execute_batch("PRAGMA synchronous = OFF;")?)
     }
 
-    fn set_up(&self, mode: OpenMode) -> Result<(), DbError> {
+    /// Believes nothing of what the file says it can do.
+    fn be_wary(&self) -> Result<(), DbError> {
+        use rusqlite::config::DbConfig;
         self.connection.busy_timeout(Duration::from_secs(600))?;
+        for (setting, on) in [
+            (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+            (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+            (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        ] {
+            self.connection.set_db_config(setting, on)?;
+        }
+        Ok(self.connection.execute_batch("PRAGMA cell_size_check = ON;")?)
+    }
+
+    /// Refuses a database with triggers that are not ours, with views, and with tables that are programs: whatever
+    /// reads or writes here would set them going.
+    fn check_schema(&self) -> Result<(), DbError> {
+        let mut all = self.connection.prepare(
+            "SELECT type, name, sql FROM sqlite_schema
+             WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%'",
+        )?;
+        let mut rows = all.query(())?;
+        while let Some(row) = rows.next()? {
+            let (kind, name, sql): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            if kind != "trigger" || !SCHEMA.contains(&sql) {
+                return Err(DbError::Planted { kind, name });
+            }
+        }
+        Ok(())
+    }
+
+    fn set_up(&self, mode: OpenMode) -> Result<(), DbError> {
         self.connection.set_prepared_statement_cache_capacity(64);
         // Recursive triggers make INSERT OR REPLACE fire the delete trigger of `events`.
         self.connection.execute_batch(
-            "PRAGMA trusted_schema = OFF; PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16384;
-             PRAGMA temp_store = FILE;",
+            "PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16384; PRAGMA temp_store = FILE;",
         )?;
         if mode == OpenMode::Write {
             // FULL: a commit is durable when it returns. docs/decisions tells when NORMAL would do.
