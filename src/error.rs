@@ -86,6 +86,12 @@ pub enum Error {
     /// The database is gone where the root says that there is a store.
     #[error("the database astore.db is missing")]
     DatabaseMissing,
+    /// Neither copy of the log has an event.
+    #[error("neither log/ nor astore.db holds an event")]
+    NothingToRecover,
+    /// Another database got the name since this one was opened.
+    #[error("astore.db was replaced while it was open")]
+    DatabaseReplaced,
     /// The views were written by a later build.
     #[error("the views have schema version {found}, this build knows {known}")]
     ViewsVersion {
@@ -317,7 +323,9 @@ impl Error {
             Self::Storage(StorageError::NoStore { .. } | StorageError::UnknownFormat { .. }) => {
                 ErrorKind::NoStore
             }
-            Self::Storage(StorageError::Config { .. } | StorageError::NotAFile { .. }) => ErrorKind::Damage,
+            Self::Storage(
+                StorageError::Unnamed { .. } | StorageError::Config { .. } | StorageError::NotAFile { .. },
+            ) => ErrorKind::Damage,
             Self::Storage(StorageError::NotEmpty { .. }) | Self::Remains { .. } => ErrorKind::Usage,
             Self::Db(error) if error.is_busy() => ErrorKind::Busy,
             Self::Db(error) if error.is_corrupt() => ErrorKind::Damage,
@@ -326,7 +334,8 @@ impl Error {
             | Self::PayloadUnavailable(_)
             | Self::Payload(_)
             | Self::Manifest(_)
-            | Self::DatabaseMissing => ErrorKind::Damage,
+            | Self::DatabaseMissing
+            | Self::NothingToRecover => ErrorKind::Damage,
             Self::View(ViewError::Payload { .. } | ViewError::Impossible { .. }) => ErrorKind::Damage,
             Self::View(ViewError::PathTaken { .. }) => ErrorKind::Usage,
             Self::Ingest(IngestError::Cancelled) => ErrorKind::Cancelled,
@@ -366,6 +375,7 @@ impl Error {
             | Self::PathTaken { .. }
             | Self::NoSuchClass { .. }
             | Self::NotAlone
+            | Self::DatabaseReplaced
             | Self::PinTaken { .. }
             | Self::EarlierExpiry { .. }
             | Self::Range { .. }

@@ -176,6 +176,19 @@ impl Context {
     /// # Errors
     /// Whatever the library answers.
     pub(crate) fn open(&mut self, command: &'static str, access: Access) -> anyhow::Result<Registry> {
+        let (root, options, env) = self.options(command, access)?;
+        Ok(Registry::open(&root, options, env, &self.terminal)?)
+    }
+
+    /// Returns where the store is and how a command opens it.
+    ///
+    /// # Errors
+    /// Where no root can be made out, or the actor cannot be.
+    pub(crate) fn options(
+        &mut self,
+        command: &'static str,
+        access: Access,
+    ) -> anyhow::Result<(PathBuf, OpenOptions, Env)> {
         self.command = command;
         let env = self.env()?;
         let root = self.place()?.root.clone();
@@ -187,7 +200,7 @@ impl Context {
             scratch: self.environment.scratch.clone(),
             spends_reserve: matches!(command, "remove" | "gc"),
         };
-        Ok(Registry::open(&root, options, env, &self.terminal)?)
+        Ok((root, options, env))
     }
 
     /// Returns standard input, the first time that it is asked for.

@@ -25,8 +25,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) root_option: bool,
 }
 
-const RESTORE_DATABASE: &str =
-    "restore astore.db from a backup: what happened since then stands in log/ and is caught up";
+const RECOVER: &str = "'astore recover' builds it anew from log/; so would an old backup of it catch up";
 
 /// Returns what to do about it, where there is something.
 #[expect(clippy::wildcard_enum_match_arm, reason = "most failures say all there is to say")]
@@ -44,10 +43,10 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::Db(DbError::Version { .. }) | Error::ViewsVersion { .. } => {
             "use the newer astore that wrote them"
         }
-        Error::Db(DbError::Missing { .. }) | Error::DatabaseMissing => RESTORE_DATABASE,
-        Error::Db(error) if error.is_corrupt() => RESTORE_DATABASE,
+        Error::Db(DbError::Missing { .. }) | Error::DatabaseMissing => RECOVER,
+        Error::Db(error) if error.is_corrupt() => RECOVER,
         Error::Serve(ServeError::Missing { .. } | ServeError::Damaged { .. }) => {
-            "'astore verify' says what it harms, and adding the same content again heals it"
+            "'astore verify' records it and says what it harms; then adding the same content again heals it"
         }
         Error::Export(ExportError::NotEmpty { .. }) => "name a directory that is missing or empty",
         Error::Export(ExportError::Destination { source, .. })
@@ -57,11 +56,24 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
         }
         Error::Export(ExportError::NoReflink { .. }) => "--link auto copies where there are no reflinks",
         Error::Log(LogError::Parted { .. }) => {
-            "there are two histories: if the database is right, move log/ aside, and it is written again"
+            "these are two histories, and only you can say which is true: move aside astore.db or log/, whichever you \
+             do not believe, then 'astore recover'"
         }
-        Error::Log(LogError::Damaged { .. }) => {
-            "if the database is whole ('astore verify' says so), move log/ aside, and it is written again"
+        Error::Log(LogError::Damaged { .. }) if asked.command == "recover" => {
+            "nothing was changed, and the database lacks that event too: put log/ or astore.db of a backup there; or \
+             move aside what stands behind that place, and it is given up"
         }
+        Error::Log(LogError::Damaged { .. }) => "'astore recover' mends it from the database",
+        Error::Chain(_) if asked.command == "recover" => {
+            "nothing was changed: put log/ or astore.db of a backup there, or move astore.db aside to go on with log/ \
+             alone"
+        }
+        Error::Chain(_) => "'astore recover' takes from log/ what the database has lost",
+        Error::NothingToRecover => {
+            "put log/ or astore.db of a backup there; the manifests among the objects still tell what the finalised \
+             packages were"
+        }
+        Error::DatabaseReplaced => "a recover was here: run the command again",
         Error::Lock(LockError::Busy { .. }) => "try again later, or wait longer with --wait",
         Error::Lock(LockError::Io { source, .. })
             if matches!(
@@ -138,6 +150,7 @@ fn storage(error: &StorageError, asked: Asked<'_>) -> Option<String> {
             "make one with 'astore init' and the same --root"
         }
         StorageError::NoStore { .. } => "make one with 'astore init'",
+        StorageError::Unnamed { .. } => "'astore recover' writes it again from the event log",
         StorageError::UnknownFormat { .. } => "use the newer astore that made it",
         StorageError::NotEmpty { .. } => "name a directory that is missing or empty",
         StorageError::NetworkFileSystem { .. } => "name a directory on a local file system",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::tx::{ReadTx, WriteTx};
+use crate::disk::through_symlinks;
 
 /// The version of the tables `events` and `bookkeeping`, in `PRAGMA user_version`. The views have their own.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -29,6 +30,12 @@ pub enum DbError {
     #[error("{} is not an astore database", path.display())]
     Foreign {
         /// The file.
+        path: PathBuf,
+    },
+    /// Something that is no regular file stands where the database should, or a file that SQLite keeps beside it.
+    #[error("{} is not a regular file", path.display())]
+    NotRegular {
+        /// The name.
         path: PathBuf,
     },
     /// The database was written by a later build.
@@ -68,6 +75,7 @@ impl DbError {
         matches!(
             self,
             Self::Foreign { .. }
+                | Self::NotRegular { .. }
                 | Self::Sqlite(
                     Odd::FromSqlConversionFailure(..)
                         | Odd::IntegralValueOutOfRange(..)
@@ -83,7 +91,9 @@ impl DbError {
     fn sqlite_code(&self) -> Option<rusqlite::ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Missing { .. } | Self::Foreign { .. } | Self::Version { .. } => None,
+            Self::Missing { .. } | Self::Foreign { .. } | Self::NotRegular { .. } | Self::Version { .. } => {
+                None
+            }
         }
     }
 }
@@ -102,7 +112,42 @@ pub enum OpenMode {
 pub struct Database {
     connection: Connection,
     /// Where it is and how it was opened; `None` for a temporary one.
-    origin: Option<(PathBuf, OpenMode)>,
+    origin: Option<Origin>,
+}
+
+/// Where a database came from.
+#[derive(Debug)]
+struct Origin {
+    path: PathBuf,
+    mode: OpenMode,
+    /// Device and inode of the file that has the name.
+    file: (u64, u64),
+}
+
+impl Origin {
+    fn of(path: &Path, mode: OpenMode) -> Option<Self> {
+        Some(Self { path: path.to_owned(), mode, file: file_of(path).ok()? })
+    }
+}
+
+/// Returns device and inode of what stands under a name.
+fn file_of(path: &Path) -> std::io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = std::fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
+
+/// Refuses what is no regular file under the names that SQLite is about to open. It follows no symlink there, but
+/// waits for the other end of a fifo for ever.
+fn check_regular(path: &Path) -> Result<(), DbError> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        if std::fs::symlink_metadata(&name).is_ok_and(|found| !found.is_file()) {
+            return Err(DbError::NotRegular { path: name.into() });
+        }
+    }
+    Ok(())
 }
 
 impl Database {
@@ -112,13 +157,14 @@ impl Database {
     /// # Errors
     /// [`DbError::Sqlite`] where SQLite cannot make it.
     pub fn create(path: &Path) -> Result<Self, DbError> {
+        check_regular(path)?;
         // Not the defaults, by which a path that begins with `file:` is read as a URI.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let connection = Connection::open_with_flags(path, flags)?;
-        let database = Self { connection, origin: Some((path.to_owned(), OpenMode::Write)) };
+        let connection = Connection::open_with_flags(through_symlinks(path), flags)?;
+        let database = Self { connection, origin: Origin::of(path, OpenMode::Write) };
         database.set_up(OpenMode::Write)?;
         let tx = database.write()?;
         tx.execute_batch(SCHEMA)?;
@@ -127,6 +173,27 @@ impl Database {
         ))?;
         tx.commit()?;
         Ok(database)
+    }
+
+    /// Makes a new database as [`Database::create`] does, to be filled at one go: nothing of it is durable before
+    /// [`Database::finish`], and whoever makes it syncs the file then and gives it its name.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`] where SQLite cannot make it.
+    pub fn build(path: &Path) -> Result<Self, DbError> {
+        let database = Self::create(path)?;
+        // No WAL, through which every page would go twice.
+        database.connection.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")?;
+        Ok(database)
+    }
+
+    /// Ends what [`Database::build`] began: all of it is in the one file, which is in WAL mode again.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`] where SQLite cannot write it.
+    pub fn finish(self) -> Result<(), DbError> {
+        self.connection.execute_batch("PRAGMA journal_mode = WAL;")?;
+        self.connection.close().map_err(|(_, error)| DbError::Sqlite(error))
     }
 
     /// Makes a database that lives on disk only as long as this connection: for computing views beside others.
@@ -146,23 +213,44 @@ impl Database {
     /// Opens the database at `path`.
     ///
     /// # Errors
-    /// [`DbError::Missing`] where there is none, [`DbError::Foreign`] and [`DbError::Version`] where it is not
-    /// ours or of a later build, [`DbError::Sqlite`] otherwise.
+    /// [`DbError::Missing`] where there is none, [`DbError::NotRegular`] where it is none of SQLite's files,
+    /// [`DbError::Foreign`] and [`DbError::Version`] where it is not ours or of a later build, [`DbError::Sqlite`] otherwise.
     pub fn open(path: &Path, mode: OpenMode) -> Result<Self, DbError> {
-        if let Err(error) = std::fs::symlink_metadata(path)
-            && error.kind() == std::io::ErrorKind::NotFound
-        {
-            return Err(DbError::Missing { path: path.to_owned() });
+        loop {
+            let before = match file_of(path) {
+                Ok(file) => Some(file),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(DbError::Missing { path: path.to_owned() });
+                }
+                Err(_) => None, // SQLite says what is wrong
+            };
+            let origin = before.map(|file| Origin { path: path.to_owned(), mode, file });
+            let opened = Self::open_once(path, mode, origin);
+            // A recover may have put another database there meanwhile: the file of one and the WAL of the other would
+            // be neither.
+            if file_of(path).ok() == before {
+                return opened;
+            }
         }
+    }
+
+    fn open_once(path: &Path, mode: OpenMode, origin: Option<Origin>) -> Result<Self, DbError> {
+        check_regular(path)?;
         let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let connection = match mode {
-            OpenMode::Write => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)?,
-            OpenMode::Read => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+        let flags = match mode {
+            OpenMode::Write => flags | OpenFlags::SQLITE_OPEN_READ_WRITE,
+            OpenMode::Read => flags | OpenFlags::SQLITE_OPEN_READ_ONLY,
         };
-        let database = Self { connection, origin: Some((path.to_owned(), mode)) };
+        let connection = Connection::open_with_flags(through_symlinks(path), flags)?;
+        let database = Self { connection, origin };
         database.set_up(mode)?;
         database.check_identity(path)?;
         Ok(database)
+    }
+
+    /// Returns whether the file under the name still is the one that was opened; a temporary one always is.
+    pub fn has_its_name(&self) -> bool {
+        self.origin.as_ref().is_none_or(|origin| file_of(&origin.path).ok() == Some(origin.file))
     }
 
     /// Opens the same database once more, in the same way: for another thread.
@@ -171,7 +259,7 @@ impl Database {
     /// As [`Database::open`]; [`DbError::Missing`] for a temporary one, which only its own connection sees.
     pub fn again(&self) -> Result<Self, DbError> {
         match &self.origin {
-            Some((path, mode)) => Self::open(path, *mode),
+            Some(origin) => Self::open(&origin.path, origin.mode),
             None => Err(DbError::Missing { path: PathBuf::new() }),
         }
     }

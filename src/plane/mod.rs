@@ -27,8 +27,8 @@ pub use content::digests_of;
 pub use export::{DamagedEntry, ExportError, ExportOptions, Exported, LinkMode, SpecialModes, export};
 pub use fault::Fault;
 pub use ingest::{
-    BoxError, Healed, HealedFault, IngestContext, IngestError, IngestOptions, IngestStore, Ingested, Known,
-    OnUnreadable, Skipped, Source, Standing, Unreadable, ingest, survey,
+    BoxError, Healed, HealedFault, HealedFrom, IngestContext, IngestError, IngestOptions, IngestStore,
+    Ingested, Known, OnUnreadable, Skipped, Source, Standing, Unreadable, ingest, survey,
 };
 pub use serve::{ServeError, WHOLE_BYTES_MAX, copy_checked, read_checked};
 pub use strays::{NamedObjects, Strays, UnrecordedFile, strays};

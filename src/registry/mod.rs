@@ -18,6 +18,7 @@ mod plan;
 mod private;
 mod purged;
 mod query;
+mod recover;
 mod remove;
 mod replay;
 pub mod report;

@@ -245,7 +245,7 @@ impl Registry {
         Ok(tx.commit()?)
     }
 
-    fn assemble(
+    pub(super) fn assemble(
         disk: Arc<dyn Disk>,
         root: &Path,
         config: StoreConfig,
@@ -328,7 +328,7 @@ pub(super) fn file_mode(disk: &dyn Disk) -> Result<u32, Error> {
 
 /// Takes the lock that the access asks for. Where dead writers left something in `tmp/` and nobody else is there,
 /// it is cleared on the way, under the exclusive lock.
-fn lock_to_write(
+pub(super) fn lock_to_write(
     disk: &dyn Disk,
     root: &Path,
     options: &OpenOptions,
@@ -381,10 +381,13 @@ fn make_room(disk: &dyn Disk) -> bool {
     is_full(disk) && disk.stat(Path::new(layout::RESERVE)).is_ok() && reserve::release(disk).is_ok()
 }
 
-fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
+pub(super) fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
     Database::open(path, mode).map_err(|error| match error {
         DbError::Missing { .. } => Error::DatabaseMissing,
-        error @ (DbError::Foreign { .. } | DbError::Version { .. } | DbError::Sqlite(_)) => error.into(),
+        error @ (DbError::Foreign { .. }
+        | DbError::NotRegular { .. }
+        | DbError::Version { .. }
+        | DbError::Sqlite(_)) => error.into(),
     })
 }
 

@@ -158,6 +158,11 @@ impl<'t, 'c> ViewWriter<'t, 'c> {
         self.skipped
     }
 
+    /// Leaves an event out whose payload cannot be had. What refers to what it made is skipped from here on.
+    pub const fn leave_out(&mut self) {
+        self.skipped += 1;
+    }
+
     /// Applies one event to every view.
     ///
     /// # Errors

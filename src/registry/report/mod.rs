@@ -2,6 +2,8 @@
 
 mod explain;
 mod gc;
+mod recover;
+mod remedy;
 mod roots;
 
 use std::path::PathBuf;
@@ -23,6 +25,8 @@ pub use gc::{
     ClockDoubt, ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, Keeper, Kept,
     LosingPackage, Lost, PlanReport, PlanRequest, Round, WithoutReport, Young,
 };
+pub use recover::{LeftOut, LogMended, RecoverReport};
+pub use remedy::Remedy;
 pub use roots::{
     HoldRequest, Pin, PinRequest, PinRow, PinTarget, RetainReport, RetainRequest, Root, RootKind, UnpinReport,
 };
@@ -514,6 +518,8 @@ pub struct Fault {
     pub detail: String,
     /// The packages and paths that it harms.
     pub harms: Vec<Harm>,
+    /// What would put it right.
+    pub remedy: Remedy,
 }
 
 /// A path that a fault harms.
