@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::tx::{ReadTx, WriteTx};
+use crate::disk::through_symlinks;
 
 /// The version of the tables `events` and `bookkeeping`, in `PRAGMA user_version`. The views have their own.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -31,13 +32,17 @@ pub enum DbError {
         /// The file.
         path: PathBuf,
     },
-    /// Something stands under a name of the database that SQLite must not be let loose on.
-    #[error("{} {what}", path.display())]
-    Alien {
-        /// What stands there.
+    /// Something that is no regular file stands where the database should, or a file that SQLite keeps beside it.
+    #[error("{} is not a regular file", path.display())]
+    NotRegular {
+        /// The name.
         path: PathBuf,
-        /// What is wrong with it.
-        what: &'static str,
+    },
+    /// A rollback journal stands beside the database, which never has one.
+    #[error("{} stands beside the database, which never has one", path.display())]
+    Journal {
+        /// The journal.
+        path: PathBuf,
     },
     /// The database holds something that acts on its tables and is not ours.
     #[error("the database has a {kind} {name:?} that is not ours")]
@@ -90,7 +95,8 @@ impl DbError {
         matches!(
             self,
             Self::Foreign { .. }
-                | Self::Alien { .. }
+                | Self::NotRegular { .. }
+                | Self::Journal { .. }
                 | Self::Planted { .. }
                 | Self::Disorder { .. }
                 | Self::Sqlite(
@@ -121,7 +127,8 @@ impl DbError {
             Self::Sqlite(error) => error.sqlite_error_code(),
             Self::Missing { .. }
             | Self::Foreign { .. }
-            | Self::Alien { .. }
+            | Self::NotRegular { .. }
+            | Self::Journal { .. }
             | Self::Planted { .. }
             | Self::Disorder { .. }
             | Self::Version { .. } => None,
@@ -161,23 +168,13 @@ impl Origin {
     }
 }
 
-/// Refuses what SQLite would follow, wait for, or obey beside the database.
-///
-/// It opens a WAL through a symlink and writes to it, waits at a fifo for its other end, and takes a rollback journal
-/// at its word: that may name any file as the journal of several databases, which is deleted in the end. We have no
-/// rollback journal. Whoever changes these files just now, as the user whose store it is, needs no such ruse.
-fn check_files(path: &Path) -> Result<(), DbError> {
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        let path = PathBuf::from(name);
-        let what = match std::fs::symlink_metadata(&path) {
-            Err(_) => continue, // not there; or SQLite says what is wrong
-            Ok(_) if suffix == "-journal" => "is a rollback journal, and the database never has one",
-            Ok(found) if !found.is_file() => "is no regular file",
-            Ok(_) => continue,
-        };
-        return Err(DbError::Alien { path, what });
+/// Refuses a rollback journal, which we never have: SQLite would take it at its word, and it may name any file as the
+/// journal of several databases, which is deleted when it is done with.
+fn check_journal(path: &Path) -> Result<(), DbError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-journal");
+    if std::fs::symlink_metadata(&name).is_ok() {
+        return Err(DbError::Journal { path: name.into() });
     }
     Ok(())
 }
@@ -189,6 +186,19 @@ fn file_of(path: &Path) -> std::io::Result<(u64, u64)> {
     Ok((found.dev(), found.ino()))
 }
 
+/// Refuses what is no regular file under the names that SQLite is about to open. It follows no symlink there, but
+/// waits for the other end of a fifo for ever.
+fn check_regular(path: &Path) -> Result<(), DbError> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        if std::fs::symlink_metadata(&name).is_ok_and(|found| !found.is_file()) {
+            return Err(DbError::NotRegular { path: name.into() });
+        }
+    }
+    Ok(())
+}
+
 impl Database {
     /// Makes a new database with the tables `events` and `bookkeeping`. The file must be there and empty, or
     /// not be there.
@@ -196,12 +206,13 @@ impl Database {
     /// # Errors
     /// [`DbError::Sqlite`] where SQLite cannot make it.
     pub fn create(path: &Path) -> Result<Self, DbError> {
+        check_regular(path)?;
         // Not the defaults, by which a path that begins with `file:` is read as a URI.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let connection = Connection::open_with_flags(path, flags)?;
+        let connection = Connection::open_with_flags(through_symlinks(path), flags)?;
         let database = Self { connection, origin: Origin::of(path, OpenMode::Write) };
         database.be_wary()?;
         database.set_up(OpenMode::Write)?;
@@ -252,9 +263,10 @@ impl Database {
     /// Opens the database at `path`.
     ///
     /// # Errors
-    /// [`DbError::Missing`] where there is none, [`DbError::Foreign`] and [`DbError::Version`] where it is not
-    /// ours or of a later build, [`DbError::Alien`] and [`DbError::Planted`] where something was put there that could
-    /// act in our name, [`DbError::Sqlite`] otherwise. None of them has changed anything.
+    /// [`DbError::Missing`] where there is none, [`DbError::NotRegular`] where it is none of SQLite's files,
+    /// [`DbError::Foreign`] and [`DbError::Version`] where it is not ours or of a later build, [`DbError::Journal`] and
+    /// [`DbError::Planted`] where something was put there that would act in our name, [`DbError::Sqlite`] otherwise.
+    /// None of them has changed anything.
     pub fn open(path: &Path, mode: OpenMode) -> Result<Self, DbError> {
         loop {
             let before = match file_of(path) {
@@ -275,12 +287,14 @@ impl Database {
     }
 
     fn open_once(path: &Path, mode: OpenMode, origin: Option<Origin>) -> Result<Self, DbError> {
-        check_files(path)?;
+        check_regular(path)?;
+        check_journal(path)?;
         let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let connection = match mode {
-            OpenMode::Write => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)?,
-            OpenMode::Read => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+        let flags = match mode {
+            OpenMode::Write => flags | OpenFlags::SQLITE_OPEN_READ_WRITE,
+            OpenMode::Read => flags | OpenFlags::SQLITE_OPEN_READ_ONLY,
         };
+        let connection = Connection::open_with_flags(through_symlinks(path), flags)?;
         let database = Self { connection, origin };
         database.be_wary()?;
         database.check_identity(path)?;

@@ -409,7 +409,8 @@ pub(super) fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Err
     Database::open(path, mode).map_err(|error| match error {
         DbError::Missing { .. } => Error::DatabaseMissing,
         error @ (DbError::Foreign { .. }
-        | DbError::Alien { .. }
+        | DbError::NotRegular { .. }
+        | DbError::Journal { .. }
         | DbError::Planted { .. }
         | DbError::Disorder { .. }
         | DbError::Version { .. }
