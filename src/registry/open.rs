@@ -413,7 +413,13 @@ fn make_room(disk: &dyn Disk) -> bool {
 pub(super) fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
     Database::open(path, mode).map_err(|error| match error {
         DbError::Missing { .. } => Error::DatabaseMissing,
-        error @ (DbError::Foreign { .. } | DbError::Version { .. } | DbError::Sqlite(_)) => error.into(),
+        error @ (DbError::Foreign { .. }
+        | DbError::NotRegular { .. }
+        | DbError::Journal { .. }
+        | DbError::Planted { .. }
+        | DbError::Disorder { .. }
+        | DbError::Version { .. }
+        | DbError::Sqlite(_)) => error.into(),
     })
 }
 
