@@ -25,6 +25,30 @@ impl Registry {
     /// # Errors
     /// [`StorageError::NotEmpty`] and [`Error::Remains`] where the directory holds anything else.
     pub fn init(root: &Path, request: &InitRequest, env: &Env) -> Result<InitReport, Error> {
+        Self::init_through(root, request, env, &|disk| disk)
+    }
+
+    /// The same on a disk that `watch` makes of the real one, once the root itself is there: a test's, which records,
+    /// fails or stalls.
+    ///
+    /// # Errors
+    /// As [`Registry::init`].
+    #[cfg(any(test, feature = "testing"))]
+    pub fn init_watched(
+        root: &Path,
+        request: &InitRequest,
+        env: &Env,
+        watch: &dyn Fn(Arc<dyn Disk>) -> Arc<dyn Disk>,
+    ) -> Result<InitReport, Error> {
+        Self::init_through(root, request, env, watch)
+    }
+
+    fn init_through(
+        root: &Path,
+        request: &InitRequest,
+        env: &Env,
+        watch: &dyn Fn(Arc<dyn Disk>) -> Arc<dyn Disk>,
+    ) -> Result<InitReport, Error> {
         let classes = merge_classes(&request.classes)?;
         if let Some(report) = existing(root)? {
             return Ok(report);
@@ -33,8 +57,13 @@ impl Registry {
             Sharing::Private => storage::Sharing::Private,
             Sharing::Shared => storage::Sharing::Shared,
         };
-        match root::prepare(root, sharing) {
-            Ok(prepared) => Self::init_on(prepared.disk, root, &classes, env),
+        let prepared = root::prepare_root(root, sharing).and_then(|prepared| {
+            let disk = watch(prepared.disk.clone());
+            root::prepare_beneath(&prepared.disk, disk.as_ref(), root)?;
+            Ok(disk)
+        });
+        match prepared {
+            Ok(disk) => Self::init_on(disk, root, &classes, env),
             // Another init may have come first meanwhile, and an add behind it: then this is no failure.
             Err(error) => existing(root)?.ok_or_else(|| error.into()),
         }

@@ -138,6 +138,12 @@ impl Registry {
         self.batch_files = batch_files;
     }
 
+    /// Makes the files of `log/` so small that a test sees several.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn set_log_file_bytes(&mut self, bytes: u64) {
+        self.files = self.files.clone().with_limit(bytes);
+    }
+
     /// Makes the rounds of a gc so small that a test sees several.
     #[cfg(any(test, feature = "testing"))]
     pub const fn set_round_objects(&mut self, round_objects: usize) {
