@@ -70,8 +70,12 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
         }
         Error::Chain(_) => "'astore recover' takes from log/ what the database has lost",
         Error::NothingToRecover => {
-            "put log/ or astore.db of a backup there; the manifests among the objects still tell what the finalised \
-             packages were"
+            "put log/ or astore.db of a backup there, then 'astore recover'; without one, 'astore recover --from-objects' \
+             lists the packages that the manifests among the objects still tell of"
+        }
+        Error::NothingClaimed { .. } => "put log/ or astore.db of a backup there, then 'astore recover'",
+        Error::ClaimsChanged => {
+            "nothing was changed; 'astore recover --from-objects' shows what they say now"
         }
         Error::DatabaseReplaced => "a recover was here: run the command again",
         Error::Lock(LockError::Busy { .. }) => "try again later, or wait longer with --wait",

@@ -102,7 +102,13 @@ impl Registry {
                     break;
                 }
                 rest = others;
-                let manifest = self.local.load(&accepted.claim.manifest.digest())?;
+                let manifest = match self.local.load(&accepted.claim.manifest.digest()) {
+                    Ok(manifest) => manifest,
+                    Err(unavailable) => {
+                        report.refused.push((accepted.claim.reference(), with_causes(&unavailable)));
+                        continue;
+                    }
+                };
                 bytes += manifest.len() as u64;
                 group.push((
                     accepted,
@@ -477,7 +483,7 @@ fn begin(
     };
     let first = FirstEvent::new(env, now, config.store_id, classes);
     first.make_database(disk.as_ref(), root, layout::DATABASE_NEW, |_| Ok(Position::START))?;
-    let built = disk.open(Path::new(layout::DATABASE_NEW));
+    let built = disk.open_write(Path::new(layout::DATABASE_NEW));
     built.and_then(|file| file.sync()).map_err(failed(Action::Sync, layout::DATABASE_NEW))?;
     disk.point("database built");
     let mut put_aside: Vec<String> = aside::put_database_aside(disk.as_ref())?.into_iter().collect();
