@@ -68,7 +68,7 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
             "nothing was changed: put log/ or astore.db of a backup there, or move astore.db aside to go on with log/ \
              alone"
         }
-        Error::Chain(_) => "'astore recover' takes from log/ what the database has lost",
+        Error::Chain(_) => "'astore recover' makes the database anew from log/",
         Error::NothingToRecover => {
             "put log/ or astore.db of a backup there, then 'astore recover'; without one, 'astore recover --from-objects' \
              lists the packages that the manifests among the objects still tell of"
@@ -76,6 +76,9 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::NothingClaimed { .. } => "put log/ or astore.db of a backup there, then 'astore recover'",
         Error::ClaimsChanged => {
             "nothing was changed; 'astore recover --from-objects' shows what they say now"
+        }
+        Error::OtherStore { .. } => {
+            "put back what belongs here; or move aside what does not, astore.toml or astore.db, then 'astore recover'"
         }
         Error::DatabaseReplaced => "a recover was here: run the command again",
         Error::Lock(LockError::Busy { .. }) => "try again later, or wait longer with --wait",
@@ -155,6 +158,15 @@ fn storage(error: &StorageError, asked: Asked<'_>) -> Option<String> {
         }
         StorageError::NoStore { .. } => "make one with 'astore init'",
         StorageError::Unnamed { .. } => "'astore recover' writes it again from the event log",
+        StorageError::Config { .. } => {
+            "put it back from a backup, or move it aside, and 'astore recover' writes it again from the event log"
+        }
+        StorageError::Io { path, source, .. }
+            if source.kind() == io::ErrorKind::NotFound && path.starts_with("blake3") =>
+        {
+            "if blake3/ is gone, put it back from a backup, or 'astore recover' makes an empty one; 'astore verify' \
+             then says what would mend what is missing"
+        }
         StorageError::UnknownFormat { .. } => "use the newer astore that made it",
         StorageError::NotEmpty { .. } => "name a directory that is missing or empty",
         StorageError::NetworkFileSystem { .. } => "name a directory on a local file system",

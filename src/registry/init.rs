@@ -25,6 +25,7 @@ impl Registry {
     /// # Errors
     /// [`StorageError::NotEmpty`] and [`Error::Remains`] where the directory holds anything else.
     pub fn init(root: &Path, request: &InitRequest, env: &Env) -> Result<InitReport, Error> {
+        super::text::check_actor(env.actor())?;
         let classes = merge_classes(&request.classes)?;
         if let Some(report) = existing(root)? {
             return Ok(report);
