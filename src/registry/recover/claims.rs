@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use uuid::Uuid;
 
@@ -195,7 +195,7 @@ impl KnownPackages {
 /// them has events that do not begin with the first, it is not nothing: a person has to move it aside.
 pub(in crate::registry) fn is_nothing_left(disk: &Arc<dyn Disk>, root: &Path) -> Result<bool, Error> {
     // A format that this build does not know is refused before anything is looked at.
-    drop(root::read_config(disk.as_ref())?);
+    root::read_config(disk.as_ref())?;
     let path = layout::within(root, layout::DATABASE.as_ref());
     match Database::open(&path, OpenMode::Read).and_then(|db| events::head(&db.read()?)) {
         Ok(head) if head.sequence > 0 => return Ok(false),
@@ -228,9 +228,9 @@ pub(super) fn claims_on(
     cancelled: &AtomicBool,
 ) -> Result<ClaimsReport, Error> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let found = plane::claims(disk, threads, cancelled).map_err(|error| match error {
-        StorageError::Io { source, .. } if source.kind() == io::ErrorKind::Interrupted => Error::Cancelled,
-        error => error.into(),
+    let found = plane::claims(disk, threads, cancelled).map_err(|error| {
+        let stopped = cancelled.load(Ordering::Relaxed);
+        if stopped { Error::Cancelled } else { error.into() }
     })?;
     let (claims, known) = judge(found.claims, log)?;
     Ok(ClaimsReport {

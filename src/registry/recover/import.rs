@@ -324,7 +324,7 @@ impl<'a> Look<'a> {
         let gone_through = plane_claims::each_entry(self.disk, &claim.manifest.digest(), |entry| {
             entry.object().into_iter().for_each(&mut each);
             count = count.wrapping_add(1);
-            let stop = count % 1024 == 0 && self.cancelled.load(Ordering::Relaxed);
+            let stop = count.is_multiple_of(1024) && self.cancelled.load(Ordering::Relaxed);
             if stop { Err(Error::Cancelled) } else { Ok(()) }
         });
         match gone_through {
