@@ -8,6 +8,7 @@
 )]
 
 mod asking;
+mod claims;
 mod collecting;
 mod crash;
 mod damage;
