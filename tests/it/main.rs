@@ -40,6 +40,7 @@ mod real;
 mod recover;
 mod rotten;
 mod same_content;
+mod schedules;
 mod support;
 mod tidy;
 mod together;
