@@ -54,6 +54,16 @@ impl<'c> ReadTx<'c> {
     ) -> rusqlite::Result<Vec<T>> {
         self.prepare(sql)?.query_map(params, read)?.collect()
     }
+
+    /// Has SQLite look at all of the database, indices and unused pages included, and returns the first thing that
+    /// is wrong with it. Takes as long as reading it.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`], where even that is too damaged.
+    pub fn damage(&self) -> Result<Option<String>, DbError> {
+        let said = self.one("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))?;
+        Ok(if said == "ok" { None } else { Some(said) })
+    }
 }
 
 /// A transaction that holds the write lock. Dropped without [`WriteTx::commit`], it leaves no trace.
