@@ -17,8 +17,8 @@ mod record;
 mod replay;
 mod search;
 mod settle;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use event::{
     Decoded, Event, EventType, INLINE_PAYLOAD_BYTES_MAX, Items, PayloadError, PinTarget, PurgedObject,

@@ -18,6 +18,7 @@ use super::report::{
     AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable,
     PackageSummary, SkippedPath,
 };
+use super::text::check_labels;
 use crate::cache::StatCache;
 use crate::db::{Database, OpenMode, ReadTx};
 use crate::env::Timestamp;
@@ -83,6 +84,8 @@ impl Registry {
         let tx = self.db.read()?;
         match &request.target {
             AddTarget::New { name, class, metadata, provenance } => {
+                check_labels("metadata", metadata)?;
+                check_labels("provenance", provenance)?;
                 let class = class.clone().unwrap_or_else(|| DEFAULT_CLASS.to_owned());
                 let known = retention::classes(&tx)?;
                 let Some((_, duration_seconds)) = known.iter().find(|(name, _)| *name == class) else {

@@ -98,6 +98,7 @@ impl<'r> Change<'r> {
     }
 
     fn begin_locked(registry: &'r Registry, monitor: &dyn Monitor) -> Result<Self, Error> {
+        super::text::check_actor(registry.env.actor())?;
         loop {
             let tx = registry.db.write()?;
             match settle_into(registry, &tx)? {

@@ -49,6 +49,7 @@ impl Registry {
         env: &Env,
         watch: &dyn Fn(Arc<dyn Disk>) -> Arc<dyn Disk>,
     ) -> Result<InitReport, Error> {
+        super::text::check_actor(env.actor())?;
         let classes = merge_classes(&request.classes)?;
         if let Some(report) = existing(root)? {
             return Ok(report);

@@ -26,6 +26,8 @@ pub mod report;
 mod resolve;
 mod retain;
 mod supersede;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod text;
 mod verify;
 
@@ -167,7 +169,12 @@ impl Payloads for Local {
         let address = ContentAddress::new(*digest);
         let size = self.head(&address).ok().flatten().map_or(0, |found| found.size_bytes);
         // Room for all of it at once: doubling would touch twice as much memory as a large manifest needs.
-        let mut bytes = Vec::with_capacity(usize::try_from(size + 1).unwrap_or(0));
+        // What the file only claims to hold (it may be sparse, and longer than any memory) is no reason to die.
+        let mut bytes = Vec::new();
+        let room = usize::try_from(size).ok().and_then(|size| size.checked_add(1));
+        room.and_then(|room| bytes.try_reserve_exact(room).ok()).ok_or_else(|| {
+            unavailable(format!("its object has {size} bytes, and memory has no room for them"))
+        })?;
         reader.read_to_end(&mut bytes).map_err(|error| unavailable(error.to_string()))?;
         if Blake3::of(&bytes) == *digest {
             Ok(bytes)

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::change::{enter_found, settle_into, tell, unless_busy};
 use super::private::copy_database;
 use super::recover::is_nothing_left;
@@ -13,7 +15,7 @@ use crate::db::{Database, DbError, OpenMode};
 use crate::disk::Disk;
 use crate::env::Env;
 use crate::error::Error;
-use crate::events::{Bookkeeping, LogError, LogFiles, Step, head};
+use crate::events::{Bookkeeping, LogError, LogFiles, Step, event, head};
 use crate::monitor::{Monitor, Problem, Task};
 use crate::plane::IngestOptions;
 use crate::storage::{
@@ -279,6 +281,9 @@ impl Registry {
         lock: Option<StoreLock>,
     ) -> Result<Self, Error> {
         let file_mode = file_mode(disk.as_ref())?;
+        if options.access != Access::Log {
+            check_store(&db, &config)?;
+        }
         // Transactions are short: an impatient caller still waits for the one that is being committed.
         db.set_wait(options.wait.max(SHORT_WAIT))?;
         Ok(Self {
@@ -408,8 +413,26 @@ fn make_room(disk: &dyn Disk) -> bool {
 pub(super) fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
     Database::open(path, mode).map_err(|error| match error {
         DbError::Missing { .. } => Error::DatabaseMissing,
-        error @ (DbError::Foreign { .. } | DbError::Version { .. } | DbError::Sqlite(_)) => error.into(),
+        error @ (DbError::Foreign { .. }
+        | DbError::NotRegular { .. }
+        | DbError::Journal { .. }
+        | DbError::Planted { .. }
+        | DbError::Disorder { .. }
+        | DbError::Version { .. }
+        | DbError::Sqlite(_)) => error.into(),
     })
+}
+
+/// Refuses a database that is sound and another store's: nothing that it says is about the objects here. One whose
+/// first event is damaged, or cannot be read, is for others to judge.
+fn check_store(db: &Database, config: &StoreConfig) -> Result<(), Error> {
+    let Ok(Some(first)) = db.read().and_then(|tx| event(&tx, 1)) else { return Ok(()) };
+    match Uuid::try_parse(&first.record.subject_id) {
+        Ok(found) if found != config.store_id && first.digest == first.record.digest() => {
+            Err(Error::OtherStore { expected: config.store_id, found })
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 pub(super) fn is_writable(path: &Path) -> bool {

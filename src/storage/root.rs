@@ -21,7 +21,7 @@ use crate::env::Timestamp;
 pub const FORMAT: i64 = 1;
 
 /// `astore.toml` is never longer, in bytes; one that is, is not ours.
-const CONFIG_BYTES_MAX: usize = 64 * 1024;
+pub(super) const CONFIG_BYTES_MAX: usize = 64 * 1024;
 
 /// Who may use a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -212,10 +212,14 @@ pub fn read_config(disk: &dyn Disk) -> Result<Option<StoreConfig>, StorageError>
     if length > CONFIG_BYTES_MAX {
         return Err(StorageError::Config { what: format!("it is longer than {CONFIG_BYTES_MAX} bytes") });
     }
-    bytes.truncate(length);
+    parse_bytes(&bytes[..length]).map(Some)
+}
+
+/// Reads what `astore.toml` holds.
+pub(super) fn parse_bytes(bytes: &[u8]) -> Result<StoreConfig, StorageError> {
     let text =
-        String::from_utf8(bytes).map_err(|_| StorageError::Config { what: "it is not UTF-8".into() })?;
-    parse(&text).map(Some)
+        std::str::from_utf8(bytes).map_err(|_| StorageError::Config { what: "it is not UTF-8".into() })?;
+    parse(text)
 }
 
 /// Writes `astore.toml`: under another name first, and renamed when it is whole and durable.
@@ -239,7 +243,7 @@ pub fn write_config(disk: &dyn Disk, config: &StoreConfig) -> Result<(), Storage
     disk.sync_dir(Path::new("")).doing(Action::Sync, Path::new(""))
 }
 
-fn render(config: &StoreConfig) -> String {
+pub(super) fn render(config: &StoreConfig) -> String {
     format!(
         "# An astore store. Made by `astore init`; not meant to be edited.\n\
          format = {FORMAT}\n\

@@ -11,6 +11,7 @@ mod asking;
 mod collecting;
 mod crash;
 mod damage;
+mod disasters;
 mod documents;
 mod embedding;
 mod explain;
