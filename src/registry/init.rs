@@ -113,7 +113,11 @@ impl Registry {
 /// Returns the report for a store that is there already.
 fn existing(root: &Path) -> Result<Option<InitReport>, Error> {
     match root::open(root) {
-        Ok((_, config)) => {
+        Ok((opened, config)) => {
+            // The init before this one may have failed, or been killed, before its name was durable.
+            let failed =
+                |source| StorageError::Io { action: Action::Sync, path: Path::new("").into(), source };
+            opened.disk.sync_dir(Path::new("")).map_err(failed)?;
             Ok(Some(InitReport { store_id: config.store_id, root: root.to_owned(), existed: true }))
         }
         Err(StorageError::NoStore { .. }) => Ok(None),

@@ -1,9 +1,10 @@
 //! Opening a store: to write it, to read it, or to read one that may not be written.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use rustix::io::Errno;
 
 use super::change::{enter_found, settle_into, tell, unless_busy};
 use super::private::copy_database;
@@ -373,7 +374,7 @@ fn is_full(disk: &dyn Disk) -> bool {
 /// Says plainly what SQLite tells in numbers.
 pub(super) fn no_room() -> Error {
     let (action, path) = (Action::Open, PathBuf::from(layout::DATABASE));
-    Error::Storage(StorageError::Io { action, path, source: io::ErrorKind::StorageFull.into() })
+    Error::Storage(StorageError::Io { action, path, source: Errno::NOSPC.into() })
 }
 
 /// Gives up the reserve where the disk is full, and returns whether there is more room now.
@@ -384,7 +385,11 @@ fn make_room(disk: &dyn Disk) -> bool {
 fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
     Database::open(path, mode).map_err(|error| match error {
         DbError::Missing { .. } => Error::DatabaseMissing,
-        error @ (DbError::Foreign { .. } | DbError::Version { .. } | DbError::Sqlite(_)) => error.into(),
+        error @ (DbError::Foreign { .. }
+        | DbError::Version { .. }
+        | DbError::NoWal { .. }
+        | DbError::Open(_)
+        | DbError::Sqlite(_)) => error.into(),
     })
 }
 

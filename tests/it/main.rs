@@ -35,5 +35,6 @@ mod real;
 mod rotten;
 mod same_content;
 mod support;
+mod system_faults;
 mod tidy;
 mod together;
