@@ -70,6 +70,9 @@ _astore() {
             astore,pins)
                 cmd="astore__subcmd__pins"
                 ;;
+            astore,recover)
+                cmd="astore__subcmd__recover"
+                ;;
             astore,remove)
                 cmd="astore__subcmd__remove"
                 ;;
@@ -148,6 +151,9 @@ _astore() {
             astore__subcmd__help,pins)
                 cmd="astore__subcmd__help__subcmd__pins"
                 ;;
+            astore__subcmd__help,recover)
+                cmd="astore__subcmd__help__subcmd__recover"
+                ;;
             astore__subcmd__help,remove)
                 cmd="astore__subcmd__help__subcmd__remove"
                 ;;
@@ -179,7 +185,7 @@ _astore() {
 
     case "${cmd}" in
         astore)
-            opts="-q -h -V --root --json --quiet --actor --wait --color --help --version init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help"
+            opts="-q -h -V --root --json --quiet --actor --wait --color --help --version init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -557,7 +563,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__help)
-            opts="init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay stats health completions man help"
+            opts="init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -809,6 +815,20 @@ _astore() {
             return 0
             ;;
         astore__subcmd__help__subcmd__pins)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        astore__subcmd__help__subcmd__recover)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1143,6 +1163,36 @@ _astore() {
             return 0
             ;;
         astore__subcmd__pins)
+            opts="-q -h --root --json --quiet --actor --wait --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --actor)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        astore__subcmd__recover)
             opts="-q -h --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

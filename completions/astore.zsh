@@ -430,6 +430,21 @@ never\:"Not at all"))' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
+(recover)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
 (stats)
 _arguments "${_arguments_options[@]}" : \
 '--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
@@ -591,6 +606,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(recover)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (stats)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -644,6 +663,7 @@ _astore_commands() {
 'verify:Re-read stored objects and compare them with what the log says' \
 'log:Print the event log, oldest first' \
 'replay:Compute the views again from the event log' \
+'recover:Build the database anew from log/, after damage or loss' \
 'stats:Say what the store holds\: packages, objects, sizes' \
 'health:Say how the store is\: its head, free space, last verify, and concerns' \
 'completions:Print a shell'\''s completion script' \
@@ -726,6 +746,7 @@ _astore__subcmd__help_commands() {
 'verify:Re-read stored objects and compare them with what the log says' \
 'log:Print the event log, oldest first' \
 'replay:Compute the views again from the event log' \
+'recover:Build the database anew from log/, after damage or loss' \
 'stats:Say what the store holds\: packages, objects, sizes' \
 'health:Say how the store is\: its head, free space, last verify, and concerns' \
 'completions:Print a shell'\''s completion script' \
@@ -824,6 +845,11 @@ _astore__subcmd__help__subcmd__pins_commands() {
     local commands; commands=()
     _describe -t commands 'astore help pins commands' commands "$@"
 }
+(( $+functions[_astore__subcmd__help__subcmd__recover_commands] )) ||
+_astore__subcmd__help__subcmd__recover_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help recover commands' commands "$@"
+}
 (( $+functions[_astore__subcmd__help__subcmd__remove_commands] )) ||
 _astore__subcmd__help__subcmd__remove_commands() {
     local commands; commands=()
@@ -898,6 +924,11 @@ _astore__subcmd__pin_commands() {
 _astore__subcmd__pins_commands() {
     local commands; commands=()
     _describe -t commands 'astore pins commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__recover_commands] )) ||
+_astore__subcmd__recover_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore recover commands' commands "$@"
 }
 (( $+functions[_astore__subcmd__remove_commands] )) ||
 _astore__subcmd__remove_commands() {

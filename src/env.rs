@@ -4,11 +4,9 @@
 //! fixed one, and every run is the same run.
 
 use std::fmt;
+use std::sync::Arc;
 #[cfg(any(test, feature = "testing"))]
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
@@ -81,17 +79,17 @@ impl TestClock {
     }
 }
 
-/// The clock, the source of ids, and the actor that events name.
-#[derive(Debug)]
+/// The clock, the source of ids, and the actor that events name. Clones are the same clock and the same source.
+#[derive(Clone, Debug)]
 pub struct Env {
-    source: Source,
+    source: Arc<Source>,
     actor: String,
 }
 
 impl Env {
     /// Uses the machine's clock and chance. `actor` is who the events say did it: a claim, not a proof.
     pub fn system(actor: impl Into<String>) -> Self {
-        Self { source: Source::System, actor: actor.into() }
+        Self { source: Arc::new(Source::System), actor: actor.into() }
     }
 
     /// Uses a clock that starts at `start` and goes on by `step_micros` each time it is read, and ids that
@@ -104,13 +102,13 @@ impl Env {
             read: AtomicU64::new(0),
             ids: AtomicU64::new(0),
         };
-        Self { source, actor: actor.into() }
+        Self { source: Arc::new(source), actor: actor.into() }
     }
 
     /// Uses a clock that a test sets.
     #[cfg(any(test, feature = "testing"))]
     pub fn on_clock(actor: impl Into<String>, clock: Arc<TestClock>) -> Self {
-        Self { source: Source::Set(clock), actor: actor.into() }
+        Self { source: Arc::new(Source::Set(clock)), actor: actor.into() }
     }
 
     /// Returns who asks.
@@ -121,7 +119,7 @@ impl Env {
     /// Reads the clock.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     pub fn now(&self) -> Timestamp {
-        match &self.source {
+        match &*self.source {
             Source::System => {
                 let now = SystemTime::now();
                 let micros = match now.duration_since(UNIX_EPOCH) {
@@ -143,7 +141,7 @@ impl Env {
     /// Returns a new UUIDv7 (RFC 9562 §5.7) of this instant, for a package.
     pub fn package_id(&self, now: Timestamp) -> Uuid {
         let millis = u64::try_from(now.as_micros()).unwrap_or(0) / 1000;
-        let random = match &self.source {
+        let random = match &*self.source {
             Source::System => *Uuid::new_v4().as_bytes(),
             #[cfg(any(test, feature = "testing"))]
             Source::Fixed { .. } | Source::Set(_) => self.counted(),
@@ -155,7 +153,7 @@ impl Env {
 
     /// Returns a new UUIDv4 (RFC 9562 §5.4): for a store, and for an operation that needs a name of its own.
     pub fn random_id(&self) -> Uuid {
-        match &self.source {
+        match &*self.source {
             Source::System => Uuid::new_v4(),
             #[cfg(any(test, feature = "testing"))]
             Source::Fixed { .. } | Source::Set(_) => {
@@ -166,7 +164,7 @@ impl Env {
 
     #[cfg(any(test, feature = "testing"))]
     fn counted(&self) -> [u8; 16] {
-        let ids = match &self.source {
+        let ids = match &*self.source {
             Source::System => return [0; 16],
             Source::Fixed { ids, .. } => ids,
             Source::Set(clock) => &clock.ids,

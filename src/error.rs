@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use uuid::Uuid;
+
 use crate::audit::Purge;
 use crate::db::DbError;
 use crate::env::Timestamp;
@@ -86,6 +88,20 @@ pub enum Error {
     /// The database is gone where the root says that there is a store.
     #[error("the database astore.db is missing")]
     DatabaseMissing,
+    /// Neither copy of the log has an event.
+    #[error("neither log/ nor astore.db holds an event")]
+    NothingToRecover,
+    /// Another database got the name since this one was opened.
+    #[error("astore.db was replaced while it was open")]
+    DatabaseReplaced,
+    /// The root says that it is one store, and its events are another's.
+    #[error("astore.toml is of the store {expected}, and the events are those of the store {found}")]
+    OtherStore {
+        /// What `astore.toml` says.
+        expected: Uuid,
+        /// What the first event says.
+        found: Uuid,
+    },
     /// The views were written by a later build.
     #[error("the views have schema version {found}, this build knows {known}")]
     ViewsVersion {
@@ -280,6 +296,15 @@ pub enum Error {
         /// The directory.
         root: PathBuf,
     },
+    /// Nothing is left of the log, and no package would be in a new one.
+    #[error("neither log/ nor astore.db of {} holds an event, and no manifest among the objects tells of a package that could be imported", root.display())]
+    NothingClaimed {
+        /// The directory.
+        root: PathBuf,
+    },
+    /// Claims were confirmed, and others are there now.
+    #[error("what the manifests among the objects say is no longer what was shown")]
+    ClaimsChanged,
     /// The caller's flag said to stop.
     #[error("stopped on request")]
     Cancelled,
@@ -317,7 +342,9 @@ impl Error {
             Self::Storage(StorageError::NoStore { .. } | StorageError::UnknownFormat { .. }) => {
                 ErrorKind::NoStore
             }
-            Self::Storage(StorageError::Config { .. } | StorageError::NotAFile { .. }) => ErrorKind::Damage,
+            Self::Storage(
+                StorageError::Unnamed { .. } | StorageError::Config { .. } | StorageError::NotAFile { .. },
+            ) => ErrorKind::Damage,
             Self::Storage(StorageError::NotEmpty { .. }) | Self::Remains { .. } => ErrorKind::Usage,
             Self::Db(error) if error.is_busy() => ErrorKind::Busy,
             Self::Db(error) if error.is_corrupt() => ErrorKind::Damage,
@@ -327,7 +354,10 @@ impl Error {
             | Self::PayloadUnavailable(_)
             | Self::Payload(_)
             | Self::Manifest(_)
-            | Self::DatabaseMissing => ErrorKind::Damage,
+            | Self::OtherStore { .. }
+            | Self::DatabaseMissing
+            | Self::NothingToRecover
+            | Self::NothingClaimed { .. } => ErrorKind::Damage,
             Self::View(ViewError::Payload { .. } | ViewError::Impossible { .. }) => ErrorKind::Damage,
             Self::View(ViewError::PathTaken { .. }) => ErrorKind::Usage,
             Self::Ingest(IngestError::Cancelled) => ErrorKind::Cancelled,
@@ -359,7 +389,9 @@ impl Error {
             | Self::NoSuchPath { .. }
             | Self::NoSuchPin { .. } => ErrorKind::NotFound,
             Self::Purged { .. } | Self::HasPurged { .. } => ErrorKind::Purged,
-            Self::PlanChanged { .. } | Self::PlanOfTheFuture { .. } => ErrorKind::PlanGone,
+            Self::PlanChanged { .. } | Self::PlanOfTheFuture { .. } | Self::ClaimsChanged => {
+                ErrorKind::PlanGone
+            }
             Self::WrongState { .. }
             | Self::Ambiguous { .. }
             | Self::AmbiguousObject { .. }
@@ -367,6 +399,7 @@ impl Error {
             | Self::PathTaken { .. }
             | Self::NoSuchClass { .. }
             | Self::NotAlone
+            | Self::DatabaseReplaced
             | Self::PinTaken { .. }
             | Self::EarlierExpiry { .. }
             | Self::Range { .. }

@@ -179,6 +179,19 @@ impl Context {
     /// # Errors
     /// Whatever the library answers.
     pub(crate) fn open(&mut self, command: &'static str, access: Access) -> anyhow::Result<Registry> {
+        let (root, options, env) = self.options(command, access)?;
+        Ok(Registry::open(&root, options, env, &self.terminal)?)
+    }
+
+    /// Returns where the store is and how a command opens it.
+    ///
+    /// # Errors
+    /// Where no root can be made out, or the actor cannot be.
+    pub(crate) fn options(
+        &mut self,
+        command: &'static str,
+        access: Access,
+    ) -> anyhow::Result<(PathBuf, OpenOptions, Env)> {
         self.command = command;
         self.changes = matches!(access, Access::Write | Access::Alone);
         let env = self.env()?;
@@ -191,7 +204,7 @@ impl Context {
             scratch: self.environment.scratch.clone(),
             spends_reserve: matches!(command, "remove" | "gc"),
         };
-        Ok(Registry::open(&root, options, env, &self.terminal)?)
+        Ok((root, options, env))
     }
 
     /// Notes that what is going to be printed is done already.

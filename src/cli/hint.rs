@@ -29,8 +29,7 @@ pub(crate) struct Asked<'a> {
 
 const MAKE_ROOM: &str = "make room: 'astore remove' and 'astore gc' work on a full disk";
 
-const RESTORE_DATABASE: &str =
-    "restore astore.db from a backup: what happened since then stands in log/ and is caught up";
+const RECOVER: &str = "'astore recover' builds it anew from log/; so would an old backup of it catch up";
 
 /// Returns what to do about it, where there is something.
 pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
@@ -116,10 +115,10 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::Db(DbError::Version { .. }) | Error::ViewsVersion { .. } => {
             "use the newer astore that wrote them"
         }
-        Error::Db(DbError::Missing { .. }) | Error::DatabaseMissing => RESTORE_DATABASE,
-        Error::Db(error) if error.is_corrupt() => RESTORE_DATABASE,
+        Error::Db(DbError::Missing { .. }) | Error::DatabaseMissing => RECOVER,
+        Error::Db(error) if error.is_corrupt() => RECOVER,
         Error::Serve(ServeError::Missing { .. } | ServeError::Damaged { .. }) => {
-            "'astore verify' says what it harms, and adding the same content again heals it"
+            "'astore verify' records it and says what it harms; then adding the same content again heals it"
         }
         Error::Export(ExportError::NotEmpty { .. }) => "name a directory that is missing or empty",
         Error::Export(ExportError::Destination { source, .. })
@@ -129,11 +128,27 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         }
         Error::Export(ExportError::NoReflink { .. }) => "--link auto copies where there are no reflinks",
         Error::Log(LogError::Parted { .. }) => {
-            "there are two histories: if the database is right, move log/ aside, and it is written again"
+            "these are two histories, and only you can say which is true: move aside astore.db or log/, whichever you \
+             do not believe, then 'astore recover'"
         }
-        Error::Log(LogError::Damaged { .. }) => {
-            "if the database is whole ('astore verify' says so), move log/ aside, and it is written again"
+        Error::Log(LogError::Damaged { .. }) if asked.command == "recover" => {
+            "nothing was changed, and the database lacks that event too: put log/ or astore.db of a backup there; or \
+             move aside what stands behind that place, and it is given up"
         }
+        Error::Log(LogError::Damaged { .. }) => "'astore recover' mends it from the database",
+        Error::Chain(_) if asked.command == "recover" => {
+            "nothing was changed: put log/ or astore.db of a backup there, or move astore.db aside to go on with log/ \
+             alone"
+        }
+        Error::Chain(_) => "'astore recover' makes the database anew from log/",
+        Error::NothingToRecover => {
+            "put log/ or astore.db of a backup there; the manifests among the objects still tell what the finalised \
+             packages were"
+        }
+        Error::OtherStore { .. } => {
+            "put back what belongs here; or move aside what does not, astore.toml or astore.db, then 'astore recover'"
+        }
+        Error::DatabaseReplaced => "a recover was here: run the command again",
         Error::Lock(LockError::Busy { .. }) => "try again later, or wait longer with --wait",
         Error::Lock(LockError::Io { source, .. })
             if matches!(
@@ -207,6 +222,16 @@ fn storage(error: &StorageError, asked: Asked<'_>) -> Option<String> {
             "make one with 'astore init' and the same --root"
         }
         StorageError::NoStore { .. } => "make one with 'astore init'",
+        StorageError::Unnamed { .. } => "'astore recover' writes it again from the event log",
+        StorageError::Config { .. } => {
+            "put it back from a backup, or move it aside, and 'astore recover' writes it again from the event log"
+        }
+        StorageError::Io { path, source, .. }
+            if source.kind() == io::ErrorKind::NotFound && path.starts_with("blake3") =>
+        {
+            "if blake3/ is gone, put it back from a backup, or 'astore recover' makes an empty one; 'astore verify' \
+             then says what would mend what is missing"
+        }
         StorageError::UnknownFormat { .. } => "use the newer astore that made it",
         StorageError::NotEmpty { .. } => "name a directory that is missing or empty",
         StorageError::NetworkFileSystem { .. } => "name a directory on a local file system",

@@ -31,6 +31,7 @@ mod output;
 mod pin;
 mod pins;
 mod progress;
+mod recover;
 mod remove;
 mod replay;
 mod restore;
@@ -112,6 +113,7 @@ enum Command {
     Verify(verify::Args),
     Log(log::Args),
     Replay(replay::Args),
+    Recover(recover::Args),
     Stats(stats::Args),
     Health(health::Args),
     Completions(completions::Args),
@@ -161,6 +163,7 @@ fn dispatch(command: Command, ctx: &mut Context) -> anyhow::Result<Exit> {
         Command::Verify(args) => verify::run(args, ctx),
         Command::Log(args) => log::run(args, ctx),
         Command::Replay(args) => replay::run(&args, ctx),
+        Command::Recover(args) => recover::run(&args, ctx),
         Command::Stats(args) => stats::run(&args, ctx),
         Command::Health(args) => health::run(&args, ctx),
         Command::Completions(args) => completions::run(&args, ctx),

@@ -26,8 +26,9 @@ Examples:
 ///
 /// Finds objects that are missing, truncated, altered, misnamed, foreign or of the wrong mode, a broken chain
 /// of events, a log/ and a database that differ, and views that differ from replay. Every fault is printed,
-/// with the packages and paths that it harms, and the exit code is 4. Nothing is changed: adding the same
-/// content again heals a damaged object. The result is recorded in the log where the store can be written.
+/// with the packages and paths that it harms and what would mend it, and the exit code is 4. Nothing is changed:
+/// adding the same content again heals a damaged object, once this has recorded it. The result is recorded in the
+/// log where the store can be written.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

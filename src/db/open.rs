@@ -6,9 +6,13 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::tx::{ReadTx, WriteTx};
+use crate::disk::through_symlinks;
 
 /// The version of the tables `events` and `bookkeeping`, in `PRAGMA user_version`. The views have their own.
 pub const SCHEMA_VERSION: i64 = 1;
+
+/// How long a connection waits for another one until it is told otherwise.
+const WAIT: Duration = Duration::from_secs(600);
 
 /// `PRAGMA application_id` of an astore database: "astr" in ASCII.
 const APPLICATION_ID: i64 = 0x6173_7472;
@@ -30,6 +34,32 @@ pub enum DbError {
     Foreign {
         /// The file.
         path: PathBuf,
+    },
+    /// Something that is no regular file stands where the database should, or a file that SQLite keeps beside it.
+    #[error("{} is not a regular file", path.display())]
+    NotRegular {
+        /// The name.
+        path: PathBuf,
+    },
+    /// A rollback journal stands beside the database, which never has one.
+    #[error("{} stands beside the database, which never has one", path.display())]
+    Journal {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// The database holds something that acts on its tables and is not ours.
+    #[error("the database has a {kind} {name:?} that is not ours")]
+    Planted {
+        /// A trigger, a view, a virtual table.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
+    /// Rows come back in another order than that of their keys: a page is damaged in a way that SQLite does not see.
+    #[error("the database: the rows of {table} are out of order")]
+    Disorder {
+        /// Which table.
+        table: &'static str,
     },
     /// The database was written by a later build.
     #[error("the database has schema version {found}, this build knows {SCHEMA_VERSION}")]
@@ -122,15 +152,30 @@ impl DbError {
         matches!(
             self,
             Self::Foreign { .. }
+                | Self::NotRegular { .. }
+                | Self::Journal { .. }
+                | Self::Planted { .. }
+                | Self::Disorder { .. }
                 | Self::Sqlite(
                     Odd::FromSqlConversionFailure(..)
                         | Odd::IntegralValueOutOfRange(..)
                         | Odd::InvalidColumnType(..)
                         | Odd::InvalidColumnName(..)
                         | Odd::Utf8Error(..)
+                        | Odd::QueryReturnedNoRows
                 )
         ) || self.sqlite_code().is_some_and(|code| {
-            matches!(code, rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+            // Every statement is ours and known to be good. Where SQLite finds no such table or column, or a row
+            // breaks a rule of its table, it is the database that is not what we made.
+            matches!(
+                code,
+                rusqlite::ErrorCode::DatabaseCorrupt
+                    | rusqlite::ErrorCode::NotADatabase
+                    | rusqlite::ErrorCode::Unknown
+                    | rusqlite::ErrorCode::ConstraintViolation
+                    | rusqlite::ErrorCode::TypeMismatch
+                    | rusqlite::ErrorCode::TooBig
+            )
         })
     }
 
@@ -139,6 +184,10 @@ impl DbError {
             Self::Sqlite(error) => error.sqlite_error_code(),
             Self::Missing { .. }
             | Self::Foreign { .. }
+            | Self::NotRegular { .. }
+            | Self::Journal { .. }
+            | Self::Planted { .. }
+            | Self::Disorder { .. }
             | Self::Version { .. }
             | Self::NoWal { .. }
             | Self::Open(_) => None,
@@ -160,7 +209,53 @@ pub enum OpenMode {
 pub struct Database {
     connection: Connection,
     /// Where it is and how it was opened; `None` for a temporary one.
-    origin: Option<(PathBuf, OpenMode)>,
+    origin: Option<Origin>,
+}
+
+/// Where a database came from.
+#[derive(Debug)]
+struct Origin {
+    path: PathBuf,
+    mode: OpenMode,
+    /// Device and inode of the file that has the name.
+    file: (u64, u64),
+}
+
+impl Origin {
+    fn of(path: &Path, mode: OpenMode) -> Option<Self> {
+        Some(Self { path: path.to_owned(), mode, file: file_of(path).ok()? })
+    }
+}
+
+/// Refuses a rollback journal, which we never have: SQLite would take it at its word, and it may name any file as the
+/// journal of several databases, which is deleted when it is done with.
+fn check_journal(path: &Path) -> Result<(), DbError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-journal");
+    if std::fs::symlink_metadata(&name).is_ok() {
+        return Err(DbError::Journal { path: name.into() });
+    }
+    Ok(())
+}
+
+/// Returns device and inode of what stands under a name.
+fn file_of(path: &Path) -> std::io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = std::fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
+
+/// Refuses what is no regular file under the names that SQLite is about to open. It follows no symlink there, but
+/// waits for the other end of a fifo for ever.
+fn check_regular(path: &Path) -> Result<(), DbError> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        if std::fs::symlink_metadata(&name).is_ok_and(|found| !found.is_file()) {
+            return Err(DbError::NotRegular { path: name.into() });
+        }
+    }
+    Ok(())
 }
 
 impl Database {
@@ -170,13 +265,15 @@ impl Database {
     /// # Errors
     /// [`DbError::Sqlite`] where SQLite cannot make it.
     pub fn create(path: &Path) -> Result<Self, DbError> {
+        check_regular(path)?;
         // Not the defaults, by which a path that begins with `file:` is read as a URI.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let connection = Connection::open_with_flags(path, flags)?;
-        let database = Self { connection, origin: Some((path.to_owned(), OpenMode::Write)) };
+        let connection = Connection::open_with_flags(through_symlinks(path), flags)?;
+        let database = Self { connection, origin: Origin::of(path, OpenMode::Write) };
+        database.be_wary()?;
         database.set_up(OpenMode::Write)?;
         let tx = database.write()?;
         tx.execute_batch(SCHEMA)?;
@@ -185,6 +282,27 @@ impl Database {
         ))?;
         tx.commit()?;
         Ok(database)
+    }
+
+    /// Makes a new database as [`Database::create`] does, to be filled at one go: nothing of it is durable before
+    /// [`Database::finish`], and whoever makes it syncs the file then and gives it its name.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`] where SQLite cannot make it.
+    pub fn build(path: &Path) -> Result<Self, DbError> {
+        let database = Self::create(path)?;
+        // No WAL, through which every page would go twice.
+        database.connection.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")?;
+        Ok(database)
+    }
+
+    /// Ends what [`Database::build`] began: all of it is in the one file, which is in WAL mode again.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`] where SQLite cannot write it.
+    pub fn finish(self) -> Result<(), DbError> {
+        self.connection.execute_batch("PRAGMA journal_mode = WAL;")?;
+        self.connection.close().map_err(|(_, error)| DbError::Sqlite(error))
     }
 
     /// Makes a database that lives on disk only as long as this connection: for computing views beside others.
@@ -204,26 +322,44 @@ impl Database {
     /// Opens the database at `path`.
     ///
     /// # Errors
-    /// [`DbError::Missing`] where there is none, [`DbError::Foreign`] and [`DbError::Version`] where it is not
-    /// ours or of a later build, [`DbError::Sqlite`] otherwise.
+    /// [`DbError::Missing`] where there is none, [`DbError::NotRegular`] where it is none of SQLite's files,
+    /// [`DbError::Foreign`] and [`DbError::Version`] where it is not ours or of a later build, [`DbError::Journal`] and
+    /// [`DbError::Planted`] where something was put there that would act in our name, [`DbError::Sqlite`] otherwise.
+    /// None of them has changed anything.
     pub fn open(path: &Path, mode: OpenMode) -> Result<Self, DbError> {
-        if let Err(error) = std::fs::symlink_metadata(path)
-            && error.kind() == std::io::ErrorKind::NotFound
-        {
-            return Err(DbError::Missing { path: path.to_owned() });
+        loop {
+            let before = match file_of(path) {
+                Ok(file) => Some(file),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(DbError::Missing { path: path.to_owned() });
+                }
+                Err(_) => None, // SQLite says what is wrong
+            };
+            let origin = before.map(|file| Origin { path: path.to_owned(), mode, file });
+            let opened = Self::open_once(path, mode, origin);
+            // A recover may have put another database there meanwhile: the file of one and the WAL of the other would
+            // be neither.
+            if file_of(path).ok() == before {
+                return opened.map_err(|error| Self::why_not_open(path, error));
+            }
         }
-        Self::open_there(path, mode).map_err(|error| Self::why_not_open(path, error))
     }
 
-    fn open_there(path: &Path, mode: OpenMode) -> Result<Self, DbError> {
+    fn open_once(path: &Path, mode: OpenMode, origin: Option<Origin>) -> Result<Self, DbError> {
+        check_regular(path)?;
+        check_journal(path)?;
         let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let connection = match mode {
-            OpenMode::Write => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)?,
-            OpenMode::Read => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+        let flags = match mode {
+            OpenMode::Write => flags | OpenFlags::SQLITE_OPEN_READ_WRITE,
+            OpenMode::Read => flags | OpenFlags::SQLITE_OPEN_READ_ONLY,
         };
-        let database = Self { connection, origin: Some((path.to_owned(), mode)) };
-        database.set_up(mode)?;
+        let connection = Connection::open_with_flags(through_symlinks(path), flags)?;
+        let database = Self { connection, origin };
+        // Before anything is set: the journal's mode is written into the file, and it may be somebody else's.
+        database.be_wary()?;
         database.check_identity(path)?;
+        database.check_schema()?;
+        database.set_up(mode)?;
         Ok(database)
     }
 
@@ -240,13 +376,18 @@ impl Database {
         }
     }
 
+    /// Returns whether the file under the name still is the one that was opened; a temporary one always is.
+    pub fn has_its_name(&self) -> bool {
+        self.origin.as_ref().is_none_or(|origin| file_of(&origin.path).ok() == Some(origin.file))
+    }
+
     /// Opens the same database once more, in the same way: for another thread.
     ///
     /// # Errors
     /// As [`Database::open`]; [`DbError::Missing`] for a temporary one, which only its own connection sees.
     pub fn again(&self) -> Result<Self, DbError> {
         match &self.origin {
-            Some((path, mode)) => Self::open(path, *mode),
+            Some(origin) => Self::open(&origin.path, origin.mode),
             None => Err(DbError::Missing { path: PathBuf::new() }),
         }
     }
@@ -294,13 +435,42 @@ impl Database {
         Ok(self.connection.execute_batch("PRAGMA synchronous = OFF;")?)
     }
 
+    /// Believes nothing of what the file says it can do.
+    fn be_wary(&self) -> Result<(), DbError> {
+        use rusqlite::config::DbConfig;
+        self.connection.busy_timeout(WAIT)?;
+        for (setting, on) in [
+            (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+            (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+            (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        ] {
+            self.connection.set_db_config(setting, on)?;
+        }
+        Ok(self.connection.execute_batch("PRAGMA cell_size_check = ON;")?)
+    }
+
+    /// Refuses a database with triggers that are not ours, with views, and with tables that are programs: whatever
+    /// reads or writes here would set them going.
+    fn check_schema(&self) -> Result<(), DbError> {
+        let mut all = self.connection.prepare(
+            "SELECT type, name, sql FROM sqlite_schema
+             WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%'",
+        )?;
+        let mut rows = all.query(())?;
+        while let Some(row) = rows.next()? {
+            let (kind, name, sql): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            if kind != "trigger" || !SCHEMA.contains(&sql) {
+                return Err(DbError::Planted { kind, name });
+            }
+        }
+        Ok(())
+    }
+
     fn set_up(&self, mode: OpenMode) -> Result<(), DbError> {
-        self.connection.busy_timeout(Duration::from_secs(600))?;
         self.connection.set_prepared_statement_cache_capacity(64);
         // Recursive triggers make INSERT OR REPLACE fire the delete trigger of `events`.
         self.connection.execute_batch(
-            "PRAGMA trusted_schema = OFF; PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16384;
-             PRAGMA temp_store = FILE;",
+            "PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16384; PRAGMA temp_store = FILE;",
         )?;
         if mode == OpenMode::Write {
             // FULL: a commit is durable when it returns. docs/decisions tells when NORMAL would do.

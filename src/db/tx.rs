@@ -78,6 +78,15 @@ impl<'c> WriteTx<'c> {
         self.read.tx.execute_batch(sql)
     }
 
+    /// Does something that may fail half-way: then nothing of it is left in this transaction, which goes on.
+    pub(crate) fn attempt<T, E: From<DbError>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let batch = |sql| self.execute_batch(sql).map_err(|error| E::from(error.into()));
+        batch("SAVEPOINT attempt")?;
+        let done = work();
+        batch(if done.is_ok() { "RELEASE attempt" } else { "ROLLBACK TO attempt; RELEASE attempt" })?;
+        done
+    }
+
     /// Makes all of it stand.
     ///
     /// # Errors

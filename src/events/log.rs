@@ -188,6 +188,10 @@ pub fn each_after<E: From<DbError>>(
     let sqlite = |error| E::from(DbError::Sqlite(error));
     let sql = "SELECT * FROM events WHERE sequence > ?1 ORDER BY sequence LIMIT 1";
     while let Some(event) = tx.maybe(sql, [signed(after)], read_row).map_err(sqlite)? {
+        // A damaged page can lead back to where one came from, and round and round.
+        if event.record.sequence <= after {
+            return Err(E::from(DbError::Disorder { table: "events" }));
+        }
         after = event.record.sequence;
         each(event)?;
     }

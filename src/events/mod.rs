@@ -9,6 +9,7 @@ mod files;
 mod golden;
 mod item;
 mod log;
+mod merge;
 pub mod payload;
 #[cfg(test)]
 mod properties;
@@ -16,8 +17,8 @@ mod record;
 mod replay;
 mod search;
 mod settle;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use event::{
     Decoded, Event, EventType, INLINE_PAYLOAD_BYTES_MAX, Items, PayloadError, PinTarget, PurgedObject,
@@ -31,6 +32,7 @@ pub use log::{
     time_of, unknown_types, with_payload_objects,
 };
 pub(crate) use log::{digest_column, signed, unsigned};
+pub use merge::{Merged, merge};
 pub use record::{NO_PREDECESSOR, Record, RecordError};
 pub use replay::{ChainFault, PayloadUnavailable, Payloads, check_link, replay};
 pub use settle::{Compared, Settled, compare, settle};

@@ -147,7 +147,11 @@ pub fn package_restored(reason: Option<&str>) -> Vec<u8> {
 
 /// `v1.package.imported`
 pub fn package_imported(manifest: &[u8], origin: &str) -> Vec<u8> {
-    Map::default().with("manifest", |out| done(out.bytes(manifest))).text("origin", origin).finish()
+    // Not by way of a map in the making, which would hold a large manifest three times.
+    let mut bytes = Vec::with_capacity(manifest.len() + origin.len() + 64);
+    let mut out = Encoder::new(&mut bytes);
+    out.map(2).text("origin").text(origin).text("manifest").bytes(manifest);
+    bytes
 }
 
 /// `v1.pin.added`

@@ -1,8 +1,9 @@
 //! Looking for single events in a damaged log: `log/` is read past what is broken in it.
 
 use std::collections::BTreeMap;
+use std::io;
 
-use super::files::{LogError, LogFiles, at, file_path};
+use super::files::{LogError, LogFiles, READ_BYTES_MAX, at, file_path};
 use super::item::{begins_item, decode_item};
 use super::log::Stored;
 
@@ -30,9 +31,32 @@ impl LogFiles {
         Ok(found)
     }
 
+    /// Hands every event to `each` of which `log/` holds a whole item, wherever it stands: also behind what is broken.
+    /// That they continue a chain is for the caller to check.
+    ///
+    /// Reads whole files into memory, one at a time: only for a log that is known to be damaged.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] where the directory cannot be read, and whatever `each` returns. A file that cannot be read
+    /// holds nothing.
+    pub(super) fn scan<E: From<LogError>>(
+        &self,
+        mut each: impl FnMut(Stored) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for first in self.names()? {
+            if let Ok(bytes) = self.read_file(first) {
+                each_whole(&bytes, &mut each)?;
+            }
+        }
+        Ok(())
+    }
+
     fn read_file(&self, first: u64) -> Result<Vec<u8>, LogError> {
         let path = file_path(first);
         let file = self.disk.open(&path).map_err(at(&path))?;
+        if file.stat().map_err(at(&path))?.size_bytes > READ_BYTES_MAX {
+            return Err(at(&path)(io::ErrorKind::FileTooLarge.into()));
+        }
         let mut bytes = Vec::new();
         let mut chunk = vec![0; 1 << 20];
         loop {
@@ -44,8 +68,22 @@ impl LogFiles {
     }
 }
 
-/// Picks events out of the items of a file; where something is no item, the next one is looked for.
+/// Picks events out of the items of a file.
 fn collect(bytes: &[u8], sequences: &[u64], found: &mut BTreeMap<u64, Stored>) {
+    let kept: Result<(), std::convert::Infallible> = each_whole(bytes, &mut |event| {
+        if sequences.contains(&event.record.sequence) {
+            found.insert(event.record.sequence, event);
+        }
+        Ok(())
+    });
+    match kept {
+        Ok(()) => {}
+        Err(never) => match never {},
+    }
+}
+
+/// Hands on the events of the items of a file; where something is no item, the next one is looked for.
+fn each_whole<E>(bytes: &[u8], each: &mut dyn FnMut(Stored) -> Result<(), E>) -> Result<(), E> {
     let mut offset = 0;
     while offset < bytes.len() {
         if !begins_item(&bytes[offset..]) {
@@ -55,12 +93,12 @@ fn collect(bytes: &[u8], sequences: &[u64], found: &mut BTreeMap<u64, Stored>) {
         match decode_item(&bytes[offset..]) {
             Ok((events, used)) => {
                 offset += used;
-                let wanted = events.into_iter().filter(|event| sequences.contains(&event.record.sequence));
-                found.extend(wanted.map(|event| (event.record.sequence, event)));
+                events.into_iter().try_for_each(&mut *each)?;
             }
             Err(_) => offset += 1,
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -11,12 +11,15 @@ mod list;
 mod model;
 mod path;
 #[cfg(test)]
-pub(crate) mod testing;
+mod properties;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use cbor::{CborError, CborFault, Decoder, Encoder, Major};
 pub use codec::{
-    Entries, LABELS_MAX, MANIFEST_VERSION, Manifest, ManifestError, ManifestInfo, RECEIPTS_MAX,
-    TEXT_BYTES_MAX, check_entry, content_digest, decode_entry, encode_entry, write_manifest,
+    Entries, LABELS_MAX, MANIFEST_VERSION, Manifest, ManifestError, ManifestInfo, RECEIPTS_MAX, ScanError,
+    ScannedManifest, TEXT_BYTES_MAX, begins_manifest, check_entry, content_digest, decode_entry,
+    encode_entry, scan_manifest, write_manifest,
 };
 pub use jcs::{BYTE_KEYS, JcsError, from_jcs, to_jcs, write_jcs};
 pub use list::EntryList;

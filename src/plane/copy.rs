@@ -6,9 +6,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, fstat, openat, statat, unlinkat};
 use rustix::io::retry_on_intr;
 
+use super::crew::{Hook, Moment};
 use super::export::{ExportOptions, LinkMode};
 use super::fault::{Fault, ReadFailure, fill, read_chunks};
 use super::stream::{CHUNK_BYTES, is_zero};
@@ -41,14 +42,20 @@ pub(super) struct Copier<'a> {
     link: LinkMode,
     cancelled: &'a AtomicBool,
     umask: u32,
+    hook: &'a Hook<'a>,
     /// Whether the destination's file system may still make reflinks of our objects.
     reflinks: AtomicBool,
 }
 
 impl<'a> Copier<'a> {
-    pub(super) fn new(local: &'a Local, options: &ExportOptions, cancelled: &'a AtomicBool) -> Self {
+    pub(super) fn new(
+        local: &'a Local,
+        options: &ExportOptions,
+        cancelled: &'a AtomicBool,
+        hook: &'a Hook<'a>,
+    ) -> Self {
         let reflinks = AtomicBool::new(options.link != LinkMode::Copy);
-        Self { local, link: options.link, cancelled, umask: umask(), reflinks }
+        Self { local, link: options.link, cancelled, umask: umask(), hook, reflinks }
     }
 
     /// Makes a file of exactly this mode. Errors are those of the destination.
@@ -87,7 +94,9 @@ impl<'a> Copier<'a> {
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let created = Mode::from_raw_mode(mode & 0o777);
+        self.hook.call(Moment::BeforeCreate, name);
         let file = File::from(retry_on_intr(|| openat(parent, name, flags, created))?);
+        self.hook.call(Moment::AfterCreate, name);
         let result = match self.reflink(&*source, &file, reflink) {
             Ok(true) => Ok(Copied::Whole),
             Err(error) => Ok(Copied::NoReflink(error)),
@@ -109,7 +118,9 @@ impl<'a> Copier<'a> {
             }
         } else {
             // What went wrong is told in any case.
-            unlinkat(parent, name, AtFlags::empty()).ok();
+            if is_under(&file, parent, name) {
+                unlinkat(parent, name, AtFlags::empty()).ok();
+            }
         }
         result
     }
@@ -164,6 +175,13 @@ impl<'a> Copier<'a> {
         }
         Ok(wrong(object, Blake3::from_bytes(*hasher.finalize().as_bytes()), found_bytes))
     }
+}
+
+/// Returns whether a file stands under this name still, and not what somebody else put there.
+fn is_under(file: &File, parent: &OwnedFd, name: &[u8]) -> bool {
+    let found = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
+    let open = fstat(file);
+    found.is_ok_and(|found| open.is_ok_and(|open| (open.st_dev, open.st_ino) == (found.st_dev, found.st_ino)))
 }
 
 /// Returns what is wrong with bytes that should be an object's, if anything is.

@@ -1,6 +1,7 @@
 //! Who does what during an ingest: one walks, several read, one collects.
 
 use std::collections::HashMap;
+use std::ffi::CStr;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,15 +37,23 @@ const LINKS_MAX: usize = 16 * 1024;
 /// How long a wait goes on before the flag is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// A moment at which a test may do something to a file that is being read.
+/// A moment at which a test may do something to what is being read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moment {
+    /// A directory was found in a listing, and is not open yet.
+    BeforeEnter,
     /// Its name is known, and it is not open yet.
     BeforeOpen,
     /// It is open and looked at, and nothing has been read.
     BeforeRead,
     /// It has been read, and not been looked at again.
     AfterRead,
+    /// An exported file is about to be made; its directory is open.
+    BeforeCreate,
+    /// An exported file is made and open, and holds nothing yet.
+    AfterCreate,
+    /// An exported directory has everything in it, and is about to get its own mode.
+    BeforeFinish,
 }
 
 /// What a test does at such moments; the name is the last component.
@@ -308,6 +317,10 @@ impl Visitor for Walker<'_> {
 
     fn problem(&self, problem: &Problem) {
         self.run.context.monitor.problem(problem);
+    }
+
+    fn entering(&self, name: &CStr) {
+        self.run.hook.call(Moment::BeforeEnter, name.to_bytes());
     }
 
     fn listed(&self, names: u64) -> Result<(), IngestError> {

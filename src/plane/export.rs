@@ -20,10 +20,12 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, mkdirat, symlinkat, utimens
 use rustix::io::{Errno, retry_on_intr};
 
 use super::copy::{Copied, Copier, times};
+use super::crew::{Hook, Moment};
 use super::fault::Fault;
-use super::handle::{Follow, open_beneath, open_directory};
+use super::handle::{Follow, Kind, open_beneath, open_directory, stat, stat_at};
 use super::ingest::BoxError;
 use super::threads::crew_of;
+use crate::cache::FileId;
 use crate::identity::Digests;
 use crate::manifest::{Entry, EntryBody, EntryPath, Mtime};
 use crate::monitor::{Counter, Monitor, Task};
@@ -160,9 +162,23 @@ pub fn export(
     monitor: &dyn Monitor,
     cancelled: &AtomicBool,
 ) -> Result<Exported, ExportError> {
+    export_hooked(entries, local, destination, options, monitor, cancelled, &Hook::none())
+}
+
+/// The same, with a test looking on.
+pub(super) fn export_hooked(
+    entries: &mut (dyn Iterator<Item = Result<Entry, BoxError>> + '_),
+    local: &Local,
+    destination: &Path,
+    options: &ExportOptions,
+    monitor: &dyn Monitor,
+    cancelled: &AtomicBool,
+    hook: &Hook<'_>,
+) -> Result<Exported, ExportError> {
     let root = open_destination(destination)?;
     let export = Export {
-        copier: Copier::new(local, options, cancelled),
+        copier: Copier::new(local, options, cancelled, hook),
+        hook,
         destination,
         mode_mask: mode_mask(options.special_modes),
         monitor,
@@ -214,21 +230,23 @@ fn mode_mask(special_modes: SpecialModes) -> u32 {
 /// Makes the destination, or opens it and makes sure that it is empty.
 fn open_destination(path: &Path) -> Result<OwnedFd, ExportError> {
     let failed = |source: io::Error| ExportError::Destination { path: path.to_owned(), source };
-    let made = match mkdirat(CWD, path, Mode::from_raw_mode(0o777)) {
-        Ok(()) => true,
-        Err(Errno::EXIST) => false,
+    let follow = match mkdirat(CWD, path, Mode::from_raw_mode(0o777)) {
+        // Nobody named the symlink that may stand there by now.
+        Ok(()) => Follow::Never,
+        Err(Errno::EXIST) => Follow::Named,
         Err(error) => return Err(failed(error.into())),
     };
-    let name = CString::new(path.as_os_str().as_bytes()).map_err(|error| failed(error.into()))?;
-    let root = open_directory(CWD, &name, Follow::Named).map_err(failed)?;
-    if !made {
-        let mut buffer = Vec::with_capacity(4096);
-        let mut listing = RawDir::new(&root, buffer.spare_capacity_mut());
-        while let Some(item) = listing.next() {
-            let item = item.map_err(|error| failed(error.into()))?;
-            if item.file_name() != c"." && item.file_name() != c".." {
-                return Err(ExportError::NotEmpty { path: path.to_owned() });
-            }
+    // Without the slash that people put behind a directory: with it the kernel follows a symlink in any case.
+    let plain = path.components().as_path();
+    let name = CString::new(plain.as_os_str().as_bytes()).map_err(|error| failed(error.into()))?;
+    let root = open_directory(CWD, &name, follow).map_err(failed)?;
+    // Ours or not: it may have been replaced since it was made.
+    let mut buffer = Vec::with_capacity(4096);
+    let mut listing = RawDir::new(&root, buffer.spare_capacity_mut());
+    while let Some(item) = listing.next() {
+        let item = item.map_err(|error| failed(error.into()))?;
+        if item.file_name() != c"." && item.file_name() != c".." {
+            return Err(ExportError::NotEmpty { path: path.to_owned() });
         }
     }
     Ok(root)
@@ -248,11 +266,14 @@ struct Unfinished {
     path: EntryPath,
     mode: u32,
     mtime: Option<Mtime>,
+    /// Which one it is: nothing is written to another directory that somebody puts in its place.
+    id: FileId,
 }
 
 /// One export, as all its threads see it.
 struct Export<'a> {
     copier: Copier<'a>,
+    hook: &'a Hook<'a>,
     destination: &'a Path,
     mode_mask: u32,
     monitor: &'a dyn Monitor,
@@ -303,7 +324,7 @@ impl Export<'_> {
         for entry in entries {
             self.go_on()?;
             let Entry { path, body, mtime } = entry.map_err(ExportError::Entries)?;
-            let parent = parents.of(&path).map_err(|error| self.failed(&path, error))?;
+            let parent = parents.of(&path, &directories).map_err(|error| self.failed(&path, error))?;
             match body {
                 EntryBody::File { mode, object } => {
                     jobs.push(Job { parent, path, mode, mtime, object });
@@ -312,9 +333,9 @@ impl Export<'_> {
                     }
                 }
                 EntryBody::Directory { mode } => {
-                    mkdirat(&*parent, path.file_name(), Mode::RWXU)
+                    let id = make_directory(&parent, path.file_name())
                         .map_err(|error| self.failed(&path, error))?;
-                    directories.push(Unfinished { path, mode, mtime });
+                    directories.push(Unfinished { path, mode, mtime, id });
                 }
                 EntryBody::Symlink { target } => {
                     symlinkat(&*target, &*parent, path.file_name())
@@ -380,7 +401,9 @@ impl Export<'_> {
     }
 
     fn finish_directory(&self, root: &OwnedFd, directory: &Unfinished) -> io::Result<()> {
+        self.hook.call(Moment::BeforeFinish, directory.path.file_name());
         let opened = open_beneath(root, directory.path.as_bytes(), OFlags::RDONLY)?;
+        expect(&opened, directory.id)?;
         if let Some(mtime) = directory.mtime {
             rustix::fs::futimens(&opened, &times(mtime))?;
         }
@@ -403,7 +426,8 @@ struct Parents {
 }
 
 impl Parents {
-    fn of(&mut self, path: &EntryPath) -> io::Result<Arc<OwnedFd>> {
+    /// Opens the directory of an entry, which is one of those that were made, sorted by path.
+    fn of(&mut self, path: &EntryPath, made: &[Unfinished]) -> io::Result<Arc<OwnedFd>> {
         let Some(parent) = path.parent() else { return Ok(Arc::clone(&self.root)) };
         if let Some((last, open)) = &self.last
             && last == parent
@@ -419,7 +443,27 @@ impl Parents {
             Some((open, rest)) => open_beneath(open, rest, OFlags::PATH)?,
             None => open_beneath(&self.root, parent, OFlags::PATH)?,
         });
+        let known = made.binary_search_by(|directory| directory.path.as_bytes().cmp(parent));
+        let known = known.map_err(|_| io::Error::from(io::ErrorKind::NotFound))?;
+        expect(&opened, made[known].id)?;
         self.last = Some((parent.to_vec(), Arc::clone(&opened)));
         Ok(opened)
     }
+}
+
+/// Makes a directory that is ours alone for now, and returns which one it is.
+fn make_directory(parent: &OwnedFd, name: &[u8]) -> io::Result<FileId> {
+    mkdirat(parent, name, Mode::RWXU)?;
+    let name = CString::new(name)?;
+    let found = stat_at(parent, &name, Follow::Never)?;
+    if found.kind == Kind::Directory { Ok(found.print.id) } else { Err(replaced()) }
+}
+
+/// Makes sure that a directory still is the one that was made under its name.
+fn expect(opened: &OwnedFd, id: FileId) -> io::Result<()> {
+    if stat(opened)?.print.id == id { Ok(()) } else { Err(replaced()) }
+}
+
+fn replaced() -> io::Error {
+    io::Error::other("its directory was replaced while it was written")
 }

@@ -20,6 +20,7 @@ use crate::cache::{CacheReader, Fact};
 use crate::identity::Digests;
 use crate::manifest::{Entry, EntryBody, EntryPath};
 use crate::monitor::{Counter, Problem};
+use crate::storage::staging::OBJECT_MODE;
 use crate::storage::{Backend as _, Staged, StorageError};
 
 /// Up to this size content is held in memory until it is known whether the store has it.
@@ -394,11 +395,14 @@ impl<'a> Hand<'a> {
             Standing::Unknown | Standing::Purged => None,
             Standing::Damaged => Some(HealedFault::Damaged),
             Standing::Stored => match store.local.head(&address) {
-                Ok(Some(found)) if found.size_bytes == digests.size_bytes => {
+                Ok(Some(found)) if found.size_bytes != digests.size_bytes => Some(HealedFault::Truncated),
+                Ok(Some(found)) if found.mode.is_some_and(|mode| mode != OBJECT_MODE) => {
+                    Some(HealedFault::WrongMode)
+                }
+                Ok(Some(_)) => {
                     self.haul.objects_known += 1;
                     return Ok(Accepted::Sound);
                 }
-                Ok(Some(_)) => Some(HealedFault::Truncated),
                 Ok(None) => Some(HealedFault::Missing),
                 Err(StorageError::NotAFile { .. }) => Some(HealedFault::Damaged),
                 Err(error) => return Err(error.into()),

@@ -137,6 +137,8 @@ pub enum HealedFault {
     Truncated,
     /// The log says that it was found damaged, or something that is no file stood there.
     Damaged,
+    /// Its mode is not an object's: whoever may write to it may have done so.
+    WrongMode,
 }
 
 impl HealedFault {
@@ -146,6 +148,29 @@ impl HealedFault {
             Self::Missing => "missing",
             Self::Truncated => "truncated",
             Self::Damaged => "damaged",
+            Self::WrongMode => "wrong-mode",
+        }
+    }
+}
+
+/// Where good bytes came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealedFrom {
+    /// The same content was added again.
+    Add,
+    /// The event that carries them in `log/` or in the database.
+    Log,
+    /// The views of the database, which hold all that a manifest says.
+    Views,
+}
+
+impl HealedFrom {
+    /// Returns the word of the event that records it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Log => "log",
+            Self::Views => "views",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! the way; [`verify`] reads them all again. What they return are facts (entries, findings); nothing here
 //! writes an event, knows a package or opens the database.
 
+pub mod claims;
 mod content;
 mod copy;
 mod crew;
@@ -24,12 +25,13 @@ mod tick;
 pub mod verify;
 mod walk;
 
+pub use claims::{Claim, Claims, claims};
 pub use content::digests_of;
 pub use export::{DamagedEntry, ExportError, ExportOptions, Exported, LinkMode, SpecialModes, export};
 pub use fault::Fault;
 pub use ingest::{
-    BoxError, Healed, HealedFault, IngestContext, IngestError, IngestOptions, IngestStore, Ingested, Known,
-    OnUnreadable, Skipped, Source, Standing, Unreadable, ingest, survey,
+    BoxError, Healed, HealedFault, HealedFrom, IngestContext, IngestError, IngestOptions, IngestStore,
+    Ingested, Known, OnUnreadable, Skipped, Source, Standing, Unreadable, ingest, survey,
 };
 pub use serve::{ServeError, WHOLE_BYTES_MAX, copy_checked, read_checked};
 pub use strays::{NamedObjects, Strays, UnrecordedFile, strays};

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::RawDir;
+use rustix::io::Errno;
 
 use super::exclude::Excludes;
 use super::handle::{FileStat, Follow, Kind, kind_of, open_directory, open_place, stat, stat_at};
@@ -137,6 +138,8 @@ pub(super) trait Visitor {
     fn unreadable(&self, path: PathBuf, why: Unreadable) -> Result<(), IngestError>;
     /// Hears of something that is left out on purpose.
     fn problem(&self, problem: &Problem);
+    /// Hears of a directory that is about to be opened.
+    fn entering(&self, name: &CStr);
     /// Hears how many names a directory had, and may say stop.
     fn listed(&self, names: u64) -> Result<(), IngestError>;
 }
@@ -211,6 +214,10 @@ impl Walk<'_> {
                     Ok(opened) => opened,
                     Err(error) => return unreadable(error),
                 };
+                // The name was followed twice: what is open now counts.
+                if self.rules.own_root == Some(found.print.id) {
+                    return Err(IngestError::StoreItself { path: walked.to_owned() });
+                }
                 if let Some(stored) = stored {
                     self.visitor.directory(self.directory_entry(stored.clone(), &found))?;
                 }
@@ -291,11 +298,12 @@ impl Walk<'_> {
         name: &CStr,
         device: u64,
     ) -> Result<Option<(Arc<Folder>, FileId)>, IngestError> {
+        self.visitor.entering(name);
         let opened = open_directory(&folder.place, name, Follow::Never).and_then(|fd| Ok((stat(&fd)?, fd)));
         let (found, fd) = match opened {
             Ok(opened) => opened,
             Err(error) => {
-                self.visitor.unreadable(folder.walked_path(name), Unreadable::Io(error))?;
+                self.visitor.unreadable(folder.walked_path(name), no_longer(error))?;
                 return Ok(None);
             }
         };
@@ -403,6 +411,15 @@ impl Walk<'_> {
             walked = above(&walked);
         }
         Ok(())
+    }
+}
+
+/// Returns why something that was a directory when it was listed cannot be opened as one.
+fn no_longer(error: io::Error) -> Unreadable {
+    // A symlink that stands there now is refused like anything else that is no directory.
+    match Errno::from_io_error(&error) {
+        Some(Errno::NOTDIR | Errno::LOOP) => Unreadable::Changed,
+        Some(_) | None => Unreadable::Io(error),
     }
 }
 

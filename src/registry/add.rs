@@ -18,6 +18,7 @@ use super::report::{
     AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable,
     PackageSummary, SkippedPath,
 };
+use super::text::check_labels;
 use crate::cache::StatCache;
 use crate::db::{Database, OpenMode, ReadTx};
 use crate::env::Timestamp;
@@ -29,7 +30,9 @@ use crate::manifest::{
     RetentionSummary, content_digest, write_manifest,
 };
 use crate::monitor::Monitor;
-use crate::plane::{self, BoxError, Healed, IngestContext, IngestOptions, IngestStore, Ingested, Source};
+use crate::plane::{
+    self, BoxError, Healed, HealedFrom, IngestContext, IngestOptions, IngestStore, Ingested, Source,
+};
 use crate::retention::{DEFAULT_CLASS, Wanted, wanted};
 use crate::storage::{Staged, Staging, layout};
 use crate::views::{PackageRow, packages, retention, trees};
@@ -81,6 +84,8 @@ impl Registry {
         let tx = self.db.read()?;
         match &request.target {
             AddTarget::New { name, class, metadata, provenance } => {
+                check_labels("metadata", metadata)?;
+                check_labels("provenance", provenance)?;
                 let class = class.clone().unwrap_or_else(|| DEFAULT_CLASS.to_owned());
                 let known = retention::classes(&tx)?;
                 let Some((_, duration_seconds)) = known.iter().find(|(name, _)| *name == class) else {
@@ -206,7 +211,7 @@ impl Registry {
                 let id = draft.id.to_string();
                 change.append(EventType::PackageCreated, &id, &created)?;
                 change.append(EventType::EntriesAdded, &id, &added)?;
-                append_healed(&mut change, &ingested.healed)?;
+                append_healed(&mut change, &ingested.healed, HealedFrom::Add)?;
                 let number = self.number_of(&change, &draft.id)?;
                 change.commit()?;
                 number
@@ -249,7 +254,7 @@ impl Registry {
             let next = packages::next_version(change.tx(), draft.name.as_str())?;
             if next == version {
                 change.append(EventType::PackageFinalized, &draft.id.to_string(), &payload)?;
-                append_healed(&mut change, &ingested.healed)?;
+                append_healed(&mut change, &ingested.healed, HealedFrom::Add)?;
                 let number = self.number_of(&change, &draft.id)?;
                 change.commit()?;
                 return Ok(number);
@@ -336,7 +341,7 @@ impl Registry {
         }
         if !ingested.healed.is_empty() {
             let mut change = Change::begin(self, monitor)?;
-            append_healed(&mut change, &ingested.healed)?;
+            append_healed(&mut change, &ingested.healed, HealedFrom::Add)?;
             change.commit()?;
         }
         self.summary_by_number(&self.db.read()?, package.number)
@@ -388,7 +393,7 @@ impl Registry {
             self.check_conflicts(change.tx(), package, entries)?;
         }
         change.append(EventType::EntriesAdded, &package.id.to_string(), &added)?;
-        append_healed(&mut change, healed)?;
+        append_healed(&mut change, healed, HealedFrom::Add)?;
         let summary = self.summary_by_number(change.tx(), package.number)?;
         change.commit()?;
         Ok(summary)
@@ -439,9 +444,13 @@ enum Target {
 }
 
 /// Records the objects that were found missing or damaged and are whole again.
-pub(super) fn append_healed(change: &mut Change<'_>, healed: &[Healed]) -> Result<(), Error> {
+pub(super) fn append_healed(
+    change: &mut Change<'_>,
+    healed: &[Healed],
+    from: HealedFrom,
+) -> Result<(), Error> {
     for healed in healed {
-        let payload = payload::object_healed(&healed.object, LOCAL, healed.fault.name(), "add");
+        let payload = payload::object_healed(&healed.object, LOCAL, healed.fault.name(), from.name());
         let subject = healed.object.address().to_string();
         change.append(EventType::ObjectHealed, &subject, &Payload::inline(payload))?;
     }

@@ -7,7 +7,7 @@ use super::Registry;
 use super::resolve::reference;
 use crate::db::{DbError, ReadTx};
 use crate::error::Error;
-use crate::events::{self, Bookkeeping, Record};
+use crate::events::{self, Bookkeeping, Payloads as _, Record};
 use crate::identity::{Blake3, ContentAddress};
 use crate::plane::{self, BoxError, Depth, Fault, Known, Standing};
 use crate::views::{objects, packages};
@@ -36,6 +36,7 @@ impl Registry {
         undecided: &'static str,
         reading: Reading,
     ) -> Result<(), Error> {
+        self.payloads_are_there(tx, undecided, reading)?;
         let skipped = Bookkeeping::load(tx)?.skipped;
         if skipped > 0 {
             let mut what =
@@ -48,6 +49,15 @@ impl Registry {
             }
             return Err(Error::Unsure { what, undecided });
         }
+        Ok(())
+    }
+
+    fn payloads_are_there(
+        &self,
+        tx: &ReadTx<'_>,
+        undecided: &'static str,
+        reading: Reading,
+    ) -> Result<(), Error> {
         let mut left = match reading {
             Reading::All => u64::MAX,
             Reading::UpTo(bytes) => bytes,
@@ -81,9 +91,9 @@ impl Registry {
         digest: &Blake3,
         left: &mut u64,
     ) -> Result<Option<String>, Error> {
-        // Every payload object has a row: the event that names it made it.
         let Some(object) = objects::find(tx, digest).map_err(DbError::from)? else {
-            return Ok(Some("no event stored it".to_owned()));
+            // A recover left its event out of the views; where it is back, a replay takes it in.
+            return Ok(self.local.load(digest).err().map(|unavailable| unavailable.why));
         };
         let size_bytes = object.digests.size_bytes;
         let depth = if size_bytes <= *left { Depth::Primary } else { Depth::Quick };

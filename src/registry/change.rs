@@ -16,7 +16,7 @@ use crate::events::{
 use crate::identity::{Blake3, Digests};
 use crate::monitor::{Monitor, Problem};
 use crate::storage::{Action, LockError, Staging, StorageError, StoreLock, layout};
-use crate::views::{VIEWS_VERSION, ViewWriter};
+use crate::views::{VIEWS_VERSION, ViewError, ViewWriter};
 
 use super::{Access, Registry};
 
@@ -98,6 +98,7 @@ impl<'r> Change<'r> {
     }
 
     fn begin_locked(registry: &'r Registry, monitor: &dyn Monitor) -> Result<Self, Error> {
+        super::text::check_actor(registry.env.actor())?;
         loop {
             let tx = registry.db.write()?;
             match settle_into(registry, &tx)? {
@@ -144,6 +145,34 @@ impl<'r> Change<'r> {
         subject_id: &str,
         payload: &Payload,
     ) -> Result<u64, Error> {
+        let event = self.next(event_type, subject_id, payload);
+        enter(&self.tx, &mut self.kept, &event, payload.bytes())?;
+        Ok(self.entered(event))
+    }
+
+    /// The same with what comes from elsewhere, and may say what cannot be. Where the views refuse it, it leaves no
+    /// trace, and the step goes on without it.
+    pub(super) fn append_unless_refused(
+        &mut self,
+        event_type: EventType,
+        subject_id: &str,
+        payload: &Payload,
+    ) -> Result<Result<u64, ViewError>, Error> {
+        let event = self.next(event_type, subject_id, payload);
+        let mut kept = self.kept;
+        let tx = &self.tx;
+        match tx.attempt(|| enter(tx, &mut kept, &event, payload.bytes())) {
+            Ok(()) => {
+                self.kept = kept;
+                Ok(Ok(self.entered(event)))
+            }
+            Err(Error::View(ViewError::Db(error))) => Err(error.into()),
+            Err(Error::View(refused)) => Ok(Err(refused)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn next(&self, event_type: EventType, subject_id: &str, payload: &Payload) -> Stored {
         let record = Record {
             sequence: self.head.sequence + 1,
             created_at: self.now,
@@ -154,12 +183,13 @@ impl<'r> Change<'r> {
             payload_digest: Blake3::of(payload.bytes()),
             previous_digest: self.head.digest,
         };
-        let inline = (!payload.is_object).then(|| payload.bytes.clone());
-        let event = Stored::new(record, inline);
-        enter(&self.tx, &mut self.kept, &event, payload.bytes())?;
+        Stored::new(record, (!payload.is_object).then(|| payload.bytes.clone()))
+    }
+
+    fn entered(&mut self, event: Stored) -> u64 {
         self.head = Head::from(&event);
         self.events.push(event);
-        Ok(self.head.sequence)
+        self.head.sequence
     }
 
     /// Makes it stand: appended to `log/`, durable there, committed in the database.
@@ -204,6 +234,10 @@ fn enter(tx: &WriteTx<'_>, kept: &mut Bookkeeping, event: &Stored, payload: &[u8
 
 /// Settles inside a transaction and keeps what came of it in the bookkeeping.
 pub(super) fn settle_into(registry: &Registry, tx: &WriteTx<'_>) -> Result<(Bookkeeping, Settled), Error> {
+    // Under the write lock of a database that has lost its name nothing that is written counts, and `log/` is another's.
+    if !registry.db.has_its_name() {
+        return Err(Error::DatabaseReplaced);
+    }
     let mut kept = Bookkeeping::load(tx)?;
     let (position, settled) = settle(tx, &registry.files, &mut |event: Stored| -> Result<(), Error> {
         enter_found(registry, tx, &mut kept, &event)

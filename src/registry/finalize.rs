@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::events::EventType;
 use crate::manifest::{EntryList, ManifestHeader, RetentionSummary};
 use crate::monitor::Monitor;
-use crate::plane::Healed;
+use crate::plane::{Healed, HealedFrom};
 use crate::storage::Staging;
 use crate::views::{PackageRow, packages, retention, trees};
 
@@ -68,7 +68,7 @@ impl Registry {
         let mut change = Change::begin(self, monitor)?;
         self.resolve_still_open(change.tx(), package)?;
         change.append(EventType::PackageFinalized, &package.id.to_string(), &payload)?;
-        append_healed(&mut change, healed)?;
+        append_healed(&mut change, healed, HealedFrom::Add)?;
         let summary = self.summary_by_number(change.tx(), package.number)?;
         change.commit()?;
         Ok(summary)

@@ -6,21 +6,17 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::Registry;
+use super::first::FirstEvent;
 use super::open::file_mode;
 use super::report::{InitReport, InitRequest, Sharing};
-use crate::db::Database;
 use crate::disk::Disk;
 use crate::env::Env;
 use crate::error::Error;
-use crate::events::{
-    Bookkeeping, EventType, Head, LogFiles, Position, Record, Step, Stored, insert, payload,
-};
-use crate::identity::Blake3;
+use crate::events::{LogFiles, Position, Step};
 use crate::retention::{RetentionClass, SEEDED_CLASSES};
 use crate::storage::{
     self, Action, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root,
 };
-use crate::views::{VIEWS_VERSION, ViewWriter};
 
 impl Registry {
     /// Makes a store of a directory that is missing, empty, or holds only what a killed `init` left; where
@@ -29,6 +25,7 @@ impl Registry {
     /// # Errors
     /// [`StorageError::NotEmpty`] and [`Error::Remains`] where the directory holds anything else.
     pub fn init(root: &Path, request: &InitRequest, env: &Env) -> Result<InitReport, Error> {
+        super::text::check_actor(env.actor())?;
         let classes = merge_classes(&request.classes)?;
         if let Some(report) = existing(root)? {
             return Ok(report);
@@ -69,38 +66,12 @@ impl Registry {
 
         let now = env.now();
         let store_id = env.random_id();
-        let payload = payload::store_created(store_id, classes);
-        let record = Record {
-            sequence: 1,
-            created_at: now,
-            event_type: EventType::StoreCreated.name().to_owned(),
-            subject_kind: EventType::StoreCreated.subject_kind().to_owned(),
-            subject_id: store_id.to_string(),
-            actor: env.actor().to_owned(),
-            payload_digest: Blake3::of(&payload),
-            previous_digest: Head::NONE.digest,
-        };
-        let event = Stored::new(record, Some(payload.clone()));
-
-        let database = layout::within(root, layout::DATABASE.as_ref());
-        let failed = |action, path: &str| {
-            let path = path.into();
-            move |source| StorageError::Io { action, path, source }
-        };
-        // SQLite would make it with the umask's mode; its -wal and -shm take after it.
-        let file = disk.create(Path::new(layout::DATABASE), file_mode);
-        drop(file.map_err(failed(Action::Create, layout::DATABASE))?);
-        let db = Database::create(&database)?;
-        let tx = db.write()?;
-        let mut views = ViewWriter::new(&tx, 0);
-        views.reset()?;
-        insert(&tx, &event)?;
-        views.apply(&event, &payload)?;
-        let log = files.append(&Position::START, std::slice::from_ref(&event))?;
-        Bookkeeping { log, views_version: VIEWS_VERSION, views_sequence: 1, skipped: 0 }.store(&tx)?;
-        tx.commit()?;
-        drop(db);
-        disk.sync_dir(Path::new("")).map_err(failed(Action::Sync, ""))?;
+        let first = FirstEvent::new(env, now, store_id, classes);
+        first.make_database(disk.as_ref(), root, layout::DATABASE, |event| {
+            Ok(files.append(&Position::START, std::slice::from_ref(event))?)
+        })?;
+        let failed = |source| StorageError::Io { action: Action::Sync, path: "".into(), source };
+        disk.sync_dir(Path::new("")).map_err(failed)?;
 
         // The name comes last: a directory without astore.toml is no store yet, and init may be repeated.
         let config = StoreConfig { store_id, created_at: now };

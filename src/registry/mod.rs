@@ -10,6 +10,7 @@ mod claim;
 mod collect;
 mod explain;
 mod finalize;
+mod first;
 mod init;
 mod known;
 mod open;
@@ -18,12 +19,15 @@ mod plan;
 mod private;
 mod purged;
 mod query;
+mod recover;
 mod remove;
 mod replay;
 pub mod report;
 mod resolve;
 mod retain;
 mod supersede;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod text;
 mod verify;
 
@@ -138,6 +142,12 @@ impl Registry {
         self.batch_files = batch_files;
     }
 
+    /// Closes the files of `log/` so early that a test sees several.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn set_log_file_bytes(&mut self, file_bytes_max: u64) {
+        self.files = self.files.clone().with_limit(file_bytes_max);
+    }
+
     /// Makes the rounds of a gc so small that a test sees several.
     #[cfg(any(test, feature = "testing"))]
     pub const fn set_round_objects(&mut self, round_objects: usize) {
@@ -164,7 +174,12 @@ impl Payloads for Local {
         let address = ContentAddress::new(*digest);
         let size = self.head(&address).ok().flatten().map_or(0, |found| found.size_bytes);
         // Room for all of it at once: doubling would touch twice as much memory as a large manifest needs.
-        let mut bytes = Vec::with_capacity(usize::try_from(size + 1).unwrap_or(0));
+        // What the file only claims to hold (it may be sparse, and longer than any memory) is no reason to die.
+        let mut bytes = Vec::new();
+        let room = usize::try_from(size).ok().and_then(|size| size.checked_add(1));
+        room.and_then(|room| bytes.try_reserve_exact(room).ok()).ok_or_else(|| {
+            unavailable(format!("its object has {size} bytes, and memory has no room for them"))
+        })?;
         reader.read_to_end(&mut bytes).map_err(|error| unavailable(error.to_string()))?;
         if Blake3::of(&bytes) == *digest {
             Ok(bytes)

@@ -5,21 +5,42 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use uuid::Uuid;
 
 use super::change::{enter_found, settle_into, tell, unless_busy};
 use super::private::copy_database;
+use super::recover::is_nothing_left;
 use super::{Access, OpenOptions, Registry};
 use crate::db::{Database, DbError, OpenMode};
 use crate::disk::Disk;
 use crate::env::Env;
 use crate::error::Error;
-use crate::events::{Bookkeeping, LogError, LogFiles, Step, head};
+use crate::events::{Bookkeeping, LogError, LogFiles, Step, event, head};
 use crate::monitor::{Monitor, Problem, Task};
 use crate::plane::IngestOptions;
 use crate::storage::{
     Action, Local, LockError, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root,
     staging,
 };
+
+/// How `log/` stands to the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LogStands {
+    /// Both end with the same event.
+    Even,
+    /// `log/` has the database's last event, and something behind it.
+    Ahead,
+    /// It has not, at least not there: it is cut off, damaged, or another history.
+    Astray,
+}
+
+/// What a reader is told of such a `log/`.
+fn astray() -> Problem {
+    Problem::Note(
+        "log/ does not have the database's last event in its place; the database is read as it stands"
+            .to_owned(),
+    )
+}
 
 /// How long a transaction waits for another one at least.
 const SHORT_WAIT: Duration = Duration::from_secs(5);
@@ -56,7 +77,7 @@ impl Registry {
         Self::open_as(disk, config, root, options, env, monitor)
     }
 
-    fn open_as(
+    pub(super) fn open_as(
         disk: Arc<dyn Disk>,
         config: StoreConfig,
         root: &Path,
@@ -64,10 +85,20 @@ impl Registry {
         env: Env,
         monitor: &dyn Monitor,
     ) -> Result<Self, Error> {
-        match options.access {
-            Access::Write | Access::Alone => Self::open_to_write(disk, root, config, options, env, monitor),
-            Access::Read | Access::Log => Self::open_to_read(disk, root, config, options, env, monitor),
-        }
+        let opened = match options.access {
+            Access::Write | Access::Alone => {
+                Self::open_to_write(disk.clone(), root, config, options, env, monitor)
+            }
+            Access::Read | Access::Log => {
+                Self::open_to_read(disk.clone(), root, config, options, env, monitor)
+            }
+        };
+        opened.map_err(|error| match error {
+            Error::DatabaseMissing if is_nothing_left(&disk, root).unwrap_or(false) => {
+                Error::NothingToRecover
+            }
+            error => error,
+        })
     }
 
     fn open_to_write(
@@ -79,6 +110,19 @@ impl Registry {
         monitor: &dyn Monitor,
     ) -> Result<Self, Error> {
         let lock = lock_to_write(disk.as_ref(), root, &options, monitor)?;
+        Self::open_under(lock, disk, root, config, options, env, monitor)
+    }
+
+    /// Opens a store to write for somebody who has the lock already.
+    pub(super) fn open_under(
+        lock: StoreLock,
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        config: StoreConfig,
+        options: OpenOptions,
+        env: Env,
+        monitor: &dyn Monitor,
+    ) -> Result<Self, Error> {
         let path = layout::within(root, layout::DATABASE.as_ref());
         let spends = options.spends_reserve;
         let db = match open_database(&path, OpenMode::Write) {
@@ -138,7 +182,11 @@ impl Registry {
         };
         let scratch = options.scratch.clone();
         let mut registry = Self::assemble(disk, root, config, options, env, db, None)?;
-        if registry.is_behind()? {
+        let stands = registry.log_stands()?;
+        if stands == LogStands::Astray {
+            monitor.problem(&astray());
+        }
+        if stands == LogStands::Ahead {
             match registry.catch_up_unless_busy(monitor) {
                 // Where this disk is full, a copy may catch up elsewhere.
                 Err(Error::Db(error)) if error.is_system() && is_full(registry.disk.as_ref()) => {
@@ -153,11 +201,15 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Returns whether `log/` holds more than the database, as far as a look at its end tells. One that is
-    /// behind or damaged is no reason to write anything for somebody who came to read.
-    fn is_behind(&self) -> Result<bool, Error> {
+    /// Returns how `log/` stands to the database, as far as a look at its end tells. One that is behind or damaged
+    /// is no reason to write anything for somebody who came to read.
+    fn log_stands(&self) -> Result<LogStands, Error> {
         let kept = Bookkeeping::load(&self.db.read()?)?.log;
-        Ok(!self.files.stands_at(&kept)? && self.files.reaches(&kept)?)
+        Ok(match self.files.stands_at(&kept)? {
+            true => LogStands::Even,
+            false if self.files.reaches(&kept)? => LogStands::Ahead,
+            false => LogStands::Astray,
+        })
     }
 
     /// Settles where nobody else writes. Where somebody does, the snapshot is a true state of a moment ago.
@@ -216,17 +268,19 @@ impl Registry {
             open_database(&layout::within(&private.directory, layout::DATABASE.as_ref()), OpenMode::Write)?;
         let mut registry = Self::assemble(disk, root, config, options, env, db, None)?;
         registry.private = Some(private);
-        registry.apply_tail()?;
+        if registry.apply_tail()? == LogStands::Astray {
+            monitor.problem(&astray());
+        }
         registry.bring_views_up(monitor)?;
         Ok(registry)
     }
 
-    /// Applies to a private copy what `log/` has beyond it; `log/` itself stays as it is.
-    pub(super) fn apply_tail(&self) -> Result<(), Error> {
+    /// Applies to a private copy what `log/` has beyond it; `log/` itself stays as it is. Returns how it stood.
+    pub(super) fn apply_tail(&self) -> Result<LogStands, Error> {
         let tx = self.db.write()?;
         let mut kept = Bookkeeping::load(&tx)?;
         if kept.log.head != head(&tx)? || !self.files.reaches(&kept.log)? {
-            return Ok(()); // behind or parted: the database is the better witness, and verify says so
+            return Ok(LogStands::Astray); // the database is the better witness, and verify says the rest
         }
         let mut walk = self.files.walk(kept.log);
         loop {
@@ -241,12 +295,14 @@ impl Registry {
                 Err(error) => return Err(error.into()),
             }
         }
+        let stood = if walk.position() == kept.log { LogStands::Even } else { LogStands::Ahead };
         kept.log = walk.position();
         kept.store(&tx)?;
-        Ok(tx.commit()?)
+        tx.commit()?;
+        Ok(stood)
     }
 
-    fn assemble(
+    pub(super) fn assemble(
         disk: Arc<dyn Disk>,
         root: &Path,
         config: StoreConfig,
@@ -256,6 +312,9 @@ impl Registry {
         lock: Option<StoreLock>,
     ) -> Result<Self, Error> {
         let file_mode = file_mode(disk.as_ref())?;
+        if options.access != Access::Log {
+            check_store(&db, &config)?;
+        }
         // Transactions are short: an impatient caller still waits for the one that is being committed.
         db.set_wait(options.wait.max(SHORT_WAIT))?;
         Ok(Self {
@@ -329,7 +388,7 @@ pub(super) fn file_mode(disk: &dyn Disk) -> Result<u32, Error> {
 
 /// Takes the lock that the access asks for. Where dead writers left something in `tmp/` and nobody else is there,
 /// it is cleared on the way, under the exclusive lock.
-fn lock_to_write(
+pub(super) fn lock_to_write(
     disk: &dyn Disk,
     root: &Path,
     options: &OpenOptions,
@@ -382,15 +441,31 @@ fn make_room(disk: &dyn Disk) -> bool {
     is_full(disk) && disk.stat(Path::new(layout::RESERVE)).is_ok() && reserve::release(disk).is_ok()
 }
 
-fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
+pub(super) fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Error> {
     Database::open(path, mode).map_err(|error| match error {
         DbError::Missing { .. } => Error::DatabaseMissing,
         error @ (DbError::Foreign { .. }
+        | DbError::NotRegular { .. }
+        | DbError::Journal { .. }
+        | DbError::Planted { .. }
+        | DbError::Disorder { .. }
         | DbError::Version { .. }
         | DbError::NoWal { .. }
         | DbError::Open(_)
         | DbError::Sqlite(_)) => error.into(),
     })
+}
+
+/// Refuses a database that is sound and another store's: nothing that it says is about the objects here. One whose
+/// first event is damaged, or cannot be read, is for others to judge.
+fn check_store(db: &Database, config: &StoreConfig) -> Result<(), Error> {
+    let Ok(Some(first)) = db.read().and_then(|tx| event(&tx, 1)) else { return Ok(()) };
+    match Uuid::try_parse(&first.record.subject_id) {
+        Ok(found) if found != config.store_id && first.digest == first.record.digest() => {
+            Err(Error::OtherStore { expected: config.store_id, found })
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 pub(super) fn is_writable(path: &Path) -> bool {

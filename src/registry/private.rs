@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::disk::NotRegular;
 use crate::error::Error;
 use crate::storage::{Action, StorageError, layout};
 
@@ -55,7 +56,7 @@ struct Print {
 impl Print {
     fn of(path: &Path) -> Option<Self> {
         use std::os::unix::fs::MetadataExt as _;
-        let found = std::fs::metadata(path).ok()?;
+        let found = std::fs::symlink_metadata(path).ok()?;
         Some(Self {
             size_bytes: found.len(),
             modified: (found.mtime(), found.mtime_nsec()),
@@ -97,7 +98,6 @@ pub(super) fn copy_database(source: &Path, directory: PathBuf) -> Result<Private
 /// was changed so lately that another change would not show.
 #[expect(clippy::disallowed_methods, reason = "the copy is outside of any store")]
 fn copy_once(source: &Path, directory: &Path) -> Result<bool, Error> {
-    use std::os::unix::fs::PermissionsExt as _;
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::Storage(StorageError::Io { action: Action::Create, path, source })
@@ -117,15 +117,28 @@ fn copy_once(source: &Path, directory: &Path) -> Result<bool, Error> {
     if !database.is_telling() || log.is_some_and(|log| !log.is_telling()) {
         return Ok(false);
     }
-    std::fs::copy(source, &target).map_err(failed(source))?;
+    copy_file(source, &target).map_err(failed(source))?;
     if log.is_some() {
-        match std::fs::copy(&wal, &target_wal) {
+        match copy_file(&wal, &target_wal) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            copied => drop(copied.map_err(failed(&wal))?),
+            copied => copied.map_err(failed(&wal))?,
         }
     }
-    std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o600)).map_err(failed(&target))?;
     Ok(before == (Print::of(source), Print::of(&wal)))
+}
+
+/// Copies a regular file. Neither follows a symlink that somebody put under its name, nor waits for a fifo's other
+/// end.
+fn copy_file(source: &Path, target: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut from = std::fs::File::from(openat(CWD, source, flags, Mode::empty())?);
+    if !from.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, NotRegular));
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut to = std::fs::File::from(openat(CWD, target, flags, Mode::RUSR | Mode::WUSR)?);
+    io::copy(&mut from, &mut to).map(drop)
 }
 
 #[cfg(test)]

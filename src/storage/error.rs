@@ -85,6 +85,12 @@ pub enum StorageError {
         /// What stands there.
         kind: FileKind,
     },
+    /// There are objects of a store, and nothing says which it is.
+    #[error("astore.toml is missing at {}, and there are objects of a store", root.display())]
+    Unnamed {
+        /// The root.
+        root: PathBuf,
+    },
     /// A batch failed to be published earlier, so that nothing more is taken by this writer.
     #[error("an earlier batch of this writer could not be published")]
     EarlierBatchFailed,
@@ -139,6 +145,7 @@ impl StorageError {
             | Self::NotAFile { .. }
             | Self::EarlierBatchFailed
             | Self::NoStore { .. }
+            | Self::Unnamed { .. }
             | Self::UnknownFormat { .. }
             | Self::Config { .. }
             | Self::NotEmpty { .. }

@@ -15,6 +15,10 @@ pub const CONFIG: &str = "astore.toml";
 pub const CONFIG_NEW: &str = "astore.toml.new";
 /// The database: events, and views. SQLite keeps `-wal` and `-shm` beside it.
 pub const DATABASE: &str = "astore.db";
+/// The name that a database has until it is whole, where `recover` makes one.
+pub const DATABASE_NEW: &str = "astore.db.new";
+/// What SQLite keeps beside a database, by the ends of the names.
+pub const DATABASE_BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// The file whose advisory lock tells writers from gc, with the holders' process ids and commands in it.
 pub const LOCK: &str = "astore.lock";
 /// The file whose advisory lock a waiting gc takes, so that no new writer gets in before it.
@@ -49,6 +53,12 @@ pub(super) const KNOWN: [&str; 16] = [
     OBJECTS,
     TMP,
 ];
+
+/// Returns the name that something in the root gets when `recover` puts it aside for the n-th time:
+/// `astore.db.aside-1`, `log.aside-2`.
+pub fn aside(name: &str, nth: u32) -> String {
+    format!("{name}.aside-{nth}")
+}
 
 /// Returns the path of an object: `blake3/ab/cd/<64 hexadecimal digits>`.
 pub fn object_path(address: &ContentAddress) -> PathBuf {

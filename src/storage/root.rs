@@ -21,7 +21,7 @@ use crate::env::Timestamp;
 pub const FORMAT: i64 = 1;
 
 /// `astore.toml` is never longer, in bytes; one that is, is not ours.
-const CONFIG_BYTES_MAX: usize = 64 * 1024;
+pub(super) const CONFIG_BYTES_MAX: usize = 64 * 1024;
 
 /// Who may use a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -63,7 +63,8 @@ pub struct Root {
 /// Opens the root of a store and reads its description, changing nothing.
 ///
 /// # Errors
-/// [`StorageError::NoStore`] where there is none, [`StorageError::UnknownFormat`], [`StorageError::Config`],
+/// [`StorageError::NoStore`] where there is none, [`StorageError::Unnamed`] where only its `astore.toml` is missing,
+/// [`StorageError::UnknownFormat`], [`StorageError::Config`],
 /// [`StorageError::Io`].
 pub fn open(root: &Path) -> Result<(Root, StoreConfig), StorageError> {
     let disk = match RealDisk::open(root) {
@@ -73,10 +74,72 @@ pub fn open(root: &Path) -> Result<(Root, StoreConfig), StorageError> {
         opened => Arc::new(opened.doing(Action::Open, root)?),
     };
     let Some(config) = read_config(&*disk)? else {
-        return Err(StorageError::NoStore { root: root.to_owned() });
+        // A killed `init` leaves no object.
+        let has_objects = disk.list(Path::new(layout::OBJECTS)).is_ok_and(|listed| !listed.is_empty());
+        let root = root.to_owned();
+        return Err(if has_objects {
+            StorageError::Unnamed { root }
+        } else {
+            StorageError::NoStore { root }
+        });
     };
     let file_system = filesystem::of(disk.root()).doing(Action::Look, root)?;
     Ok((Root { disk, file_system }, config))
+}
+
+/// Opens a root for `recover`, be its `astore.toml` there or not.
+///
+/// # Errors
+/// [`StorageError::NoStore`] where there is no such directory, [`StorageError::Io`].
+pub fn open_unnamed(root: &Path) -> Result<Arc<dyn Disk>, StorageError> {
+    match RealDisk::open(root) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(StorageError::NoStore { root: root.to_owned() })
+        }
+        opened => Ok(Arc::new(opened.doing(Action::Open, root)?)),
+    }
+}
+
+/// Returns whether a root without `astore.toml` was a store once: it has a database, or something in `log/` or in
+/// `blake3/`.
+///
+/// # Errors
+/// [`StorageError::Io`].
+pub fn has_remains(disk: &dyn Disk) -> Result<bool, StorageError> {
+    let database = Path::new(layout::DATABASE);
+    match disk.stat(database) {
+        Ok(found) if found.kind == FileKind::File => return Ok(true),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => {
+            return Err(StorageError::Io { action: Action::Look, path: database.to_owned(), source });
+        }
+    }
+    for directory in [layout::LOG, layout::OBJECTS].map(Path::new) {
+        match disk.list(directory) {
+            Ok(listed) if !listed.is_empty() => return Ok(true),
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(source) => {
+                return Err(StorageError::Io { action: Action::Read, path: directory.to_owned(), source });
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Makes those of a store's directories that are missing.
+///
+/// # Errors
+/// [`StorageError::Io`].
+pub fn make_directories(disk: &dyn Disk) -> Result<(), StorageError> {
+    for directory in [layout::TMP, layout::OBJECTS, layout::LOG].map(Path::new) {
+        match disk.make_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.doing(Action::Create, directory)?,
+        }
+    }
+    disk.sync_dir(Path::new("")).doing(Action::Sync, Path::new(""))
 }
 
 /// Makes the directories of a new store: `blake3/`, `log/` and `tmp/`, and the files of the locks.
@@ -132,10 +195,14 @@ pub fn read_config(disk: &dyn Disk) -> Result<Option<StoreConfig>, StorageError>
     if length > CONFIG_BYTES_MAX {
         return Err(StorageError::Config { what: format!("it is longer than {CONFIG_BYTES_MAX} bytes") });
     }
-    bytes.truncate(length);
+    parse_bytes(&bytes[..length]).map(Some)
+}
+
+/// Reads what `astore.toml` holds.
+pub(super) fn parse_bytes(bytes: &[u8]) -> Result<StoreConfig, StorageError> {
     let text =
-        String::from_utf8(bytes).map_err(|_| StorageError::Config { what: "it is not UTF-8".into() })?;
-    parse(&text).map(Some)
+        std::str::from_utf8(bytes).map_err(|_| StorageError::Config { what: "it is not UTF-8".into() })?;
+    parse(text)
 }
 
 /// Writes `astore.toml`: under another name first, and renamed when it is whole and durable.
@@ -159,7 +226,7 @@ pub fn write_config(disk: &dyn Disk, config: &StoreConfig) -> Result<(), Storage
     disk.sync_dir(Path::new("")).doing(Action::Sync, Path::new(""))
 }
 
-fn render(config: &StoreConfig) -> String {
+pub(super) fn render(config: &StoreConfig) -> String {
     format!(
         "# An astore store. Made by `astore init`; not meant to be edited.\n\
          format = {FORMAT}\n\

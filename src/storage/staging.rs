@@ -20,6 +20,7 @@
 //! This module hashes nothing: the caller says what the digests of the bytes are, and took them as it wrote.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -296,9 +297,42 @@ impl Staging {
                 }
                 self.disk.rename(&from, &to)
             }
+            // No file takes a directory's name.
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                self.clear_name(&to)?;
+                self.disk.rename(&from, &to)
+            }
             renamed => renamed,
         };
         renamed.doing(Action::Rename, &to)
+    }
+
+    /// Takes a directory away that stands where an object belongs. One that is not empty holds what is not ours to
+    /// delete: it gets the next free name beside it, and verify tells of it until somebody has looked.
+    fn clear_name(&self, path: &Path) -> Result<(), StorageError> {
+        // Gone already where another writer heals the same object.
+        let unless_gone = |done: io::Result<()>| match done {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        };
+        match self.disk.remove_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            removed => return unless_gone(removed).doing(Action::Remove, path),
+        }
+        let mut name = OsString::from(path.file_name().unwrap_or_default());
+        name.push(".aside-");
+        for number in 1..u32::MAX {
+            let mut aside = name.clone();
+            aside.push(number.to_string());
+            let aside = path.with_file_name(aside);
+            match self.disk.stat(&aside) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return unless_gone(self.disk.rename(path, &aside)).doing(Action::Rename, path);
+                }
+                found => drop(found.doing(Action::Look, &aside)?),
+            }
+        }
+        Err(io::Error::from(io::ErrorKind::AlreadyExists)).doing(Action::Rename, path)
     }
 
     fn clear(&self) -> Result<(), StorageError> {

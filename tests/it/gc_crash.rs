@@ -268,15 +268,9 @@ fn sweep(
             check_ended(stage, &root, &purged, next);
         }
     }
-    let (mut changes, mut database) = (0, None);
-    for call in calls {
-        let is_change = if let Call::Foreign { files } = call {
-            database.replace(files).is_some_and(|before| before != files)
-        } else {
-            matches!(call, Call::Write { .. } | Call::RemoveFile { .. })
-        };
-        changes += usize::from(is_change);
-    }
+    let is_change =
+        |call: &&Call| matches!(call, Call::Foreign { .. } | Call::Write { .. } | Call::RemoveFile { .. });
+    let changes = calls.iter().filter(is_change).count();
     eprintln!("{} calls, {changes} changes, {} crash states, {kills} kills", calls.len(), seen.len());
     assert!(kills > changes, "{kills} kills, {changes} calls that change something");
     (seen.len(), changes)

@@ -227,10 +227,10 @@ fn a_store_that_cannot_be_used_is_named_with_its_root() {
     for end in ["-wal", "-shm"] {
         drop(std::fs::remove_file(root.join(format!("astore.db{end}"))));
     }
-    let said = refused(4, "restore astore.db from a backup");
+    let said = refused(4, "'astore recover'");
     assert_eq!(said.matches("not a database").count(), 1, "once is enough: {said}");
     std::fs::remove_file(root.join("astore.db")).unwrap();
-    refused(4, "restore astore.db from a backup");
+    refused(4, "'astore recover'");
 }
 
 /// `--quiet` leaves exactly the result, wherever it stands.

@@ -551,7 +551,7 @@ fn a_pin_on_what_the_views_do_not_have_is_damage() {
     desk.ok(["pin", "golden", "doc"]);
     let db = rusqlite::Connection::open(desk.root().join("astore.db")).unwrap();
     db.execute_batch("UPDATE pins SET package = 4711").unwrap();
-    assert_snapshot!(told(&desk, &["pins"]), @"4 astore: the event log is damaged: event 5: what it is to have pinned is not there");
+    assert_snapshot!(told(&desk, &["pins"]), @"4 astore: the event log is damaged: event 5: what it is to have pinned is not there; 'astore recover' makes the database anew from log/");
     assert_eq!(told(&desk, &["unpin", "golden"]), told(&desk, &["pins"]));
     desk.ok(["replay"]);
     assert!(desk.ok(["pins"]).contains("doc@1"));

@@ -7,11 +7,14 @@
 //! is always one whose views are made again.
 
 mod history;
+mod newer;
+mod past;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
+use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -28,7 +31,7 @@ use crate::support::oracle;
 use crate::support::store::{add, fast_dir, init, open, reference};
 
 /// Every store that is kept, by version and name. None is ever taken out.
-const KEPT: [(&str, &str); 1] = [("v1", "everything")];
+const KEPT: [(&str, &str); 2] = [("v1", "everything"), ("v1", "collected")];
 
 /// What is beside the log, the database and the objects: made again by whoever opens the store.
 const NOT_KEPT: [&str; 4] = ["astore.lock", "astore.gate", "reserve", "tmp"];
@@ -41,19 +44,31 @@ fn folder(version: &str) -> PathBuf {
 fn make_missing() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let root = folder("v1").join("everything");
-        if std::env::var_os("ASTORE_MAKE_FIXTURES").is_none() || root.exists() {
+        if std::env::var_os("ASTORE_MAKE_FIXTURES").is_none() {
             return;
         }
         fs::create_dir_all(folder("v1")).unwrap();
-        history::make(&root);
-        for name in NOT_KEPT {
-            let path = root.join(name);
-            if path.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) }.unwrap();
+        for (_, name) in KEPT {
+            let root = folder("v1").join(name);
+            if root.exists() {
+                continue;
+            }
+            match name {
+                "everything" => history::make(&root),
+                "collected" => past::make(&root),
+                other => panic!("nobody makes {other}"),
+            }
+            for name in NOT_KEPT {
+                let path = root.join(name);
+                match if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) } {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("{name}: {error}"),
+                    Ok(()) | Err(_) => {}
+                }
+            }
+            let copy = Copy::of("v1", name);
+            let said = describe(&copy.open(Access::Read));
+            fs::write(folder("v1").join(format!("{name}.txt")), said).unwrap();
         }
-        let copy = Copy::of("v1", "everything");
-        let said = describe(&copy.open(Access::Read));
-        fs::write(folder("v1").join("everything.txt"), said).unwrap();
     });
 }
 
@@ -84,8 +99,8 @@ fn kept() -> Copy {
     Copy::of("v1", "everything")
 }
 
-fn expected() -> String {
-    fs::read_to_string(folder("v1").join("everything.txt")).unwrap()
+fn expected(name: &str) -> String {
+    fs::read_to_string(folder("v1").join(format!("{name}.txt"))).unwrap()
 }
 
 fn copy_store(from: &Path, to: &Path) {
@@ -202,22 +217,27 @@ fn every_kept_store_is_tested() {
 
 #[test]
 fn an_old_store_opens_and_everything_is_there() {
-    let copy = kept();
-    oracle::check_names(&copy.root()).unwrap();
-    for access in [Access::Read, Access::Write] {
-        let store = copy.open(access);
-        assert_eq!(comparable(&describe(&store)), comparable(&expected()), "{access:?}");
-        // Whoever opens it to write sets a reserve aside again.
-        check_sound(&store, if access == Access::Read { &["the reserve is missing"] } else { &[] });
+    make_missing();
+    for (version, name) in KEPT {
+        let copy = Copy::of(version, name);
+        oracle::check_names(&copy.root()).unwrap();
+        for access in [Access::Read, Access::Write] {
+            let store = copy.open(access);
+            assert_eq!(comparable(&describe(&store)), comparable(&expected(name)), "{name}, {access:?}");
+            if name == "everything" {
+                // Whoever opens it to write sets a reserve aside again.
+                check_sound(&store, if access == Access::Read { &["the reserve is missing"] } else { &[] });
+            }
+        }
+        oracle::check_log(&copy.root()).unwrap();
     }
-    oracle::check_log(&copy.root()).unwrap();
 }
 
 #[test]
 fn an_old_store_is_what_its_story_says() {
     let copy = kept();
     let store = copy.open(Access::Read);
-    let said = expected();
+    let said = expected("everything");
     let written = [
         EventType::StoreCreated,
         EventType::PackageCreated,
@@ -327,7 +347,7 @@ fn the_second_implementation_reads_an_old_store() {
         copy_store(&folder(version).join(name), &place);
         let Some((code, text)) = reader::read(&place, &[]) else { return };
         assert_eq!(code, 0, "{text}");
-        for line in comparable(&expected()) {
+        for line in comparable(&expected(name)) {
             if let Some((_, digest)) = line.strip_prefix("views ").and_then(|rest| rest.split_once(' ')) {
                 assert!(text.contains(&format!("\"view_digest_computed\": \"{digest}\"")), "{text}");
             }

@@ -84,7 +84,9 @@ pub(crate) fn explained(
     match report.verdict {
         r::Verdict::Present | r::Verdict::Evicted => Ok(()),
         r::Verdict::Purged => writeln!(out, "adding the same content again brings it back"),
-        r::Verdict::Lost => writeln!(out, "adding the same content again heals it"),
+        r::Verdict::Lost => {
+            writeln!(out, "'astore verify' records it; then adding the same content again heals it")
+        }
         r::Verdict::Unknown => writeln!(out, "the log never named it"),
     }
 }
@@ -269,7 +271,7 @@ mod tests {
               hold: audit
               caf\xe9\n
             and 22 more of the 24 paths in 2 packages
-        adding the same content again heals it
+        'astore verify' records it; then adding the same content again heals it
         "#);
     }
 

@@ -9,6 +9,7 @@ use astore::registry::report as r;
 use super::change::Change;
 use super::escape;
 use super::gist::gist;
+use super::remedy::remedy;
 use super::style::Style;
 use super::units::{count, instant, mode, size};
 use super::words::why;
@@ -180,7 +181,7 @@ pub(crate) fn difference(difference: &r::Difference, style: Style, out: &mut dyn
     }
 }
 
-/// Writes a fault and, below it, whom it harms.
+/// Writes a fault and, below it, whom it harms and what would put it right.
 pub(crate) fn fault(fault: &r::Fault, style: Style, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{} {}", style.bad(&escape::line(&fault.kind)), escape::line(&fault.subject))?;
     if let Some(address) = fault.address.map(|address| address.to_string())
@@ -199,7 +200,7 @@ pub(crate) fn fault(fault: &r::Fault, style: Style, out: &mut dyn Write) -> io::
             None => writeln!(out, "  harms {package} as a whole")?,
         }
     }
-    Ok(())
+    writeln!(out, "  mend: {}", remedy(fault))
 }
 
 /// Writes what verify found below its faults: notes, and a line that sums up.
@@ -418,6 +419,7 @@ mod tests {
         truncated blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede: expected 10 bytes, found 4
           harms doc@2:caf\xe9\n
           harms run@11 as a whole
+          mend: add the same content again (doc@2:caf\xe9\n)
         "#);
     }
 

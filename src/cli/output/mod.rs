@@ -9,6 +9,8 @@ pub(crate) mod gist;
 pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod manifest;
+pub(crate) mod recover;
+pub(crate) mod remedy;
 pub(crate) mod roots;
 #[cfg(test)]
 pub(crate) mod samples;

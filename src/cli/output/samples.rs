@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use astore::env::Timestamp;
 use astore::identity::{Blake3, ContentAddress, Digests};
 use astore::manifest::{Entry, EntryBody, EntryPath, Labels, Mtime};
+use astore::plane::HealedFrom;
 use astore::registry::report::*;
 use uuid::Uuid;
 
@@ -187,6 +188,7 @@ pub(crate) fn fault() -> Fault {
             Harm { package: "doc@2".into(), path: Some(path(b"caf\xe9\n")) },
             Harm { package: "run@11".into(), path: None },
         ],
+        remedy: Remedy::AddAgain,
     }
 }
 
@@ -286,6 +288,33 @@ pub(crate) fn replayed() -> ReplayReport {
         view_digest: Blake3::of(b"after"),
         view_digest_before: Some(Blake3::of(b"before")),
         differing: vec!["objects".into()],
+    }
+}
+
+pub(crate) fn recovered() -> RecoverReport {
+    RecoverReport {
+        head_sequence: 7,
+        head_digest: Blake3::of(b"head"),
+        only_in_log: 2,
+        only_in_database: 1,
+        log: LogMended::WrittenAgain {
+            aside: "log.aside-1".into(),
+            damage: "log/00000000000000000001.cborseq is damaged at byte 812, where event 4 should begin"
+                .into(),
+        },
+        database_aside: Some("astore.db.aside-1".into()),
+        database_fault: Some("the database: database disk image is malformed".into()),
+        config_written: true,
+        healed: vec![(ContentAddress::new(Blake3::of(b"manifest")), HealedFrom::Views)],
+        left_out: vec![LeftOut {
+            sequence: 5,
+            event_type: "v1.package.finalized".into(),
+            subject_id: Uuid::from_u128(5).to_string(),
+            payload: ContentAddress::new(Blake3::of(b"lost")),
+            why: "its object is missing".into(),
+        }],
+        skipped: vec![("v2.package.renamed".into(), 1)],
+        view_digest: Blake3::of(b"after"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One call of a [`Disk`](crate::disk::Disk), as a value.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// An open file, by the order of opening. It stays the same file when it is renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,8 +45,9 @@ pub enum Call {
     SyncAll,
     /// [`Disk::point`](crate::disk::Disk::point).
     Point { name: &'static str },
-    /// What files that others write (SQLite) were at the point before; no call of a disk.
-    Foreign { files: Vec<(PathBuf, Option<Vec<u8>>)> },
+    /// What others (SQLite) made of their files since they were last looked at; no call of a disk. Without bytes, the
+    /// file is gone; those come last.
+    Foreign { files: Vec<(PathBuf, Option<Arc<Vec<u8>>>)> },
 }
 
 impl Call {

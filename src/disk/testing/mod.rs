@@ -60,6 +60,8 @@ use delegate_disk;
 
 mod call;
 mod crash;
+mod fate;
+mod model;
 mod observed;
 mod trace;
 mod tree;
@@ -67,6 +69,6 @@ mod wrapped;
 
 pub use call::{Call, FileId};
 pub use crash::{CrashKind, CrashState, Crashes};
-pub use observed::{Observed, dead_from, fail_nth};
+pub use observed::{Act, Observed, dead_from, fail_nth};
 pub use trace::Trace;
 pub use tree::{Node, Tree};

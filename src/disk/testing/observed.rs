@@ -6,10 +6,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::call::Call;
-use super::wrapped::{Hook, Wrapped};
+use super::wrapped::{Extent, Hook, Wrapped};
 use crate::disk::{Disk, DiskFile, Listed, Stat};
 
-type Watch = dyn Fn(usize, &Call) -> io::Result<()> + Send + Sync;
+/// What becomes of a call.
+#[derive(Debug)]
+pub enum Act {
+    /// It happens.
+    Pass,
+    /// It does not happen, and this is its error.
+    Fail(io::Error),
+    /// A write puts the first half of its bytes there and then fails with this error; any other call just fails.
+    HalfThenFail(io::Error),
+    /// A read returns at most so many bytes; any other call happens.
+    ReadAtMost(usize),
+}
+
+type Watch = dyn Fn(usize, &Call) -> Act + Send + Sync;
 
 /// A disk that asks a closure before each call that changes or syncs something, and at each point.
 ///
@@ -26,11 +39,22 @@ struct Watching {
 }
 
 impl Hook for Watching {
-    fn around(&self, call: Call, run: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
-        if self.with_reads || !call.is_reading() {
-            (self.watch)(self.calls.fetch_add(1, Ordering::SeqCst), &call)?;
+    fn around(&self, call: Call, run: &mut dyn FnMut(Extent) -> io::Result<()>) -> io::Result<()> {
+        if !self.with_reads && call.is_reading() {
+            return run(Extent::Whole);
         }
-        run()
+        match (self.watch)(self.calls.fetch_add(1, Ordering::SeqCst), &call) {
+            Act::Pass => run(Extent::Whole),
+            Act::Fail(error) => Err(error),
+            Act::ReadAtMost(bytes) if call.is_reading() => run(Extent::AtMost(bytes)),
+            Act::ReadAtMost(_) => run(Extent::Whole),
+            Act::HalfThenFail(error) => {
+                if let Call::Write { bytes, .. } = &call {
+                    run(Extent::AtMost(bytes.len() / 2))?;
+                }
+                Err(error)
+            }
+        }
     }
 }
 
@@ -40,7 +64,7 @@ impl Observed {
         inner: Arc<dyn Disk>,
         watch: impl Fn(usize, &Call) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        Self::with(inner, Box::new(watch), false)
+        Self::with(inner, Box::new(move |n, call| act(watch(n, call))), false)
     }
 
     /// Watches reading calls too, and counts them with the others.
@@ -48,6 +72,11 @@ impl Observed {
         inner: Arc<dyn Disk>,
         watch: impl Fn(usize, &Call) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
+        Self::with(inner, Box::new(move |n, call| act(watch(n, call))), true)
+    }
+
+    /// Watches every call, reading or not, and lets the closure say what becomes of it.
+    pub fn acting(inner: Arc<dyn Disk>, watch: impl Fn(usize, &Call) -> Act + Send + Sync + 'static) -> Self {
         Self::with(inner, Box::new(watch), true)
     }
 
@@ -59,6 +88,10 @@ impl Observed {
     pub fn calls(&self) -> usize {
         self.0.hook().calls.load(Ordering::SeqCst)
     }
+}
+
+fn act(answer: io::Result<()>) -> Act {
+    answer.map_or_else(Act::Fail, |()| Act::Pass)
 }
 
 /// Refuses call number `nth` with an error of this kind, and lets all others pass.
@@ -100,6 +133,23 @@ mod tests {
         assert_eq!(file.stat().expect("a look").size_bytes, 0);
         file.write_all_at(b"x", 0).expect("call 2");
         assert_eq!(disk.calls(), 3, "a look is not counted");
+    }
+
+    #[test]
+    fn a_write_may_fail_half_way_and_a_read_may_be_short() {
+        let (_root, real) = disk();
+        let disk = Observed::acting(real.clone(), |_, call| match call {
+            Call::Write { .. } => Act::HalfThenFail(io::ErrorKind::StorageFull.into()),
+            Call::Read { .. } => Act::ReadAtMost(1),
+            _ => Act::Pass,
+        });
+        let file = disk.create(Path::new("a"), 0o600).expect("a file");
+        let error = file.write_all_at(b"abcd", 0).expect_err("half of it");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        let mut buffer = [0; 8];
+        assert_eq!(file.read_at(&mut buffer, 0).expect("read"), 1);
+        assert_eq!(real.open(Path::new("a")).expect("a file").read_at(&mut buffer, 0).expect("read"), 2);
+        assert_eq!(&buffer[..2], b"ab");
     }
 
     #[test]

@@ -9,10 +9,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::call::{Call, FileId};
 use crate::disk::{Disk, DiskFile, Listed, Stat};
 
+/// How much of a read or a write happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of it.
+    Whole,
+    /// Its first bytes.
+    AtMost(usize),
+}
+
+impl Extent {
+    fn of(self, length: usize) -> usize {
+        match self {
+            Self::Whole => length,
+            Self::AtMost(bytes) => bytes.min(length),
+        }
+    }
+}
+
 /// What happens around a call.
 pub(super) trait Hook: Send + Sync {
     /// Runs the call, or refuses. `run` is called once at most.
-    fn around(&self, call: Call, run: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()>;
+    fn around(&self, call: Call, run: &mut dyn FnMut(Extent) -> io::Result<()>) -> io::Result<()>;
 }
 
 pub(super) struct Wrapped<H> {
@@ -36,9 +54,17 @@ impl<H: Hook> Wrapped<H> {
 }
 
 fn around<H: Hook, T>(hook: &H, call: Call, mut run: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    around_part(hook, call, |_| run())
+}
+
+fn around_part<H: Hook, T>(
+    hook: &H,
+    call: Call,
+    mut run: impl FnMut(Extent) -> io::Result<T>,
+) -> io::Result<T> {
     let mut result = None;
-    hook.around(call, &mut || {
-        result = Some(run()?);
+    hook.around(call, &mut |extent| {
+        result = Some(run(extent)?);
         Ok(())
     })?;
     result.ok_or_else(|| io::Error::other("the hook neither ran the call nor refused it"))
@@ -137,12 +163,17 @@ impl<H> fmt::Debug for WrappedFile<H> {
 impl<H: Hook> DiskFile for WrappedFile<H> {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let call = Call::Read { path: self.path.clone(), offset, length: buffer.len() };
-        around(&*self.hook, call, || self.inner.read_at(buffer, offset))
+        around_part(&*self.hook, call, |extent| {
+            let length = extent.of(buffer.len());
+            self.inner.read_at(&mut buffer[..length], offset)
+        })
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let call = Call::Write { path: self.path.clone(), file: self.file, offset, bytes: bytes.to_vec() };
-        around(&*self.hook, call, || self.inner.write_all_at(bytes, offset))
+        around_part(&*self.hook, call, |extent| {
+            self.inner.write_all_at(&bytes[..extent.of(bytes.len())], offset)
+        })
     }
 
     fn stat(&self) -> io::Result<Stat> {

@@ -7,6 +7,7 @@
 mod entry;
 mod order;
 mod read;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -18,6 +19,7 @@ use crate::identity::Blake3;
 
 pub use entry::{check_entry, decode_entry, encode_entry};
 pub use read::{Entries, Manifest};
+pub use stream::{ScanError, ScannedManifest, begins_manifest, scan_manifest};
 pub use write::{ManifestInfo, content_digest, write_manifest};
 
 /// The manifest version that this build writes and reads.

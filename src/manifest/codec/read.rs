@@ -110,6 +110,26 @@ fn later_version(bytes: &[u8]) -> Result<Option<u64>, CborError> {
 }
 
 fn parse_version_1(bytes: &[u8]) -> Result<Manifest<'_>, ManifestError> {
+    let Parts { header, content_digest, files, entry_count } = parse_parts(bytes)?;
+    let found = Blake3::of(files);
+    if found != content_digest {
+        return Err(ManifestError::ContentDigest { expected: content_digest, found });
+    }
+    Ok(Manifest { header, content_digest, files, entry_count })
+}
+
+/// What stands in a manifest of version 1, each part checked by itself.
+pub(super) struct Parts<'a> {
+    pub(super) header: ManifestHeader,
+    /// What the manifest says that the digest of its entries is.
+    pub(super) content_digest: Blake3,
+    /// The array of entries.
+    files: &'a [u8],
+    entry_count: u64,
+}
+
+/// Reads the parts of a manifest of version 1; whether the digest is that of the entries is not looked at.
+pub(super) fn parse_parts(bytes: &[u8]) -> Result<Parts<'_>, ManifestError> {
     let (mut files, mut package, mut provenance, mut digest) = (None, None, None, None);
     let (mut version, mut receipts, mut retention) = (None, None, None);
     let mut d = Decoder::new(bytes);
@@ -141,16 +161,12 @@ fn parse_version_1(bytes: &[u8]) -> Result<Manifest<'_>, ManifestError> {
     let missing = |key| ManifestError::Missing { offset: 0, map: "a manifest", key };
     version.ok_or_else(|| missing("manifest_version"))?;
     let (files, entry_count) = files.ok_or_else(|| missing("files"))?;
-    let expected = digest.ok_or_else(|| missing("content_digest"))?;
+    let content_digest = digest.ok_or_else(|| missing("content_digest"))?;
     let mut header = package.ok_or_else(|| missing("package"))?;
     header.provenance = provenance.ok_or_else(|| missing("provenance"))?;
     header.receipts = receipts.ok_or_else(|| missing("storage_receipts"))?;
     header.retention = retention.ok_or_else(|| missing("retention_summary"))?;
-    let found = Blake3::of(files);
-    if found != expected {
-        return Err(ManifestError::ContentDigest { expected, found });
-    }
-    Ok(Manifest { header, content_digest: expected, files, entry_count })
+    Ok(Parts { header, content_digest, files, entry_count })
 }
 
 /// Checks the array of entries and returns their number.

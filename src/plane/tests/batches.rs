@@ -127,7 +127,8 @@ fn a_long_file_does_not_hold_up_its_neighbours() {
                 std::thread::sleep(std::time::Duration::from_millis(5));
             }
         }
-        Moment::BeforeOpen => {}
+        Moment::BeforeEnter | Moment::BeforeOpen => {}
+        Moment::BeforeCreate | Moment::AfterCreate | Moment::BeforeFinish => {}
     };
     let sources = [Source::Path(bench.source.path().to_owned())];
     bench.add_hooked(&sources, &mut std::io::empty(), &Hook(Some(&hook))).unwrap();

@@ -5,6 +5,7 @@
 mod batches;
 mod hostile;
 mod out;
+mod swapped;
 mod trees;
 mod verify;
 

@@ -1,7 +1,7 @@
 //! `export`: a package's tree again, checked as it is written.
 
 use super::super::Registry;
-use super::super::report::{ExportReport, ExportRequest, Fault, Harm, LinkMode};
+use super::super::report::{ExportReport, ExportRequest, Fault, Harm, LinkMode, Remedy};
 use super::super::resolve::reference as spelled;
 use super::summary;
 use crate::db::DbError;
@@ -67,5 +67,6 @@ fn fault(damaged: DamagedEntry, package: &str) -> Fault {
         subject: address.to_string(),
         detail: damaged.fault.to_string(),
         harms: vec![Harm { package: package.to_owned(), path: Some(damaged.path) }],
+        remedy: Remedy::RecordThenAdd,
     }
 }

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::events::{self, PayloadUnavailable, Payloads};
 use crate::identity::Blake3;
 use crate::manifest::{Entry, ManifestHeader, Receipt, RetentionSummary, write_manifest};
-use crate::views::{EntryPages, PackageRow, browse, retention};
+use crate::views::{EntryPages, ObjectRecord, PackageRow, browse, retention};
 
 impl Registry {
     /// Returns the manifest of a package, checked against its digest.
@@ -36,6 +36,29 @@ impl Registry {
     }
 }
 
+impl Registry {
+    /// Returns whether the bytes of an object that is a payload, or a manifest, can be had without its file: from the
+    /// event that carries them, or from what the views know.
+    pub(in crate::registry) fn has_payload_elsewhere(
+        &self,
+        tx: &ReadTx<'_>,
+        object: &ObjectRecord,
+    ) -> Result<bool, Error> {
+        let digest = object.digests.blake3;
+        let event =
+            object.payload_sequence.map(|sequence| events::event(tx, sequence)).transpose()?.flatten();
+        if event.and_then(|event| event.payload).is_some_and(|payload| Blake3::of(&payload) == digest) {
+            return Ok(true);
+        }
+        for package in browse::with_manifest(tx, &digest)? {
+            if rewrite(tx, &package, &digest)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
 /// Payload objects, and manifests among them also where their objects are damaged.
 pub(in crate::registry) struct SoundPayloads<'a> {
     pub(in crate::registry) registry: &'a Registry,
@@ -44,12 +67,17 @@ pub(in crate::registry) struct SoundPayloads<'a> {
 
 impl Payloads for SoundPayloads<'_> {
     fn load(&self, digest: &Blake3) -> Result<Vec<u8>, PayloadUnavailable> {
-        self.registry.local.load(digest).or_else(|unavailable| {
-            let packages = browse::with_manifest(self.tx, digest).unwrap_or_default();
-            let again = packages.iter().find_map(|package| rewrite(self.tx, package, digest).ok().flatten());
-            again.ok_or(unavailable)
-        })
+        self.registry
+            .local
+            .load(digest)
+            .or_else(|unavailable| manifest_from_views(self.tx, digest).ok_or(unavailable))
     }
+}
+
+/// Writes the manifest of this digest again from the views, if they hold what it says.
+pub(in crate::registry) fn manifest_from_views(tx: &ReadTx<'_>, digest: &Blake3) -> Option<Vec<u8>> {
+    let packages = browse::with_manifest(tx, digest).unwrap_or_default();
+    packages.iter().find_map(|package| rewrite(tx, package, digest).ok().flatten())
 }
 
 /// Writes a manifest again from the views; `None` where that does not give the same digest.

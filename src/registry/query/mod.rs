@@ -10,7 +10,7 @@ mod log;
 mod manifest;
 mod status;
 
-pub(super) use manifest::SoundPayloads;
+pub(super) use manifest::{SoundPayloads, manifest_from_views};
 
 use super::Registry;
 use super::report::{EventLine, EventRow, PackageStatus, PackageSummary};

@@ -1,7 +1,10 @@
 //! What the registry asks for and answers: plain values that a front end renders.
 
+mod claims;
 mod explain;
 mod gc;
+mod recover;
+mod remedy;
 mod roots;
 
 use std::path::PathBuf;
@@ -15,6 +18,9 @@ pub use crate::gc::{Candidate, Plan, PlanName};
 use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
 use crate::manifest::{Entry, EntryPath, Labels, PackageName};
 pub use crate::retention::{Reason, RetentionClass, Wanted};
+pub use claims::{
+    BegunLog, ClaimStanding, ClaimsReport, ImportReport, ImportRequest, ImportedPackage, PackageClaim,
+};
 pub use explain::{
     Checked, Collectable, ExplainDepth, ExplainReport, ExplainRequest, ExplainTarget, LostBytes, PackageUse,
     PartOfLog, Verdict,
@@ -23,6 +29,8 @@ pub use gc::{
     ClockDoubt, ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, Keeper, Kept,
     LosingPackage, Lost, PlanReport, PlanRequest, Round, WithoutReport, Young,
 };
+pub use recover::{LeftOut, LogMended, RecoverReport};
+pub use remedy::Remedy;
 pub use roots::{
     HoldRequest, Pin, PinRequest, PinRow, PinTarget, RetainReport, RetainRequest, Root, RootKind, UnpinReport,
 };
@@ -514,6 +522,8 @@ pub struct Fault {
     pub detail: String,
     /// The packages and paths that it harms.
     pub harms: Vec<Harm>,
+    /// What would put it right.
+    pub remedy: Remedy,
 }
 
 /// A path that a fault harms.

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Registry;
-use super::super::report::Fault;
-use super::fault::fault;
+use super::super::report::{Fault, Remedy};
+use super::fault::{fault, sequence_of};
 use crate::db::ReadTx;
 use crate::error::Error;
 use crate::events::{self, Bookkeeping, Head, Stored, check_link};
+use crate::storage::layout;
 
 /// How many broken events are looked for in `log/`. More than that, and the whole of it is another history.
 const REPAIRS_MAX: usize = 1024;
@@ -38,8 +39,14 @@ impl Registry {
                 chain.repairs = copies;
             }
         }
+        let many = chain.broken.len() > REPAIRS_MAX;
         for fault in &mut chain.faults {
             self.find_harm_of_event(tx, fault, &chain.repairs)?;
+            let sound = sequence_of(fault).is_some_and(|sequence| chain.repairs.contains_key(&sequence));
+            if !sound && !many {
+                // Neither copy has it.
+                fault.remedy = Remedy::Backup(layout::LOG.into());
+            }
         }
         Ok(chain)
     }
@@ -91,7 +98,7 @@ impl Chain {
 
     fn report(&mut self, kind: &str, sequence: u64, what: &str) {
         if self.broken.insert(sequence) {
-            self.faults.push(fault(kind, sequence, what.to_owned()));
+            self.faults.push(fault(kind, sequence, what.to_owned(), Remedy::Recover));
         }
     }
 }

@@ -1,10 +1,22 @@
-//! Faults that are about an event.
+//! Faults, as verify makes them.
 
-use super::super::report::Fault;
+use std::path::{Path, PathBuf};
+
+use super::super::report::{Fault, Remedy};
 
 /// Makes a fault about an event.
-pub(super) fn fault(kind: &str, sequence: u64, detail: String) -> Fault {
-    Fault { kind: kind.to_owned(), address: None, subject: subject(sequence), detail, harms: Vec::new() }
+pub(super) fn fault(kind: &str, sequence: u64, detail: String, remedy: Remedy) -> Fault {
+    about(kind, subject(sequence), detail, remedy)
+}
+
+/// Makes a fault about something that has a name: a file, a table.
+pub(super) fn about(kind: &str, subject: String, detail: String, remedy: Remedy) -> Fault {
+    Fault { kind: kind.to_owned(), address: None, subject, detail, harms: Vec::new(), remedy }
+}
+
+/// Makes a fault about a file that has no business where it is.
+pub(super) fn stray(kind: &str, path: &Path, detail: String) -> Fault {
+    about(kind, path.display().to_string(), detail, Remedy::MoveAway(PathBuf::from(path)))
 }
 
 /// Returns how an event is called in a fault.

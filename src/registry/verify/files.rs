@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::super::Registry;
-use super::super::report::Fault;
+use super::super::report::{Fault, Remedy};
 use super::LogLook;
 use super::chain::Chain;
-use super::fault::fault;
+use super::fault::{about, fault, stray};
 use crate::db::ReadTx;
 use crate::disk::FileKind;
 use crate::error::Error;
@@ -37,7 +37,9 @@ impl Registry {
             let next = names.iter().copied().find(|&first| first > end.file && first > end.head.sequence);
             if !broken && end.head.sequence < head.sequence {
                 let missing = end.head.sequence + 1;
-                look.find(fault("log", missing, "log/ does not hold it".to_owned()));
+                // A log/ that merely ends too early is completed; with a file behind the gap it is damaged.
+                let remedy = if next.is_some() { Remedy::Recover } else { Remedy::NextWrite };
+                look.find(fault("log", missing, "log/ does not hold it".to_owned(), remedy));
             }
             let Some(first) = next.filter(|_| broken || end.head.sequence < head.sequence) else {
                 return Ok(());
@@ -59,13 +61,7 @@ impl Registry {
         for listed in self.disk.list(directory).unwrap_or_default() {
             let path = layout::within(directory, &listed.name);
             if listed.kind != FileKind::File || !named.contains(&path) {
-                look.find(Fault {
-                    kind: "foreign".to_owned(),
-                    address: None,
-                    subject: path.display().to_string(),
-                    detail: "it is no file of the log".to_owned(),
-                    harms: Vec::new(),
-                });
+                look.find(stray("foreign", &path, "it is no file of the log".to_owned()));
             }
         }
     }
@@ -90,7 +86,8 @@ impl Registry {
                     for event in &events {
                         let sequence = event.record.sequence;
                         if sequence <= head.sequence && !chain.is_broken(sequence) && !is_same(tx, event)? {
-                            look.find(fault("log", sequence, "log/ and the database differ".to_owned()));
+                            let detail = "log/ and the database differ".to_owned();
+                            look.find(fault("log", sequence, detail, Remedy::Choose));
                             return Ok((walk.position(), true));
                         }
                     }
@@ -107,13 +104,22 @@ impl Registry {
                     look.notes.push("log/ ends with an append that was cut short".to_owned());
                     return Ok((here, false));
                 }
-                Ok(Step::Broken { .. }) => {
-                    look.find(fault("log", next, walk.damage().to_string()));
+                Ok(Step::Broken { continued, cut_short }) => {
+                    let completed = cut_short && !continued;
+                    look.find(if completed {
+                        // What is missing there, the database has.
+                        let path = LogFiles::path(walk.cursor().file);
+                        let detail =
+                            format!("{} ends too early, at byte {}", path.display(), walk.cursor().length);
+                        fault("log", next, detail, Remedy::NextWrite)
+                    } else {
+                        fault("log", next, walk.damage().to_string(), Remedy::Recover)
+                    });
                     return Ok((walk.position(), true));
                 }
                 Err(LogError::Parted { sequence }) => {
                     let detail = "what log/ has there does not continue the chain".to_owned();
-                    look.find(fault("log", sequence, detail));
+                    look.find(fault("log", sequence, detail, Remedy::Choose));
                     return Ok((walk.position(), true));
                 }
                 Err(error) => {
@@ -131,11 +137,5 @@ fn is_same(tx: &ReadTx<'_>, event: &Stored) -> Result<bool, Error> {
 
 fn unreadable(error: &LogError) -> Fault {
     let source = std::error::Error::source(error).map(ToString::to_string);
-    Fault {
-        kind: "log".to_owned(),
-        address: None,
-        subject: error.to_string(),
-        detail: source.unwrap_or_default(),
-        harms: Vec::new(),
-    }
+    about("log", error.to_string(), source.unwrap_or_default(), Remedy::SeeToDisk)
 }

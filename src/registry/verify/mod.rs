@@ -17,7 +17,7 @@ mod views;
 use self::chain::Chain;
 use self::objects::Scope;
 use super::Registry;
-use super::report::{Fault, Recorded, VerifyDepth, VerifyReport, VerifyRequest};
+use super::report::{Fault, Recorded, Remedy, VerifyDepth, VerifyReport, VerifyRequest};
 use crate::db::{DbError, ReadTx};
 use crate::error::{Error, with_causes};
 use crate::events::Head;
@@ -125,13 +125,7 @@ impl Registry {
             Ok(None) => "it is missing".to_owned(),
             Err(error) => with_causes(&Error::from(error)),
         };
-        look.find(Fault {
-            kind: "root".to_owned(),
-            address: None,
-            subject: layout::CONFIG.to_owned(),
-            detail,
-            harms: Vec::new(),
-        });
+        look.find(fault::about("root", layout::CONFIG.to_owned(), detail, Remedy::NewConfig));
         Ok(())
     }
 
@@ -175,6 +169,10 @@ impl Registry {
                 Err(error) => Err(with_causes(&error)),
             },
         };
+        if report.recorded.is_err() {
+            let forgets = self.private.is_none() && super::open::is_writable(&self.root);
+            report.faults.iter_mut().for_each(|fault| unrecorded(fault, forgets));
+        }
         Ok(report)
     }
 
@@ -209,17 +207,20 @@ fn check_head(tx: &ReadTx<'_>, request: &VerifyRequest) -> Result<Option<Fault>,
         Some(found) => format!("expected {expected}, found {found}"),
         None => format!("expected {expected}, and there is no such event"),
     };
-    Ok(Some(fault::fault("head", sequence, detail)))
+    Ok(Some(fault::fault("head", sequence, detail, Remedy::Nothing)))
+}
+
+/// Takes into account that no event tells of a fault. An `add` sees for itself whether an object is there and how
+/// long it is, where the stat cache has forgotten it; of its bytes it knows what the log says.
+fn unrecorded(fault: &mut Fault, cache_forgets: bool) {
+    let shows = matches!(&*fault.kind, "missing" | "truncated" | "not-a-file");
+    if fault.remedy == Remedy::AddAgain && !(shows && cache_forgets) {
+        fault.remedy = Remedy::RecordThenAdd;
+    }
 }
 
 fn corrupt(error: &DbError) -> Fault {
-    Fault {
-        kind: "database".to_owned(),
-        address: None,
-        subject: layout::DATABASE.to_owned(),
-        detail: error.to_string(),
-        harms: Vec::new(),
-    }
+    fault::about("database", layout::DATABASE.to_owned(), error.to_string(), Remedy::Recover)
 }
 
 fn unfinished(started: u64) -> String {

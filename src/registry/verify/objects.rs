@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::super::Registry;
 use super::super::known::KnownObjects;
-use super::super::report::{Fault, VerifyDepth, VerifyReport, VerifyRequest};
+use super::super::report::{Fault, Harm, Remedy, VerifyDepth, VerifyReport, VerifyRequest};
 use crate::db::{Database, DbError, ReadTx};
 use crate::error::Error;
 use crate::events::{self, Head};
@@ -202,15 +202,44 @@ impl Again<'_> {
             return Ok(());
         }
         for fault in faults {
-            let mut reported = fault_of(*address, &fault);
             let (harms, more) = self.registry.harms_of_object(&self.tx, &self.tx, &object)?;
-            reported.harms = harms;
+            let remedy = self.remedy(&object, &fault, &harms)?;
+            let mut reported = fault_of(*address, &fault, harms, remedy);
             if more {
                 reported.detail.push_str("; more paths than are named here");
             }
             report.faults.push(reported);
         }
         Ok(())
+    }
+
+    /// Says what would put an object right. A manifest or another payload is nobody's content: its bytes are in the
+    /// log, or can be written again from the views, or are nowhere else.
+    fn remedy(&self, object: &ObjectRecord, fault: &plane::Fault, harms: &[Harm]) -> Result<Remedy, Error> {
+        let path = layout::object_path(&object.digests.address());
+        Ok(match fault {
+            plane::Fault::WrongMode { .. } => Remedy::SetMode(path),
+            // What is added again has the SHA-256 that it has.
+            plane::Fault::SecondDigest { .. } => Remedy::Nothing,
+            plane::Fault::Foreign { .. } | plane::Fault::Unrecorded | plane::Fault::Leftover => {
+                Remedy::MoveAway(path)
+            }
+            plane::Fault::Missing
+            | plane::Fault::Truncated { .. }
+            | plane::Fault::Altered { .. }
+            | plane::Fault::Misnamed { .. }
+            | plane::Fault::NotAFile { .. }
+            | plane::Fault::Unreadable { .. } => {
+                let is_payload = object.payload_sequence.is_some();
+                if is_payload && self.registry.has_payload_elsewhere(&self.tx, object)? {
+                    Remedy::Recover
+                } else if is_payload && harms.iter().all(|harm| harm.path.is_none()) {
+                    Remedy::Backup(path)
+                } else {
+                    Remedy::AddAgain
+                }
+            }
+        })
     }
 
     fn path(&self, path: &Path, finding: &Finding, report: &mut VerifyReport, notes: &mut Notes) {
@@ -233,22 +262,21 @@ impl Again<'_> {
 
 /// Makes a fault about a file that no object should have.
 fn stray(path: &Path, kind: &str, fault: &plane::Fault) -> Fault {
-    Fault {
-        kind: kind.to_owned(),
-        address: None,
-        subject: path.display().to_string(),
-        detail: fault.to_string(),
-        harms: Vec::new(),
+    let mut found = super::fault::stray(kind, path, fault.to_string());
+    if matches!(fault, plane::Fault::Unreadable { .. }) {
+        found.remedy = Remedy::SeeToDisk; // a directory of objects, perhaps
     }
+    found
 }
 
-fn fault_of(address: ContentAddress, fault: &plane::Fault) -> Fault {
+fn fault_of(address: ContentAddress, fault: &plane::Fault, harms: Vec<Harm>, remedy: Remedy) -> Fault {
     Fault {
         kind: fault.name().to_owned(),
         address: Some(address),
         subject: address.to_string(),
         detail: fault.to_string(),
-        harms: Vec::new(),
+        harms,
+        remedy,
     }
 }
 

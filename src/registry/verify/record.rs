@@ -55,7 +55,7 @@ impl Registry {
         let damaged: Vec<_> = report
             .faults
             .iter()
-            .filter(|fault| objects::is_damage(&fault.kind))
+            .filter(|fault| objects::is_damage(&fault.kind) || fault.kind == "wrong-mode")
             .filter_map(|fault| fault.address)
             .collect();
         if !damaged.is_empty()

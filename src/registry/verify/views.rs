@@ -2,13 +2,15 @@
 
 use super::super::Registry;
 use super::super::query::SoundPayloads;
-use super::super::report::Fault;
+use super::super::report::{Fault, Remedy};
 use super::LogLook;
 use super::chain::Chain;
 use crate::db::{Database, DbError, ReadTx};
 use crate::error::Error;
 use crate::events::{self, ChainFault, Head, Payloads as _, Stored, check_link};
+use crate::identity::ContentAddress;
 use crate::monitor::{Counter, Monitor};
+use crate::storage::layout;
 use crate::views::{TABLES, Table, Value, ViewError, ViewWriter, differing_rows, table_digests};
 
 /// How many rows of a view a fault names.
@@ -48,12 +50,15 @@ impl Registry {
                 return Ok(());
             }
             // The scan finds the object of a payload too, but only as long as the views know it.
-            Err(Error::PayloadUnavailable(error)) => return self.find_payload(tx, chain, at, &error, look),
+            Err(Error::PayloadUnavailable(error)) => {
+                let remedy = Remedy::Backup(layout::object_path(&ContentAddress::new(error.digest)));
+                return self.find_payload(tx, chain, (at, &error), remedy, look);
+            }
             Err(Error::View(
                 error @ (ViewError::Payload { .. }
                 | ViewError::Impossible { .. }
                 | ViewError::PathTaken { .. }),
-            )) => return self.find_payload(tx, chain, at, &error, look),
+            )) => return self.find_payload(tx, chain, (at, &error), Remedy::Nothing, look),
             // Not what the log says, but what a database could not do: this one, or the temporary one.
             Err(error) => return Err(error),
         }
@@ -70,11 +75,11 @@ impl Registry {
         &self,
         tx: &ReadTx<'_>,
         chain: &Chain,
-        sequence: u64,
-        error: &dyn std::error::Error,
+        (sequence, error): (u64, &dyn std::error::Error),
+        remedy: Remedy,
         look: &mut LogLook,
     ) -> Result<(), Error> {
-        let mut fault = super::fault::fault("payload", sequence, error.to_string());
+        let mut fault = super::fault::fault("payload", sequence, error.to_string(), remedy);
         self.find_harm_of_event(tx, &mut fault, &chain.repairs)?;
         look.find(fault);
         look.notes.push(format!("the views were not compared with replay beyond event {sequence}"));
@@ -151,7 +156,7 @@ pub(super) fn unreadable(error: &DbError) -> Fault {
 }
 
 fn fault(subject: &str, detail: String) -> Fault {
-    Fault { kind: "views".to_owned(), address: None, subject: subject.to_owned(), detail, harms: Vec::new() }
+    super::fault::about("views", subject.to_owned(), detail, Remedy::Replay)
 }
 
 /// Spells a row's primary key for people.

@@ -4,6 +4,7 @@
 pub(crate) mod cli;
 pub(crate) mod gc;
 pub(crate) mod oracle;
+pub(crate) mod stalled;
 pub(crate) mod store;
 pub(crate) mod trees;
 pub(crate) mod verdict;

@@ -9,6 +9,7 @@ mod gc;
 mod packages;
 mod pins;
 mod purges;
+mod recover;
 mod roots;
 mod store;
 
@@ -23,6 +24,7 @@ pub(crate) use entries::{Diff, EntryText};
 pub(crate) use explain::Explain;
 pub(crate) use gc::{GcCollected, GcPlan, GcWithout};
 pub(crate) use packages::{Add, Export, ManifestHead, OnePackage, Package, Remove, Show};
+pub(crate) use recover::Recover;
 pub(crate) use roots::{OnePin, Pins, Retain, Unpin};
 pub(crate) use store::{Event, Health, Init, Replay, Stats, Verify};
 
@@ -48,14 +50,15 @@ pub(crate) mod schema {
     pub(crate) const VERIFY: &str = "astore/verify/v1";
     pub(crate) const EVENT: &str = "astore/event/v1";
     pub(crate) const REPLAY: &str = "astore/replay/v1";
+    pub(crate) const RECOVER: &str = "astore/recover/v1";
     pub(crate) const STATS: &str = "astore/stats/v1";
     pub(crate) const HEALTH: &str = "astore/health/v1";
 
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [&str; 22] = [
+    pub(crate) const ALL: [&str; 23] = [
         INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPLAIN, EXPORT, REMOVE, RESTORE, PIN,
-        UNPIN, PINS, RETAIN, GC, VERIFY, EVENT, REPLAY, STATS, HEALTH,
+        UNPIN, PINS, RETAIN, GC, VERIFY, EVENT, REPLAY, RECOVER, STATS, HEALTH,
     ];
 }
 
@@ -201,6 +204,7 @@ mod tests {
             document(schema::GC, GcWithout::of(&samples::without())),
             document(schema::VERIFY, Verify::of(&samples::verified(vec![samples::fault()]))),
             document(schema::REPLAY, Replay::of(&samples::replayed(), true)),
+            document(schema::RECOVER, Recover::of(&samples::recovered())),
             document(schema::STATS, Stats::of(&samples::stats())),
             document(schema::HEALTH, Health::of(&samples::health())),
         ];
@@ -388,6 +392,10 @@ mod tests {
                 }
               ],
               "kind": "truncated",
+              "remedy": {
+                "action": "add",
+                "text": "add the same content again (doc@2:caf\\xe9\\n)"
+              },
               "subject": "blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede"
             }
           ],

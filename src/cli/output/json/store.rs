@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::event::EventHead;
 use super::purges::PurgesText;
 use super::{PathText, RootText, hex};
+use crate::cli::output::remedy::remedy;
 
 #[derive(Serialize)]
 pub(crate) struct Init {
@@ -40,6 +41,13 @@ pub(super) struct FaultText {
     subject: String,
     detail: String,
     harms: Vec<HarmText>,
+    remedy: RemedyText,
+}
+
+#[derive(Serialize)]
+struct RemedyText {
+    action: &'static str,
+    text: String,
 }
 
 impl FaultText {
@@ -54,14 +62,15 @@ impl FaultText {
             subject: fault.subject.clone(),
             detail: fault.detail.clone(),
             harms: fault.harms.iter().map(harm).collect(),
+            remedy: RemedyText { action: fault.remedy.name(), text: remedy(fault) },
         }
     }
 }
 
 #[derive(Serialize)]
-struct Head {
-    sequence: u64,
-    digest: String,
+pub(super) struct Head {
+    pub(super) sequence: u64,
+    pub(super) digest: String,
 }
 
 #[derive(Serialize)]
@@ -145,9 +154,15 @@ fn project(value: ciborium::Value) -> Option<Value> {
 }
 
 #[derive(Serialize)]
-struct SkippedEvents {
+pub(super) struct SkippedEvents {
     event_type: String,
     count: u64,
+}
+
+impl SkippedEvents {
+    pub(super) fn of((event_type, count): &(String, u64)) -> Self {
+        Self { event_type: event_type.clone(), count: *count }
+    }
 }
 
 #[derive(Serialize)]
@@ -163,14 +178,10 @@ pub(crate) struct Replay {
 
 impl Replay {
     pub(crate) fn of(report: &r::ReplayReport, checked_only: bool) -> Self {
-        let skipped = |(event_type, count): &(String, u64)| SkippedEvents {
-            event_type: event_type.clone(),
-            count: *count,
-        };
         Self {
             checked_only,
             events: report.events,
-            skipped: report.skipped.iter().map(skipped).collect(),
+            skipped: report.skipped.iter().map(SkippedEvents::of).collect(),
             equal: report.view_digest_before == Some(report.view_digest),
             view_digest: report.view_digest.to_string(),
             view_digest_before: report.view_digest_before.map(|digest| digest.to_string()),

@@ -1,5 +1,8 @@
 //! The model of a crash, judged by what is known of file systems.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use super::*;
 use crate::disk::testing::Trace;
 use crate::disk::{Disk as _, RealDisk};
@@ -141,28 +144,137 @@ fn a_removal_that_was_not_synced_may_not_have_happened() {
     assert_eq!(found("a", &[("a", b"xy")], cut), [some(b"x"), some(b"xy")]);
 }
 
+/// Every state of a trace of two entries and two writes: each subset once.
 #[test]
+fn every_subset_of_what_was_not_synced_is_gone_through() {
+    let (tree, calls, _) = traced(&[], |disk| {
+        let file = disk.create(Path::new("a"), 0o600).expect("a file");
+        disk.sync_dir(Path::new("")).expect("synced");
+        file.write_all_at(b"1", 0).expect("written");
+        file.write_all_at(b"2", 1).expect("written");
+        disk.rename(Path::new("a"), Path::new("b")).expect("renamed");
+    });
+    let mut found: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> = Crashes::of(&tree, &calls, 0)
+        .with_subsets_up_to(4)
+        .filter(|state| state.calls == calls.len() && state.kind != CrashKind::Kill)
+        .map(|state| (state.tree.file("a").map(<[u8]>::to_vec), state.tree.file("b").map(<[u8]>::to_vec)))
+        .collect();
+    assert_eq!(found.len(), 16);
+    found.sort();
+    found.dedup();
+    // Neither name, one of them, or both, with each of four contents, but for neither.
+    assert_eq!(found.len(), 1 + 3 * 4);
+    assert!(found.contains(&(None, some(b"\x002"))), "{found:?}");
+    let fewer = Crashes::of(&tree, &calls, 0).with_subsets_up_to(3);
+    assert!(fewer.filter(|state| state.calls == calls.len()).all(|state| state.kind == CrashKind::Kill));
+}
+
+/// A directory in which somebody plays SQLite.
+struct Beside {
+    root: tempfile::TempDir,
+    before: Tree,
+    trace: Trace,
+}
+
 #[expect(clippy::disallowed_methods, reason = "plays SQLite")]
-fn what_others_wrote_is_as_it_was_at_the_last_point() {
-    let root = tempfile::tempdir().expect("a directory");
-    let before = Tree::take(root.path()).expect("a tree");
-    let disk = Arc::new(RealDisk::open(root.path()).expect("a disk"));
-    let trace = Trace::with_foreign(disk, root.path(), &["db"]);
-    for bytes in ["one", "two"] {
-        std::fs::write(root.path().join("db"), bytes).expect("written");
-        trace.point("database committed");
+impl Beside {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let root = tempfile::tempdir().expect("a directory");
+        for (name, bytes) in files {
+            std::fs::write(root.path().join(name), bytes).expect("written");
+        }
+        let before = Tree::take(root.path()).expect("a tree");
+        let disk = Arc::new(RealDisk::open(root.path()).expect("a disk"));
+        let trace = Trace::with_foreign(disk, root.path(), &["db"]);
+        Self { root, before, trace }
     }
-    std::fs::write(root.path().join("db"), "three").expect("written");
-    trace.sync_all().expect("synced");
-    let calls = trace.calls();
-    let after =
-        |n: usize, kind| Crashes::state(&before, &calls[..n], kind).tree.file("db").map(<[u8]>::to_vec);
-    assert_eq!(after(0, CrashKind::Kill), None);
-    assert_eq!(after(2, CrashKind::Kill), some(b"one"));
-    assert_eq!(after(4, CrashKind::Kill), some(b"two"));
-    let cuts: Vec<_> = (4..40).map(|seed| after(4, CrashKind::PowerCut { seed })).collect();
-    assert!(cuts.contains(&some(b"one")) && cuts.contains(&some(b"two")), "{cuts:?}");
-    // A sync of everything makes durable what others had written by the last point.
-    assert!((0..40).all(|seed| after(5, CrashKind::PowerCut { seed }) == some(b"two")));
-    assert_eq!(before.file("db"), None);
+
+    fn write(&self, name: &str, bytes: &str) {
+        std::fs::write(self.root.path().join(name), bytes).expect("written");
+    }
+
+    fn remove(&self, name: &str) {
+        std::fs::remove_file(self.root.path().join(name)).expect("removed");
+    }
+
+    /// What may be found of two files at the end.
+    fn found(&self, names: [&str; 2]) -> Vec<[Option<String>; 2]> {
+        let calls = self.trace.calls();
+        let text = |state: &CrashState, name: &str| {
+            state.tree.file(name).map(|bytes| String::from_utf8(bytes.to_vec()).expect("text"))
+        };
+        let mut found: Vec<_> = Crashes::of(&self.before, &calls, SEEDS)
+            .with_subsets_up_to(6)
+            .filter(|state| state.calls == calls.len())
+            .map(|state| names.map(|name| text(&state, name)))
+            .collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+}
+
+fn pair(a: Option<&str>, b: Option<&str>) -> [Option<String>; 2] {
+    [a.map(str::to_owned), b.map(str::to_owned)]
+}
+
+#[test]
+fn what_others_wrote_is_as_it_was_at_one_moment() {
+    let beside = Beside::new(&[("db", "0"), ("db-wal", "0")]);
+    for text in ["1", "2"] {
+        beside.write("db", text);
+        beside.write("db-wal", text);
+        beside.trace.point("database committed");
+    }
+    let moments = ["0", "1", "2"].map(|text| pair(Some(text), Some(text)));
+    assert_eq!(beside.found(["db", "db-wal"]), moments);
+    // A sync of everything makes durable what others had written by then.
+    beside.write("db", "3");
+    beside.trace.sync_all().expect("synced");
+    assert_eq!(beside.found(["db", "db-wal"]), [pair(Some("3"), Some("2"))]);
+    // And a kill loses nothing.
+    beside.write("db", "4");
+    beside.trace.point("here");
+    let kill = Crashes::state(&beside.before, &beside.trace.calls(), CrashKind::Kill);
+    assert_eq!(kill.tree.file("db"), Some(b"4".as_slice()));
+}
+
+#[test]
+fn a_rename_moves_what_others_wrote() {
+    let beside = Beside::new(&[("db", "old"), ("db-wal", "tail")]);
+    drop(beside.trace.create(Path::new("db.new"), 0o600).expect("a file"));
+    beside.write("db.new", "whole");
+    beside.trace.point("database built");
+    for (from, to) in [("db", "db.aside"), ("db-wal", "db.aside-wal"), ("db.new", "db")] {
+        beside.trace.rename(Path::new(from), Path::new(to)).expect("renamed");
+    }
+    // It was not synced before it got its name: an empty database may have it.
+    let found = beside.found(["db", "db.aside"]);
+    assert!(found.contains(&pair(Some(""), Some("old"))), "{found:?}");
+    assert!(found.contains(&pair(Some("old"), None)), "{found:?}");
+    assert!(found.contains(&pair(None, Some("old"))), "{found:?}");
+    assert!(found.contains(&pair(None, None)), "{found:?}");
+    beside.trace.open_write(Path::new("db")).expect("a file").sync().expect("synced");
+    let found = beside.found(["db", "db.aside"]);
+    assert!(!found.contains(&pair(Some(""), Some("old"))), "{found:?}");
+    beside.trace.sync_dir(Path::new("")).expect("synced");
+    assert_eq!(beside.found(["db", "db.aside"]), [pair(Some("whole"), Some("old"))]);
+    assert_eq!(beside.found(["db-wal", "db.aside-wal"]), [pair(None, Some("tail"))]);
+}
+
+#[test]
+fn sqlite_syncs_a_database_before_it_takes_the_wal_away_where_it_is_told_to() {
+    for (name, wal, is_trusted) in [("db", "db-wal", true), ("db.new", "db.new-wal", false)] {
+        let beside = Beside::new(&[]);
+        beside.write(name, "");
+        beside.write(wal, "tail");
+        beside.trace.point("log durable");
+        beside.write(name, "whole");
+        beside.remove(wal);
+        beside.trace.point("database committed");
+        beside.trace.sync_dir(Path::new("")).expect("synced");
+        let found = beside.found([name, wal]);
+        assert_eq!(found.contains(&pair(Some(""), None)), !is_trusted, "{found:?}");
+        assert!(found.contains(&pair(Some("whole"), None)), "{found:?}");
+    }
 }

@@ -1,0 +1,494 @@
+//! `recover --from-objects`, confirmed: packages that only their manifests still tell of become the log's again.
+//!
+//! Everything happens under the exclusive lock. The order, and why no crash can tell a lie: every object of every
+//! claim is read and compared, for an object that no event names is not trusted; all of it is made durable; then, where
+//! nothing is left of the old log, a new one begins, and its database gets its name when it is whole; and only then
+//! the packages are recorded, some in each transaction. A crash leaves the packages of whole transactions, and the next
+//! import takes the rest.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::super::assured::Reading;
+use super::super::change::{Change, Payload};
+use super::super::first::FirstEvent;
+use super::super::open::lock_to_write;
+use super::super::report::{
+    BegunLog, ClaimsReport, ImportReport, ImportRequest, ImportedPackage, PackageClaim,
+};
+use super::super::resolve::{Named, named};
+use super::super::{Access, OpenOptions, Registry};
+use super::claims::{Log, again, claims_on, is_nothing_left, open_remains};
+use super::{aside, failed};
+use crate::db::ReadTx;
+use crate::disk::{Disk, FileKind};
+use crate::env::Env;
+use crate::error::{Error, ErrorKind, with_causes};
+use crate::events::{EventType, INLINE_PAYLOAD_BYTES_MAX, Payloads as _, Position, payload};
+use crate::identity::{Blake3, ContentAddress, Digests};
+use crate::manifest::ScanError;
+use crate::monitor::{Monitor, Problem, Void};
+use crate::plane::{Fault, claims as plane_claims};
+use crate::retention::SEEDED_CLASSES;
+use crate::storage::{Action, Staging, StoreConfig, layout, root};
+use crate::views::Standing;
+
+/// Where the events say that the packages come from.
+const ORIGIN: &str = "manifests among the objects";
+
+/// At most so many packages, and payloads of so many bytes, are recorded in one transaction.
+const TOGETHER: (usize, u64) = (64, 8 << 20);
+
+/// Hears what is about to be imported; what it returns ends the import.
+type OnClaims<'a> = &'a mut dyn FnMut(&ClaimsReport) -> Result<(), Error>;
+
+impl Registry {
+    /// Imports what the manifests among the objects claim, as far as the log does not know it. `on_claims` is shown it
+    /// before anything is changed.
+    ///
+    /// Where nothing is left of log and database, a new log begins, with the id that `astore.toml` has, or with a new
+    /// one where that is lost too. Objects that are missing or wrong are reported, and their packages imported all the
+    /// same: they are lost, which is what the log says then.
+    ///
+    /// # Errors
+    /// [`Error::ClaimsChanged`] where something else was shown, [`Error::NothingClaimed`] where a log would begin
+    /// without a package; then nothing was changed. As [`Registry::open`] where there is a log or a database that is to
+    /// be recovered first.
+    pub fn import_claims(
+        root: &Path,
+        request: &ImportRequest,
+        options: OpenOptions,
+        env: Env,
+        on_claims: OnClaims<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<ImportReport, Error> {
+        import(open_remains(root)?, root, request, options, env, on_claims, monitor)
+    }
+
+    /// The same on a disk that is open already: a test's, which fails or stalls where it is told to.
+    ///
+    /// # Errors
+    /// As [`Registry::import_claims`].
+    #[cfg(any(test, feature = "testing"))]
+    pub fn import_claims_on(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        request: &ImportRequest,
+        options: OpenOptions,
+        env: Env,
+        on_claims: OnClaims<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<ImportReport, Error> {
+        import(disk, root, request, options, env, on_claims, monitor)
+    }
+
+    /// Records packages, some in each transaction. What cannot be recorded is told in `report`, and so is what was.
+    fn record_claims(
+        &self,
+        claims: &[Accepted],
+        report: &mut ImportReport,
+        monitor: &dyn Monitor,
+    ) -> Result<(), Error> {
+        let mut rest = claims;
+        while !rest.is_empty() {
+            self.check_cancelled()?;
+            let staging = Staging::begin(self.disk.clone(), self.env.random_id())?;
+            let (mut group, mut bytes) = (Vec::new(), 0);
+            while let Some((accepted, others)) = rest.split_first() {
+                if group.len() == TOGETHER.0 || bytes >= TOGETHER.1 {
+                    break;
+                }
+                rest = others;
+                let manifest = self.local.load(&accepted.claim.manifest.digest())?;
+                bytes += manifest.len() as u64;
+                group.push((
+                    accepted,
+                    Payload::staged(payload::package_imported(&manifest, ORIGIN), &staging)?,
+                ));
+            }
+            staging.publish()?;
+            staging.finish()?;
+            let mut change = Change::begin(self, monitor)?;
+            let (mut imported, mut refused) = (Vec::new(), Vec::new());
+            for (accepted, payload) in group {
+                let (claim, id) = (&accepted.claim, accepted.claim.id);
+                let (reference, manifest) = (claim.reference(), claim.manifest);
+                match change.append_unless_refused(EventType::PackageImported, &id.to_string(), &payload)? {
+                    Ok(sequence) => {
+                        let lost = accepted.lost;
+                        imported.push(ImportedPackage { reference, id, manifest, sequence, lost });
+                    }
+                    Err(why) => refused.push((reference, with_causes(&why))),
+                }
+            }
+            change.commit()?;
+            self.disk.point("claims recorded");
+            report.imported.append(&mut imported);
+            report.refused.append(&mut refused);
+        }
+        Ok(())
+    }
+}
+
+fn import(
+    disk: Arc<dyn Disk>,
+    root: &Path,
+    request: &ImportRequest,
+    options: OpenOptions,
+    env: Env,
+    on_claims: OnClaims<'_>,
+    monitor: &dyn Monitor,
+) -> Result<ImportReport, Error> {
+    let config = root::read_config(disk.as_ref())?;
+    let options = OpenOptions { access: Access::Alone, ..options };
+    root::make_directories(disk.as_ref())?;
+    let lock = lock_to_write(disk.as_ref(), root, &options, monitor)?;
+    if !is_nothing_left(&disk, root)? {
+        drop(lock); // whoever opens or recovers takes it again, and all is looked at anew
+        return import_into(disk, root, request, options, env, on_claims, monitor);
+    }
+    let claims = claims_on(disk.as_ref(), root, &Log::Gone, &options.cancelled)?;
+    if claims.importable().next().is_none() {
+        return Err(Error::NothingClaimed { root: root.to_owned() });
+    }
+    let claims = confirmed(claims, request, on_claims)?;
+    let look = Look { disk: disk.as_ref(), log: None, cancelled: &options.cancelled };
+    let (mut report, mut accepted) = look.check(claims, monitor)?;
+    let classes = Classes::of(&accepted);
+    accepted.retain(|accepted| {
+        let is_known = classes.durations.contains_key(&accepted.claim.class);
+        if !is_known {
+            let why = "there are more retention classes than the first event can name".to_owned();
+            report.refused.push((accepted.claim.reference(), why));
+        }
+        is_known
+    });
+    if accepted.is_empty() {
+        return Err(Error::NothingClaimed { root: root.to_owned() });
+    }
+    let (config, mut begun) = begin(&disk, root, &env, config, &classes.list())?;
+    begun.disputed_classes = classes.disputed.into_iter().collect();
+    report.begun = Some(begun);
+    // That settling writes log/ from the database is no news here: it was made so.
+    let registry = Registry::open_under(lock, disk, root, config, options, env, &Void)?;
+    recorded(&registry, &accepted, &mut report, monitor)?;
+    Ok(report)
+}
+
+/// Imports into a log of which one copy at least is there; where the other is not, `recover` comes first.
+fn import_into(
+    disk: Arc<dyn Disk>,
+    root: &Path,
+    request: &ImportRequest,
+    options: OpenOptions,
+    env: Env,
+    on_claims: OnClaims<'_>,
+    monitor: &dyn Monitor,
+) -> Result<ImportReport, Error> {
+    let open = |config: Option<StoreConfig>| {
+        let config = config.ok_or(Error::DatabaseMissing)?;
+        let alone = again(&options, Access::Alone);
+        Registry::open_as(disk.clone(), config, root, alone, env.clone(), monitor)
+    };
+    let (registry, recovered) = match open(root::read_config(disk.as_ref())?) {
+        Err(error) if error.kind() == ErrorKind::Damage => {
+            let alone = again(&options, Access::Alone);
+            let recovered = Registry::recover_on(disk.clone(), root, alone, env.clone(), monitor)?;
+            (open(root::read_config(disk.as_ref())?)?, Some(recovered))
+        }
+        opened => (opened?, None),
+    };
+    // What was left out or is not understood may be one of the packages that are claimed.
+    registry.assured(&registry.db.read()?, "which packages the log knows", Reading::UpTo(0))?;
+    let claims = confirmed(registry.claims_now()?, request, on_claims)?;
+    let (mut report, accepted) = Look::of(&registry).check(claims, monitor)?;
+    report.recovered = recovered;
+    recorded(&registry, &accepted, &mut report, monitor)?;
+    Ok(report)
+}
+
+/// Sees to it that what would be done is what was shown, and shows it.
+fn confirmed(
+    claims: ClaimsReport,
+    request: &ImportRequest,
+    on_claims: OnClaims<'_>,
+) -> Result<ClaimsReport, Error> {
+    if request.shown.is_some_and(|shown| shown != claims.digest()) {
+        return Err(Error::ClaimsChanged);
+    }
+    on_claims(&claims)?;
+    Ok(claims)
+}
+
+/// Records what was accepted. Where that ends early, the monitor is told what stands.
+fn recorded(
+    registry: &Registry,
+    accepted: &[Accepted],
+    report: &mut ImportReport,
+    monitor: &dyn Monitor,
+) -> Result<(), Error> {
+    registry.record_claims(accepted, report, monitor).inspect_err(|_| {
+        if !report.imported.is_empty() {
+            let (count, of) = (report.imported.len(), accepted.len());
+            monitor.problem(&Problem::Note(format!(
+                "{count} of {of} packages were imported before that; doing the same again takes the rest"
+            )));
+        }
+    })
+}
+
+/// A claim that is going to be recorded.
+struct Accepted {
+    claim: PackageClaim,
+    /// How many of its objects are lost.
+    lost: u64,
+}
+
+/// Looks at the objects of claims.
+struct Look<'a> {
+    disk: &'a dyn Disk,
+    log: Option<&'a Registry>,
+    cancelled: &'a AtomicBool,
+}
+
+/// What is wrong with objects.
+#[derive(Default)]
+struct Wrong {
+    faults: HashMap<Blake3, Fault>,
+    /// Those of them that the log calls purged.
+    purged: HashSet<Blake3>,
+    /// What is said of an object that its bytes refute.
+    refuted: HashSet<Digests>,
+}
+
+impl<'a> Look<'a> {
+    fn of(registry: &'a Registry) -> Self {
+        Self { disk: registry.disk.as_ref(), log: Some(registry), cancelled: &registry.cancelled }
+    }
+
+    /// Reads every object of the claims that the log does not vouch for, makes them durable, and says which claims can
+    /// be recorded.
+    fn check(
+        &self,
+        claims: ClaimsReport,
+        monitor: &dyn Monitor,
+    ) -> Result<(ImportReport, Vec<Accepted>), Error> {
+        let (mut said, mut refused, mut readable) = (HashSet::new(), Vec::new(), Vec::new());
+        for claim in claims.importable() {
+            let entered = self.each_object(claim, |object| _ = said.insert(*object))?;
+            match entered {
+                Ok(()) => readable.push(claim.clone()),
+                Err(why) => refused.push((claim.reference(), why)),
+            }
+        }
+        let objects = said.len() as u64;
+        let (wrong, bytes) = self.read(said, monitor)?;
+        let manifests = readable.iter().map(|claim| claim.manifest);
+        plane_claims::make_durable(self.disk, manifests)?;
+        self.disk.point("claimed objects durable");
+        let mut accepted = Vec::new();
+        for claim in readable {
+            match self.judge(&claim, &wrong)? {
+                Ok(lost) => accepted.push(Accepted { claim, lost }),
+                Err(why) => refused.push((claim.reference(), why)),
+            }
+        }
+        let mut faults: Vec<_> = wrong
+            .faults
+            .iter()
+            .map(|(object, fault)| (ContentAddress::new(*object), fault.name(), fault.to_string()))
+            .collect();
+        faults.sort_unstable();
+        let checked = (objects, bytes);
+        let (imported, begun) = (Vec::new(), None);
+        let report = ImportReport { claims, recovered: None, begun, imported, refused, faults, checked };
+        Ok((report, accepted))
+    }
+
+    /// Hands out the objects of a claim, as often as its entries have them; or says why they cannot be had.
+    fn each_object(
+        &self,
+        claim: &PackageClaim,
+        mut each: impl FnMut(&Digests),
+    ) -> Result<Result<(), String>, Error> {
+        let mut count = 0_u32;
+        let gone_through = plane_claims::each_entry(self.disk, &claim.manifest.digest(), |entry| {
+            entry.object().into_iter().for_each(&mut each);
+            count = count.wrapping_add(1);
+            let stop = count % 1024 == 0 && self.cancelled.load(Ordering::Relaxed);
+            if stop { Err(Error::Cancelled) } else { Ok(()) }
+        });
+        match gone_through {
+            Ok(_) => Ok(Ok(())),
+            Err(ScanError::Taker(error)) => Err(error),
+            Err(ScanError::Read(error)) => Ok(Err(format!("its manifest cannot be read: {error}"))),
+            Err(ScanError::Manifest(error)) => Ok(Err(with_causes(&error))),
+        }
+    }
+
+    /// Finds out what is wrong with objects; returns it with how many bytes were read.
+    fn read(&self, said: HashSet<Digests>, monitor: &dyn Monitor) -> Result<(Wrong, u64), Error> {
+        let (mut unknown, mut wrong, mut bytes) = (Vec::with_capacity(said.len()), Wrong::default(), 0);
+        let tx = self.log.map(|log| log.db.read()).transpose()?;
+        let mut purged = HashSet::new();
+        for object in said {
+            match standing(tx.as_ref(), &object.blake3)? {
+                // What the log vouches for was checked when it came. It may be gone since.
+                Some(Standing::Stored) => {
+                    if let Some(fault) = self.glance(&object) {
+                        wrong.faults.insert(object.blake3, fault);
+                    }
+                    continue;
+                }
+                Some(Standing::Purged) => drop(purged.insert(object.blake3)),
+                Some(Standing::Damaged | Standing::Unknown) | None => {}
+            }
+            unknown.push(object);
+        }
+        unknown.sort_unstable_by_key(|object| (object.blake3, object.sha256, object.size_bytes));
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let checked = plane_claims::check_objects(self.disk, &unknown, threads, monitor, self.cancelled)?;
+        bytes += checked.bytes;
+        plane_claims::make_durable(self.disk, unknown.iter().map(Digests::address))?;
+        wrong.refuted = checked.refuted;
+        wrong.faults.extend(checked.faults);
+        purged.retain(|object| wrong.faults.contains_key(object));
+        wrong.purged = purged;
+        Ok((wrong, bytes))
+    }
+
+    /// Looks whether an object has a file of its size.
+    fn glance(&self, object: &Digests) -> Option<Fault> {
+        match self.disk.stat(&layout::object_path(&object.address())) {
+            Ok(stat) if stat.kind != FileKind::File => Some(Fault::NotAFile { kind: stat.kind }),
+            Ok(stat) if stat.size_bytes < object.size_bytes => {
+                Some(Fault::Truncated { expected_bytes: object.size_bytes, found_bytes: stat.size_bytes })
+            }
+            Ok(stat) if stat.size_bytes > object.size_bytes => {
+                Some(Fault::Altered { found_bytes: stat.size_bytes, found: None })
+            }
+            Ok(_) => None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Fault::Missing),
+            Err(error) => Some(Fault::Unreadable { error }),
+        }
+    }
+
+    /// Says how many objects of a claim are lost; or why it cannot be recorded.
+    fn judge(&self, claim: &PackageClaim, wrong: &Wrong) -> Result<Result<u64, String>, Error> {
+        if wrong.faults.is_empty() && wrong.refuted.is_empty() {
+            return Ok(Ok(0));
+        }
+        let (mut lost, mut purged, mut refuted) = (HashSet::new(), HashSet::new(), None);
+        let gone_through = self.each_object(claim, |object| {
+            if wrong.faults.contains_key(&object.blake3) {
+                lost.insert(object.blake3);
+            }
+            if wrong.purged.contains(&object.blake3) {
+                purged.insert(object.blake3);
+            }
+            if wrong.refuted.contains(object) {
+                refuted = Some(object.address());
+            }
+        })?;
+        Ok(match (gone_through, refuted, purged.len()) {
+            (Err(why), _, _) => Err(why),
+            (Ok(()), Some(address), _) => {
+                Err(format!("it gives {address} another SHA-256 or size than its bytes have"))
+            }
+            (Ok(()), None, 0) => Ok(lost.len() as u64),
+            // A purge is on record, with who did it and why; it must not turn into a loss.
+            (Ok(()), None, purged) => Err(format!("the log says that {purged} of its objects were purged")),
+        })
+    }
+}
+
+/// Returns what the log says of an object, where there is a log.
+fn standing(log: Option<&ReadTx<'_>>, object: &Blake3) -> Result<Option<Standing>, Error> {
+    let Some(tx) = log else { return Ok(None) };
+    Ok(named(tx, object)?.map(|named| match named {
+        Named::Object(object) => object.standing(),
+        Named::Leftover(_) => Standing::Purged,
+    }))
+}
+
+/// The retention classes that a log begins with: the seeded ones, and those that claims speak of, with the durations
+/// that these have there. Where claims differ the longest counts: a class decides when bytes may go.
+struct Classes {
+    durations: BTreeMap<String, Option<u64>>,
+    disputed: BTreeSet<String>,
+}
+
+impl Classes {
+    fn of(claims: &[Accepted]) -> Self {
+        let seeded = SEEDED_CLASSES.iter().map(|(name, duration)| ((*name).to_owned(), *duration));
+        let mut classes = Self { durations: seeded.collect(), disputed: BTreeSet::new() };
+        let mut claimed: BTreeMap<&str, Option<u64>> = BTreeMap::new();
+        for Accepted { claim, .. } in claims {
+            let duration = claim.duration_seconds;
+            match claimed.get_mut(claim.class.as_str()) {
+                None => drop(claimed.insert(&claim.class, duration)),
+                Some(known) if *known == duration => {}
+                Some(known) => {
+                    classes.disputed.insert(claim.class.clone());
+                    *known = known.zip(duration).map(|(one, other)| one.max(other));
+                }
+            }
+        }
+        for (name, duration) in claimed {
+            let before = classes.durations.insert(name.to_owned(), duration);
+            // The event is small by its nature, and stays so whatever is claimed.
+            if before.is_none()
+                && payload::store_created(uuid::Uuid::nil(), &classes.list()).len() > INLINE_PAYLOAD_BYTES_MAX
+            {
+                classes.durations.remove(name);
+            }
+        }
+        classes
+    }
+
+    fn list(&self) -> Vec<(String, Option<u64>)> {
+        self.durations.iter().map(|(name, duration)| (name.clone(), *duration)).collect()
+    }
+}
+
+/// Begins a new log where nothing is left of the old one, and puts aside what was no log and no database.
+///
+/// The id comes first, so that a second try has the same one; the database is whole and durable before it has its name;
+/// settling then writes `log/` from it. Killed before that name, there still is nothing, and all of it can be done again.
+fn begin(
+    disk: &Arc<dyn Disk>,
+    root: &Path,
+    env: &Env,
+    config: Option<StoreConfig>,
+    classes: &[(String, Option<u64>)],
+) -> Result<(StoreConfig, BegunLog), Error> {
+    let (now, config_written) = (env.now(), config.is_none());
+    aside::clear_new(disk.as_ref())?;
+    let config = match config {
+        Some(config) => config,
+        None => {
+            let config = StoreConfig { store_id: env.random_id(), created_at: now };
+            root::write_config(disk.as_ref(), &config)?;
+            config
+        }
+    };
+    let first = FirstEvent::new(env, now, config.store_id, classes);
+    first.make_database(disk.as_ref(), root, layout::DATABASE_NEW, |_| Ok(Position::START))?;
+    let built = disk.open(Path::new(layout::DATABASE_NEW));
+    built.and_then(|file| file.sync()).map_err(failed(Action::Sync, layout::DATABASE_NEW))?;
+    disk.point("database built");
+    let mut put_aside: Vec<String> = aside::put_database_aside(disk.as_ref())?.into_iter().collect();
+    let listed = disk.list(Path::new(layout::LOG)).map_err(failed(Action::Read, layout::LOG))?;
+    if !listed.is_empty() {
+        put_aside.push(aside::put_log_aside(disk.as_ref())?);
+        root::make_directories(disk.as_ref())?;
+    }
+    disk.point("database aside");
+    aside::give_name(disk.as_ref())?;
+    disk.point("database named");
+    let store_id = config.store_id;
+    Ok((config, BegunLog { store_id, config_written, aside: put_aside, disputed_classes: Vec::new() }))
+}
