@@ -43,5 +43,6 @@ mod rotten;
 mod same_content;
 mod schedules;
 mod support;
+mod system_faults;
 mod tidy;
 mod together;
