@@ -94,6 +94,11 @@ impl Registry {
                 self.find_harm_of_event(&tx, fault, &chain.repairs)?;
             }
             if request.depth != VerifyDepth::Quick {
+                // What the views are compared by are their tables; what is asked of them goes by their indices, too.
+                let damage = tx.integrity(DAMAGE_LINES_MAX).map_err(DbError::from)?;
+                if !damage.is_empty() {
+                    look.find(damaged_database(damage.join("; ")));
+                }
                 monitor.start(Task::Replaying, None);
                 let checked = self.check_views(&tx, &chain, look, monitor);
                 monitor.finish(Task::Replaying);
@@ -220,8 +225,15 @@ fn unrecorded(fault: &mut Fault, cache_forgets: bool) {
 }
 
 fn corrupt(error: &DbError) -> Fault {
-    fault::about("database", layout::DATABASE.to_owned(), error.to_string(), Remedy::Recover)
+    damaged_database(error.to_string())
 }
+
+fn damaged_database(what: String) -> Fault {
+    fault::about("database", layout::DATABASE.to_owned(), what, Remedy::Recover)
+}
+
+/// How many of the things that SQLite finds wrong are told.
+const DAMAGE_LINES_MAX: u32 = 4;
 
 fn unfinished(started: u64) -> String {
     format!("the gc that event {started} began is not finished")
