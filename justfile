@@ -31,9 +31,10 @@ snap:
 slow:
     ASTORE_TEST_SLOW=1 ASTORE_TEST_MODEL_CASES=2000 cargo test
 
-# Runs the crash tests at depth.
+# Runs the crash tests at depth, and pulls the plug under real file systems 300 times each (as root; see tests/it/power_cut.rs).
 crash:
     ASTORE_TEST_CRASH_SEEDS=64 cargo test --release --test it -- crash faults
+    ASTORE_TEST_POWER_CUT_STATES=300 cargo test --release --test it -- power_cut --nocapture
 
 # Fuzzes one of fuzz/fuzz_targets for some seconds (nightly, cargo-fuzz): just fuzz manifest 600
 fuzz TARGET SECONDS="60":

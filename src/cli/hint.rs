@@ -73,6 +73,9 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
             "put log/ or astore.db of a backup there; the manifests among the objects still tell what the finalised \
              packages were"
         }
+        Error::OtherStore { .. } => {
+            "put back what belongs here; or move aside what does not, astore.toml or astore.db, then 'astore recover'"
+        }
         Error::DatabaseReplaced => "a recover was here: run the command again",
         Error::Lock(LockError::Busy { .. }) => "try again later, or wait longer with --wait",
         Error::Lock(LockError::Io { source, .. })
@@ -151,6 +154,15 @@ fn storage(error: &StorageError, asked: Asked<'_>) -> Option<String> {
         }
         StorageError::NoStore { .. } => "make one with 'astore init'",
         StorageError::Unnamed { .. } => "'astore recover' writes it again from the event log",
+        StorageError::Config { .. } => {
+            "put it back from a backup, or move it aside, and 'astore recover' writes it again from the event log"
+        }
+        StorageError::Io { path, source, .. }
+            if source.kind() == io::ErrorKind::NotFound && path.starts_with("blake3") =>
+        {
+            "if blake3/ is gone, put it back from a backup, or 'astore recover' makes an empty one; 'astore verify' \
+             then says what would mend what is missing"
+        }
         StorageError::UnknownFormat { .. } => "use the newer astore that made it",
         StorageError::NotEmpty { .. } => "name a directory that is missing or empty",
         StorageError::NetworkFileSystem { .. } => "name a directory on a local file system",

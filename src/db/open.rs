@@ -11,6 +11,9 @@ use crate::disk::through_symlinks;
 /// The version of the tables `events` and `bookkeeping`, in `PRAGMA user_version`. The views have their own.
 pub const SCHEMA_VERSION: i64 = 1;
 
+/// How long a connection waits for another one until it is told otherwise.
+const WAIT: Duration = Duration::from_secs(600);
+
 /// `PRAGMA application_id` of an astore database: "astr" in ASCII.
 const APPLICATION_ID: i64 = 0x6173_7472;
 
@@ -297,6 +300,7 @@ impl Database {
         };
         let connection = Connection::open_with_flags(through_symlinks(path), flags)?;
         let database = Self { connection, origin };
+        // Before anything is set: the journal's mode is written into the file, and it may be somebody else's.
         database.be_wary()?;
         database.check_identity(path)?;
         database.check_schema()?;
@@ -366,7 +370,7 @@ impl Database {
     /// Believes nothing of what the file says it can do.
     fn be_wary(&self) -> Result<(), DbError> {
         use rusqlite::config::DbConfig;
-        self.connection.busy_timeout(Duration::from_secs(600))?;
+        self.connection.busy_timeout(WAIT)?;
         for (setting, on) in [
             (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
             (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),

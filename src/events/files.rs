@@ -394,6 +394,11 @@ impl Walk<'_> {
         self.position
     }
 
+    /// Returns where the next item should begin: there, or at the beginning of the next file.
+    pub const fn cursor(&self) -> Position {
+        self.cursor
+    }
+
     /// Returns what comes next. After anything but an item the walk stays where it is.
     ///
     /// # Errors

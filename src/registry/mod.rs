@@ -140,6 +140,12 @@ impl Registry {
         self.batch_files = batch_files;
     }
 
+    /// Closes the files of `log/` so early that a test sees several.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn set_log_file_bytes(&mut self, file_bytes_max: u64) {
+        self.files = self.files.clone().with_limit(file_bytes_max);
+    }
+
     /// Makes the rounds of a gc so small that a test sees several.
     #[cfg(any(test, feature = "testing"))]
     pub const fn set_round_objects(&mut self, round_objects: usize) {

@@ -111,8 +111,15 @@ impl Registry {
                 }
                 Ok(Step::Broken { continued, cut_short }) => {
                     let completed = cut_short && !continued;
-                    let remedy = if completed { Remedy::NextWrite } else { Remedy::Recover };
-                    look.find(fault("log", next, walk.damage().to_string(), remedy));
+                    look.find(if completed {
+                        // What is missing there, the database has.
+                        let path = LogFiles::path(walk.cursor().file);
+                        let detail =
+                            format!("{} ends too early, at byte {}", path.display(), walk.cursor().length);
+                        fault("log", next, detail, Remedy::NextWrite)
+                    } else {
+                        fault("log", next, walk.damage().to_string(), Remedy::Recover)
+                    });
                     return Ok((walk.position(), true));
                 }
                 Err(LogError::Parted { sequence }) => {

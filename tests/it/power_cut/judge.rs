@@ -25,7 +25,9 @@ pub(super) fn survey(run: &Run, on: &FileSystem, cuts: usize, word: Word, broken
     let started = Instant::now();
     let moments: Vec<usize> =
         run.promises.iter().map(|promise| run.recording.entries_at(promise.at)).collect();
-    let cuts = choose(&run.recording, &moments, cuts, word);
+    let acknowledged: Vec<usize> =
+        run.acknowledged.iter().map(|(at, _)| run.recording.entries_at(*at)).collect();
+    let cuts = choose(&run.recording, &[&moments[..], &acknowledged].concat(), cuts, word);
     let place = fast_dir();
     let (image, at) = (place.path().join("image"), place.path().join("mounted"));
     std::fs::create_dir(&at).unwrap();
@@ -38,7 +40,12 @@ pub(super) fn survey(run: &Run, on: &FileSystem, cuts: usize, word: Word, broken
         survey.states += 1;
         let broken = match on.mount(&image, &at) {
             // What comes last costs half of it all.
-            Ok(_mounted) => guarded(|| judge(&at, promised, run, nth % 4 == 0)),
+            Ok(_mounted) => guarded(|| {
+                let by_then =
+                    acknowledged.iter().zip(&run.acknowledged).filter(|(moment, _)| **moment <= cut.at);
+                let packages = by_then.map(|(_, (_, package))| package.as_str()).collect::<Vec<_>>();
+                judge(&at, promised, &packages, run, nth % 4 == 0)
+            }),
             Err(error) => {
                 survey.unmountable += 1;
                 Err(error)
@@ -74,13 +81,21 @@ fn guarded(judge: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     })
 }
 
-fn judge(at: &Path, promised: Option<&Promise>, run: &Run, thorough: bool) -> Result<(), String> {
+fn judge(
+    at: &Path,
+    promised: Option<&Promise>,
+    packages: &[&str],
+    run: &Run,
+    thorough: bool,
+) -> Result<(), String> {
     let root = store_on(at);
     // Before anything of ours looks: nothing torn under a final name, and `log/` has what was acknowledged.
     if root.join("blake3").exists() {
         oracle::check_names(&root)?;
     }
-    if let Some(promise) = promised {
+    if promised.is_some_and(|promise| promise.harmed) {
+        said(at, &["recover"])?;
+    } else if let Some(promise) = promised {
         let log = std::fs::read(root.join(LOG)).map_err(|error| format!("{LOG}: {error}"))?;
         if !log.starts_with(&promise.log) {
             return Err(format!("{LOG}, of {} bytes, has not what was there", log.len()));
@@ -92,6 +107,9 @@ fn judge(at: &Path, promised: Option<&Promise>, run: &Run, thorough: bool) -> Re
     // The next command simply works, and finds nothing to complain of.
     said(at, &["verify"])?;
     let seen = oracle::check_log(&root)?;
+    if let Some(lost) = packages.iter().find(|name| !seen.packages.contains_key(**name)) {
+        return Err(format!("{lost} is gone"));
+    }
     if let Some(promise) = promised {
         let history = &run.promises.last().expect("a promise").chain;
         let mut found = chain(&root);

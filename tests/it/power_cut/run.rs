@@ -38,6 +38,8 @@ pub(super) struct Promise {
     pub(super) objects: BTreeSet<Digest>,
     /// What `log/` held.
     pub(super) log: Vec<u8>,
+    /// Whether somebody harmed the store by hand then, so that `recover` comes before all else.
+    pub(super) harmed: bool,
 }
 
 /// What was done, recorded.
@@ -46,6 +48,8 @@ pub(super) struct Run {
     pub(super) image: Image,
     pub(super) recording: Recording,
     pub(super) promises: Vec<Promise>,
+    /// Packages that were acknowledged while others were at work, so that all else could not be looked at.
+    pub(super) acknowledged: Vec<(Position, String)>,
     /// The input of an add, in the process's own memory.
     pub(super) trees: Trees,
 }
@@ -107,6 +111,7 @@ struct Desk {
     at: PathBuf,
     image: Image,
     promises: Vec<Promise>,
+    acknowledged: Vec<(Position, String)>,
     trees: Trees,
     _place: tempfile::TempDir,
 }
@@ -126,7 +131,16 @@ impl Desk {
         let at = place.path().join("mounted");
         std::fs::create_dir(&at).unwrap();
         let mounted = on.mount(&recorder.disk(), &at).unwrap();
-        Self { mounted, recorder, at, image, promises: Vec::new(), trees: Trees::new(), _place: place }
+        Self {
+            mounted,
+            recorder,
+            at,
+            image,
+            promises: Vec::new(),
+            acknowledged: Vec::new(),
+            trees: Trees::new(),
+            _place: place,
+        }
     }
 
     /// What was said just now is promised from here on.
@@ -138,7 +152,8 @@ impl Desk {
     fn end(self) -> Run {
         drop(self.mounted);
         let recording = self.recorder.recording();
-        Run { image: self.image, recording, promises: self.promises, trees: self.trees }
+        let Self { image, promises, acknowledged, trees, .. } = self;
+        Run { image, recording, promises, acknowledged, trees }
     }
 }
 
@@ -156,7 +171,7 @@ impl Promise {
         let packages = oracle::check_log(copy.path()).unwrap().packages;
         let log = std::fs::read(root.join(LOG)).unwrap();
         let (chain, objects) = (chain(copy.path()), objects(copy.path()));
-        Self { what: what.to_owned(), at, packages, chain, objects, log }
+        Self { what: what.to_owned(), at, packages, chain, objects, log, harmed: false }
     }
 }
 
@@ -214,6 +229,69 @@ pub(super) fn commands(on: &FileSystem) -> Run {
             assert_eq!(packages.get(*package), Some(state), "{arguments:?}: {packages:?}");
         }
     }
+    desk.end()
+}
+
+/// Writers at the same time. What they add is partly the same: each may find directories, and objects, that another one
+/// made and has not synced yet.
+pub(super) fn writers_together(on: &FileSystem) -> Run {
+    let mut desk = Desk::new(on);
+    assert_eq!(astore(&desk.at, &["init"]).code, 0);
+    desk.promise("init");
+    let names = ["small", "many", "more"];
+    let acknowledged = std::thread::scope(|scope| {
+        let desk = &desk;
+        let writers: Vec<_> = (0..3)
+            .map(|writer| {
+                scope.spawn(move || {
+                    let mut acknowledged = Vec::new();
+                    for turn in 0..3 {
+                        let tree = desk.trees.tree(names[(writer + turn) % 3]);
+                        let tree = tree.into_os_string().into_string().unwrap();
+                        let name = format!("of-{writer}-{turn}");
+                        let said = astore(&desk.at, &["add", &tree, "--name", &name, "--finalize"]);
+                        assert_eq!(said.code, 0, "{said:#?}");
+                        acknowledged.push((desk.recorder.position(), format!("{name}@1")));
+                    }
+                    acknowledged
+                })
+            })
+            .collect();
+        writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+    });
+    desk.acknowledged = acknowledged;
+    desk.promise("adds by three");
+    desk.end()
+}
+
+/// A store whose database is deleted by hand, and then a byte of its log changed: `recover` mends each.
+pub(super) fn recovers(on: &FileSystem) -> Run {
+    let mut desk = Desk::new(on);
+    let root = store_on(&desk.at);
+    let run = |desk: &mut Desk, arguments: &[&str]| {
+        let said = astore(&desk.at, arguments);
+        assert_eq!(said.code, 0, "{arguments:?}: {said:#?}");
+        desk.promise(arguments[0]);
+    };
+    let tree = |desk: &Desk, name: &str| desk.trees.tree(name).into_os_string().into_string().unwrap();
+    let (small, many, wide) = (tree(&desk, "small"), tree(&desk, "many"), tree(&desk, "wide"));
+    run(&mut desk, &["init"]);
+    run(&mut desk, &["add", &many, "--name", "many"]);
+    run(&mut desk, &["add", &wide, "--name", "wide", "--finalize"]);
+    run(&mut desk, &["remove", "many@1", "--reason", "a slip"]);
+    let harms: [&dyn Fn(); 2] = [&|| std::fs::remove_file(root.join("astore.db")).unwrap(), &|| {
+        let log = File::options().read(true).write(true).open(root.join(LOG)).unwrap();
+        let middle = log.metadata().unwrap().size() / 2;
+        let mut byte = [0];
+        log.read_exact_at(&mut byte, middle).unwrap();
+        log.write_all_at(&[byte[0] ^ 1], middle).unwrap();
+    }];
+    for harm in harms {
+        desk.promises.last_mut().unwrap().harmed = true;
+        harm();
+        run(&mut desk, &["recover"]);
+    }
+    run(&mut desk, &["add", &small, "--name", "small", "--finalize"]);
     desk.end()
 }
 
