@@ -45,6 +45,14 @@ impl<'c> ReadTx<'c> {
         rusqlite::OptionalExtension::optional(self.one(sql, params, read))
     }
 
+    /// Returns what SQLite itself finds wrong with the database, up to `limit` lines: pages, rows that break a rule of
+    /// their table, and indices that do not say what their tables do. Reads all of it.
+    pub(crate) fn integrity(&self, limit: u32) -> rusqlite::Result<Vec<String>> {
+        let sql = format!("PRAGMA integrity_check({limit})");
+        let lines: Vec<String> = self.all(&sql, [], |row| row.get(0))?;
+        Ok(lines.into_iter().filter(|line| line != "ok").map(|line| line.replace('\n', " ")).collect())
+    }
+
     /// Runs a query and collects its rows: for answers that are small by their nature.
     pub(crate) fn all<T>(
         &self,
@@ -53,16 +61,6 @@ impl<'c> ReadTx<'c> {
         read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<Vec<T>> {
         self.prepare(sql)?.query_map(params, read)?.collect()
-    }
-
-    /// Has SQLite look at all of the database, indices and unused pages included, and returns the first thing that
-    /// is wrong with it. Takes as long as reading it.
-    ///
-    /// # Errors
-    /// [`DbError::Sqlite`], where even that is too damaged.
-    pub fn damage(&self) -> Result<Option<String>, DbError> {
-        let said = self.one("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))?;
-        Ok(if said == "ok" { None } else { Some(said) })
     }
 }
 

@@ -24,6 +24,7 @@ mod gc_races;
 mod gc_refused;
 mod gc_rounds;
 mod healing;
+mod hostile_bytes;
 mod hostile_trees;
 mod hurry;
 mod keeping;

@@ -237,13 +237,16 @@ fn unrecorded(fault: &mut Fault, cache_forgets: bool) {
 /// Has SQLite look at the pages of the database: what stands in an index alone, no table tells, and questions about
 /// one object would go wrong there.
 fn look_at_pages(db: &Database) -> Result<Option<String>, DbError> {
-    let damage = db.read()?.damage()?;
-    Ok(damage.map(|damage| damage.lines().next().unwrap_or_default().to_owned()))
+    let damage = db.read()?.integrity(DAMAGE_LINES_MAX)?;
+    Ok(if damage.is_empty() { None } else { Some(damage.join("; ")) })
 }
 
 fn corrupt(detail: String) -> Fault {
     fault::about("database", layout::DATABASE.to_owned(), detail, Remedy::Recover)
 }
+
+/// How many of the things that SQLite finds wrong are told.
+const DAMAGE_LINES_MAX: u32 = 4;
 
 fn unfinished(started: u64) -> String {
     format!("the gc that event {started} began is not finished")
