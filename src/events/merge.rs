@@ -6,9 +6,10 @@
 
 use std::io;
 
-use super::files::{LogError, LogFiles, Step};
+use super::files::{LogError, LogFiles};
 use super::log::{self, Head, Position, Stored};
 use super::replay::ChainFault;
+use super::walk::Step;
 use crate::db::{DbError, ReadTx};
 
 /// How many events are looked for at once behind what is broken in `log/`.
