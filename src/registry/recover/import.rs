@@ -152,6 +152,7 @@ fn import(
     let options = OpenOptions { access: Access::Alone, ..options };
     root::make_directories(disk.as_ref())?;
     let lock = lock_to_write(disk.as_ref(), root, &options, monitor)?;
+    aside::end_earlier(disk.as_ref())?;
     if !is_nothing_left(&disk, root)? {
         drop(lock); // whoever opens or recovers takes it again, and all is looked at anew
         return import_into(disk, root, request, options, env, on_claims, monitor);
@@ -493,7 +494,7 @@ fn begin(
         root::make_directories(disk.as_ref())?;
     }
     disk.point("database aside");
-    aside::give_name(disk.as_ref())?;
+    aside::give_name(disk.as_ref(), layout::DATABASE_NEW)?;
     disk.point("database named");
     let store_id = config.store_id;
     Ok((config, BegunLog { store_id, config_written, aside: put_aside, disputed_classes: Vec::new() }))
