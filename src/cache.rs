@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::disk::through_symlinks;
 use crate::env::Timestamp;
 use crate::identity::{Blake3, ContentAddress, Digests, Sha256};
 
@@ -32,6 +33,8 @@ const APPLICATION_ID: i32 = 0x6173_7461;
 /// Counts the shapes of the table; a cache of another shape is dropped.
 const SHAPE: i32 = 1;
 const FACT_BYTES: usize = 104;
+/// What SQLite keeps beside the file.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS file (
     device INTEGER NOT NULL, inode INTEGER NOT NULL, fact BLOB NOT NULL,
@@ -122,13 +125,16 @@ impl StatCache {
 
     /// Returns a view of what the cache holds now, for one thread.
     pub fn reader(&self) -> CacheReader {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags).and_then(|connection| {
-            connection.busy_timeout(WRITE_WAIT)?;
-            // One read transaction for the whole run: a lookup then costs no lock of its own.
-            connection.execute_batch("PRAGMA cache_size = -4096; BEGIN")?;
-            Ok(connection)
-        });
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let connection =
+            Connection::open_with_flags(through_symlinks(&self.path), flags).and_then(|connection| {
+                connection.busy_timeout(WRITE_WAIT)?;
+                // One read transaction for the whole run: a lookup then costs no lock of its own.
+                connection.execute_batch("PRAGMA cache_size = -4096; BEGIN")?;
+                Ok(connection)
+            });
         CacheReader { started: self.started, connection: connection.ok() }
     }
 
@@ -287,14 +293,21 @@ fn checksum(id: FileId, fact: &[u8]) -> [u8; 8] {
 /// Opens the database for writing and checks that it is ours and of this shape.
 fn connect(path: &Path, mode: u32) -> rusqlite::Result<Connection> {
     prepare_file(path, mode).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut connection = Connection::open_with_flags(through_symlinks(path), flags)?;
     connection.busy_timeout(WRITE_WAIT)?;
+    connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON")?;
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (application, shape) = (pragma("application_id")?, pragma("user_version")?);
     let pages = connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))?;
     if pages > 0 && (application, shape) != (APPLICATION_ID, SHAPE) {
         return Err(rusqlite::Error::InvalidQuery); // not ours: the caller drops the name
+    }
+    // A trigger or a view that somebody planted would act, or loop, whenever a fact is stored or looked up.
+    let others = "SELECT count(*) FROM sqlite_schema WHERE type <> 'table' OR name <> 'file'";
+    if connection.query_row(others, [], |row| row.get::<_, i64>(0))? > 0 {
+        return Err(rusqlite::Error::InvalidQuery);
     }
     // No sync: what a power cut spoils, the rows' checksums or SQLite itself notice.
     connection
@@ -312,6 +325,7 @@ fn connect(path: &Path, mode: u32) -> rusqlite::Result<Connection> {
 
 /// Makes the file where it is missing, with this mode and the directory's owner, whoever runs this.
 fn prepare_file(path: &Path, mode: u32) -> io::Result<()> {
+    drop_alien(path)?;
     match path.symlink_metadata() {
         Ok(found) if found.is_file() && found.len() <= CACHE_BYTES_MAX => return Ok(()),
         Ok(_) => discard(path),
@@ -334,15 +348,38 @@ fn prepare_file(path: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
+/// Takes the cache away where something stands beside it that SQLite would follow (a symlink), wait for (a fifo) or
+/// play back (a rollback journal); the cache has no such journal but for a moment when it is made.
+fn drop_alien(path: &Path) -> io::Result<()> {
+    let is_alien = || {
+        BESIDE.iter().any(|suffix| {
+            with_suffix(path, suffix)
+                .symlink_metadata()
+                .is_ok_and(|found| !found.is_file() || *suffix == "-journal")
+        })
+    };
+    if is_alien() {
+        discard(path);
+        if is_alien() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+    }
+    Ok(())
+}
+
 /// Takes away a cache that is of no use, with the files that SQLite keeps beside it.
 #[expect(clippy::disallowed_methods, reason = "the cache is a file of its own that may vanish at any time")]
 fn discard(path: &Path) {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
+    for suffix in std::iter::once("").chain(BESIDE) {
         // Whatever cannot be removed stays; the cache is then not used.
-        drop(std::fs::remove_file(name));
+        drop(std::fs::remove_file(with_suffix(path, suffix)));
     }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use uuid::Uuid;
+
 use crate::audit::Purge;
 use crate::db::DbError;
 use crate::env::Timestamp;
@@ -92,6 +94,14 @@ pub enum Error {
     /// Another database got the name since this one was opened.
     #[error("astore.db was replaced while it was open")]
     DatabaseReplaced,
+    /// The root says that it is one store, and its events are another's.
+    #[error("astore.toml is of the store {expected}, and the events are those of the store {found}")]
+    OtherStore {
+        /// What `astore.toml` says.
+        expected: Uuid,
+        /// What the first event says.
+        found: Uuid,
+    },
     /// The views were written by a later build.
     #[error("the views have schema version {found}, this build knows {known}")]
     ViewsVersion {
@@ -338,11 +348,13 @@ impl Error {
             Self::Storage(StorageError::NotEmpty { .. }) | Self::Remains { .. } => ErrorKind::Usage,
             Self::Db(error) if error.is_busy() => ErrorKind::Busy,
             Self::Db(error) if error.is_corrupt() => ErrorKind::Damage,
+            Self::PayloadUnavailable(error) if error.is_refused => ErrorKind::Failed,
             Self::Log(LogError::Parted { .. } | LogError::Damaged { .. })
             | Self::Chain(_)
             | Self::PayloadUnavailable(_)
             | Self::Payload(_)
             | Self::Manifest(_)
+            | Self::OtherStore { .. }
             | Self::DatabaseMissing
             | Self::NothingToRecover
             | Self::NothingClaimed { .. } => ErrorKind::Damage,

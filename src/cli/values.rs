@@ -126,8 +126,30 @@ fn integer(text: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
+mod testing;
+
+#[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_taken_means_what_it_says(
+            text in prop_oneof![
+                "[0-9]{1,22}[smhdwS ]?",
+                "[0-9]{4}-[0-9]{2}-[0-9]{2}",
+                "[0-9+-]{0,24}",
+                "[a-z._=-]{0,5}=[0-9a-z=]{0,8}",
+                "[0-9]{1,4}:[0-9a-f]{63,65}",
+                "0?[0-9]{1,17}-0?[0-9]{1,17}-[0-9a-f]{63,65}",
+                ".{0,40}",
+            ],
+        ) {
+            testing::check_typed(&text);
+        }
+    }
 
     #[test]
     fn durations() {

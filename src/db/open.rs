@@ -6,9 +6,13 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::tx::{ReadTx, WriteTx};
+use crate::disk::through_symlinks;
 
 /// The version of the tables `events` and `bookkeeping`, in `PRAGMA user_version`. The views have their own.
 pub const SCHEMA_VERSION: i64 = 1;
+
+/// How long a connection waits for another one until it is told otherwise.
+const WAIT: Duration = Duration::from_secs(600);
 
 /// `PRAGMA application_id` of an astore database: "astr" in ASCII.
 const APPLICATION_ID: i64 = 0x6173_7472;
@@ -31,15 +35,89 @@ pub enum DbError {
         /// The file.
         path: PathBuf,
     },
+    /// Something that is no regular file stands where the database should, or a file that SQLite keeps beside it.
+    #[error("{} is not a regular file", path.display())]
+    NotRegular {
+        /// The name.
+        path: PathBuf,
+    },
+    /// A rollback journal stands beside the database, which never has one.
+    #[error("{} stands beside the database, which never has one", path.display())]
+    Journal {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// The database holds something that acts on its tables and is not ours.
+    #[error("the database has a {kind} {name:?} that is not ours")]
+    Planted {
+        /// A trigger, a view, a virtual table.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
+    /// Rows come back in another order than that of their keys: a page is damaged in a way that SQLite does not see.
+    #[error("the database: the rows of {table} are out of order")]
+    Disorder {
+        /// Which table.
+        table: &'static str,
+    },
     /// The database was written by a later build.
     #[error("the database has schema version {found}, this build knows {SCHEMA_VERSION}")]
     Version {
         /// The version it has.
         found: i64,
     },
+    /// SQLite would not keep a write-ahead log.
+    #[error("the database cannot be put into WAL mode, and stays in mode {journal}")]
+    NoWal {
+        /// The journal that it keeps instead.
+        journal: String,
+    },
+    /// The system would not let the database be opened.
+    #[error("the database cannot be opened")]
+    Open(#[source] std::io::Error),
     /// SQLite refused.
-    #[error("the database: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    #[error("the database: {}", in_words(_0))]
+    Sqlite(rusqlite::Error),
+}
+
+// Not thiserror's: SQLite's error is said above, and its own causes are numbers.
+impl From<rusqlite::Error> for DbError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+fn in_words(error: &rusqlite::Error) -> String {
+    format!("{}{error}", doing(error))
+}
+
+/// Says what the system refused to do, as far as SQLite's extended codes tell it (sqlite3.h, `SQLITE_IOERR_…`); its
+/// messages say "disk I/O error" of all of them.
+fn doing(error: &rusqlite::Error) -> &'static str {
+    use rusqlite::ffi;
+    match error.sqlite_error().map(|error| error.extended_code) {
+        Some(ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ) => "cannot read its files: ",
+        Some(ffi::SQLITE_IOERR_WRITE) => "cannot write its files: ",
+        Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => "cannot sync its files: ",
+        Some(ffi::SQLITE_IOERR_TRUNCATE) => "cannot cut its files to size: ",
+        Some(ffi::SQLITE_IOERR_FSTAT | ffi::SQLITE_IOERR_ACCESS) => "cannot look at its files: ",
+        Some(ffi::SQLITE_IOERR_DELETE | ffi::SQLITE_IOERR_DELETE_NOENT) => "cannot remove its files: ",
+        Some(
+            ffi::SQLITE_IOERR_LOCK
+            | ffi::SQLITE_IOERR_RDLOCK
+            | ffi::SQLITE_IOERR_UNLOCK
+            | ffi::SQLITE_IOERR_CHECKRESERVEDLOCK
+            | ffi::SQLITE_IOERR_SHMLOCK,
+        ) => "cannot lock its files: ",
+        Some(
+            ffi::SQLITE_IOERR_SHMOPEN
+            | ffi::SQLITE_IOERR_SHMSIZE
+            | ffi::SQLITE_IOERR_SHMMAP
+            | ffi::SQLITE_IOERR_MMAP,
+        ) => "cannot map its files: ",
+        Some(_) | None => "",
+    }
 }
 
 impl DbError {
@@ -52,14 +130,20 @@ impl DbError {
 
     /// Returns whether the system refused what the database needs: on a full disk, room for the files beside it.
     pub fn is_system(&self) -> bool {
-        self.sqlite_code().is_some_and(|code| {
-            matches!(
-                code,
-                rusqlite::ErrorCode::SystemIoFailure
-                    | rusqlite::ErrorCode::DiskFull
-                    | rusqlite::ErrorCode::CannotOpen
-            )
-        })
+        matches!(self, Self::Open(_))
+            || self.sqlite_code().is_some_and(|code| {
+                matches!(
+                    code,
+                    rusqlite::ErrorCode::SystemIoFailure
+                        | rusqlite::ErrorCode::DiskFull
+                        | rusqlite::ErrorCode::CannotOpen
+                )
+            })
+    }
+
+    /// Returns whether there was no room for what was to be written.
+    pub fn is_full(&self) -> bool {
+        self.sqlite_code() == Some(rusqlite::ErrorCode::DiskFull)
     }
 
     /// Returns whether the database's own bytes are damaged, or hold a value that nothing of ours writes there.
@@ -68,22 +152,46 @@ impl DbError {
         matches!(
             self,
             Self::Foreign { .. }
+                | Self::NotRegular { .. }
+                | Self::Journal { .. }
+                | Self::Planted { .. }
+                | Self::Disorder { .. }
                 | Self::Sqlite(
                     Odd::FromSqlConversionFailure(..)
                         | Odd::IntegralValueOutOfRange(..)
                         | Odd::InvalidColumnType(..)
                         | Odd::InvalidColumnName(..)
                         | Odd::Utf8Error(..)
+                        | Odd::QueryReturnedNoRows
+                        | Odd::InvalidQuery
                 )
         ) || self.sqlite_code().is_some_and(|code| {
-            matches!(code, rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+            // Every statement is ours and known to be good. Where SQLite finds no such table or column, or a row
+            // breaks a rule of its table, it is the database that is not what we made.
+            matches!(
+                code,
+                rusqlite::ErrorCode::DatabaseCorrupt
+                    | rusqlite::ErrorCode::NotADatabase
+                    | rusqlite::ErrorCode::Unknown
+                    | rusqlite::ErrorCode::ConstraintViolation
+                    | rusqlite::ErrorCode::TypeMismatch
+                    | rusqlite::ErrorCode::TooBig
+            )
         })
     }
 
     fn sqlite_code(&self) -> Option<rusqlite::ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Missing { .. } | Self::Foreign { .. } | Self::Version { .. } => None,
+            Self::Missing { .. }
+            | Self::Foreign { .. }
+            | Self::NotRegular { .. }
+            | Self::Journal { .. }
+            | Self::Planted { .. }
+            | Self::Disorder { .. }
+            | Self::Version { .. }
+            | Self::NoWal { .. }
+            | Self::Open(_) => None,
         }
     }
 }
@@ -120,11 +228,35 @@ impl Origin {
     }
 }
 
+/// Refuses a rollback journal, which we never have: SQLite would play it back, pages and all, into a database that has
+/// nothing to do with it.
+fn check_journal(path: &Path) -> Result<(), DbError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-journal");
+    if std::fs::symlink_metadata(&name).is_ok() {
+        return Err(DbError::Journal { path: name.into() });
+    }
+    Ok(())
+}
+
 /// Returns device and inode of what stands under a name.
 fn file_of(path: &Path) -> std::io::Result<(u64, u64)> {
     use std::os::unix::fs::MetadataExt as _;
     let found = std::fs::symlink_metadata(path)?;
     Ok((found.dev(), found.ino()))
+}
+
+/// Refuses what is no regular file under the names that SQLite is about to open. It follows no symlink there, but
+/// waits for the other end of a fifo for ever.
+fn check_regular(path: &Path) -> Result<(), DbError> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        if std::fs::symlink_metadata(&name).is_ok_and(|found| !found.is_file()) {
+            return Err(DbError::NotRegular { path: name.into() });
+        }
+    }
+    Ok(())
 }
 
 impl Database {
@@ -134,13 +266,15 @@ impl Database {
     /// # Errors
     /// [`DbError::Sqlite`] where SQLite cannot make it.
     pub fn create(path: &Path) -> Result<Self, DbError> {
+        check_regular(path)?;
         // Not the defaults, by which a path that begins with `file:` is read as a URI.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let connection = Connection::open_with_flags(path, flags)?;
+        let connection = Connection::open_with_flags(through_symlinks(path), flags)?;
         let database = Self { connection, origin: Origin::of(path, OpenMode::Write) };
+        database.be_wary()?;
         database.set_up(OpenMode::Write)?;
         let tx = database.write()?;
         tx.execute_batch(SCHEMA)?;
@@ -189,8 +323,10 @@ impl Database {
     /// Opens the database at `path`.
     ///
     /// # Errors
-    /// [`DbError::Missing`] where there is none, [`DbError::Foreign`] and [`DbError::Version`] where it is not
-    /// ours or of a later build, [`DbError::Sqlite`] otherwise.
+    /// [`DbError::Missing`] where there is none, [`DbError::NotRegular`] where it is none of SQLite's files,
+    /// [`DbError::Foreign`] and [`DbError::Version`] where it is not ours or of a later build, [`DbError::Journal`] and
+    /// [`DbError::Planted`] where something was put there that would act in our name, [`DbError::Sqlite`] otherwise.
+    /// None of them has changed anything.
     pub fn open(path: &Path, mode: OpenMode) -> Result<Self, DbError> {
         loop {
             let before = match file_of(path) {
@@ -205,21 +341,40 @@ impl Database {
             // A recover may have put another database there meanwhile: the file of one and the WAL of the other would
             // be neither.
             if file_of(path).ok() == before {
-                return opened;
+                return opened.map_err(|error| Self::why_not_open(path, error));
             }
         }
     }
 
     fn open_once(path: &Path, mode: OpenMode, origin: Option<Origin>) -> Result<Self, DbError> {
+        check_regular(path)?;
+        check_journal(path)?;
         let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let connection = match mode {
-            OpenMode::Write => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)?,
-            OpenMode::Read => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+        let flags = match mode {
+            OpenMode::Write => flags | OpenFlags::SQLITE_OPEN_READ_WRITE,
+            OpenMode::Read => flags | OpenFlags::SQLITE_OPEN_READ_ONLY,
         };
+        let connection = Connection::open_with_flags(through_symlinks(path), flags)?;
         let database = Self { connection, origin };
-        database.set_up(mode)?;
+        // Before anything is set: the journal's mode is written into the file, and it may be somebody else's.
+        database.be_wary()?;
         database.check_identity(path)?;
+        database.check_schema()?;
+        database.set_up(mode)?;
         Ok(database)
+    }
+
+    /// Returns why the files of a database cannot be opened: SQLite keeps to itself what the system said. It opens three
+    /// at least, and has closed them again when it fails.
+    fn why_not_open(path: &Path, error: DbError) -> DbError {
+        if error.sqlite_code() != Some(rusqlite::ErrorCode::CannotOpen) {
+            return error;
+        }
+        let open = || std::fs::File::open(path);
+        match (open(), open(), open(), open()) {
+            (Ok(_), Ok(_), Ok(_), Ok(_)) => error,
+            (Err(why), ..) | (_, Err(why), ..) | (_, _, Err(why), _) | (.., Err(why)) => DbError::Open(why),
+        }
     }
 
     /// Returns whether the file under the name still is the one that was opened; a temporary one always is.
@@ -281,19 +436,53 @@ impl Database {
         Ok(self.connection.execute_batch("PRAGMA synchronous = OFF;")?)
     }
 
+    /// Believes nothing of what the file says it can do.
+    fn be_wary(&self) -> Result<(), DbError> {
+        use rusqlite::config::DbConfig;
+        self.connection.busy_timeout(WAIT)?;
+        for (setting, on) in [
+            (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+            (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+            (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        ] {
+            self.connection.set_db_config(setting, on)?;
+        }
+        Ok(self.connection.execute_batch("PRAGMA cell_size_check = ON;")?)
+    }
+
+    /// Refuses a database with triggers that are not ours, with views, and with tables that are programs: whatever
+    /// reads or writes here would set them going.
+    fn check_schema(&self) -> Result<(), DbError> {
+        let mut all = self.connection.prepare(
+            "SELECT type, name, sql FROM sqlite_schema
+             WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%'",
+        )?;
+        let mut rows = all.query(())?;
+        while let Some(row) = rows.next()? {
+            let (kind, name, sql): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            if kind != "trigger" || !SCHEMA.contains(&sql) {
+                return Err(DbError::Planted { kind, name });
+            }
+        }
+        Ok(())
+    }
+
     fn set_up(&self, mode: OpenMode) -> Result<(), DbError> {
-        self.connection.busy_timeout(Duration::from_secs(600))?;
         self.connection.set_prepared_statement_cache_capacity(64);
         // Recursive triggers make INSERT OR REPLACE fire the delete trigger of `events`.
         self.connection.execute_batch(
-            "PRAGMA trusted_schema = OFF; PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16384;
-             PRAGMA temp_store = FILE;",
+            "PRAGMA recursive_triggers = ON; PRAGMA cache_size = -16384; PRAGMA temp_store = FILE;",
         )?;
         if mode == OpenMode::Write {
             // FULL: a commit is durable when it returns. docs/decisions tells when NORMAL would do.
-            self.connection.execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576;",
-            )?;
+            let set = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+            let journal = self.connection.query_row("PRAGMA journal_mode = WAL", [], set)?;
+            if journal != "wal" {
+                // SQLite says so little where the system refused what the change needs.
+                return Err(DbError::NoWal { journal });
+            }
+            self.connection
+                .execute_batch("PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576;")?;
         }
         Ok(())
     }
@@ -306,6 +495,28 @@ impl Database {
         match pragma("user_version")? {
             SCHEMA_VERSION => Ok(()),
             found => Err(DbError::Version { found }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_sqlite_says_what_was_refused() {
+        for (code, says) in [
+            (ffi::SQLITE_IOERR_FSYNC, "the database: cannot sync its files: disk I/O error"),
+            (ffi::SQLITE_IOERR_WRITE, "the database: cannot write its files: disk I/O error"),
+            (ffi::SQLITE_IOERR_SHMSIZE, "the database: cannot map its files: disk I/O error"),
+            (ffi::SQLITE_CONSTRAINT, "the database: disk I/O error"),
+        ] {
+            let refused = ffi::Error::new(code);
+            let error = DbError::from(rusqlite::Error::SqliteFailure(refused, Some("disk I/O error".into())));
+            assert_eq!(error.to_string(), says);
+            assert!(std::error::Error::source(&error).is_none(), "its causes are numbers");
         }
     }
 }

@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use std::fmt::Debug;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use real::{EarlierSyncFailed, NotRegular, RealDisk};
 
@@ -31,6 +31,24 @@ pub const SCRATCH: &str = "tmp";
 /// Where the root cannot be looked at.
 pub fn file_mode(disk: &dyn Disk) -> io::Result<u32> {
     Ok(disk.stat(Path::new(""))?.mode & 0o666)
+}
+
+/// Returns the path of a file with the symlinks on the way to its directory resolved, but not its own.
+///
+/// The person who names a root may name it through symlinks; SQLite, told to follow none under the root, follows
+/// none above it either.
+pub fn through_symlinks(path: &Path) -> PathBuf {
+    let directory = path.parent().map(|parent| match parent.as_os_str().is_empty() {
+        true => Path::new(".").canonicalize(),
+        false => parent.canonicalize(),
+    });
+    match (directory, path.file_name()) {
+        (Some(Ok(mut resolved)), Some(name)) => {
+            resolved.push(name);
+            resolved
+        }
+        _ => path.to_owned(),
+    }
 }
 
 /// What a directory entry is.

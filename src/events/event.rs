@@ -361,7 +361,7 @@ pub enum Event<'a> {
         /// Bytes read.
         bytes: u64,
         /// What it found.
-        faults: Vec<RecordedFault>,
+        faults: Items<'a, RecordedFault>,
     },
     /// Something that a later build wrote.
     Unknown,
@@ -372,8 +372,8 @@ pub enum Event<'a> {
 pub struct Decoded<'a> {
     /// What it says.
     pub event: Event<'a>,
-    /// The names of fields that this build does not know.
-    pub unknown_fields: Vec<String>,
+    /// How many fields this build does not know.
+    pub unknown_fields: u64,
 }
 
 /// Reads an event's payload by the type that its record names.
@@ -383,7 +383,7 @@ pub struct Decoded<'a> {
 /// # Errors
 /// [`PayloadError`] where a payload of a known type is not what the format prescribes.
 pub fn decode<'a>(record: &Record, payload: &'a [u8]) -> Result<Decoded<'a>, PayloadError> {
-    let unknown = || Ok(Decoded { event: Event::Unknown, unknown_fields: Vec::new() });
+    let unknown = || Ok(Decoded { event: Event::Unknown, unknown_fields: 0 });
     let Some(event_type) = EventType::of(&record.event_type) else {
         return unknown();
     };
@@ -391,7 +391,7 @@ pub fn decode<'a>(record: &Record, payload: &'a [u8]) -> Result<Decoded<'a>, Pay
         return match Manifest::parse(payload) {
             Ok(manifest) => Ok(Decoded {
                 event: Event::PackageFinalized { manifest: Box::new(manifest) },
-                unknown_fields: Vec::new(),
+                unknown_fields: 0,
             }),
             Err(ManifestError::Version { .. }) => unknown(),
             Err(error) => Err(error.into()),
@@ -503,7 +503,7 @@ fn decode_fields<'a>(event_type: EventType, fields: &mut Fields<'a>) -> Result<E
                 last: fields.maybe("last").map(|field| field.blake3()).transpose()?,
                 objects: fields.take("objects")?.uint()?,
                 bytes: fields.take("bytes")?.uint()?,
-                faults: fields.take("faults")?.list(read_fault)?,
+                faults: Items::new(&fields.take("faults")?, read_fault),
             }
         }
     };

@@ -6,12 +6,70 @@ use uuid::Uuid;
 
 use super::event::PayloadError;
 use crate::identity::{Blake3, Sha256};
-use crate::manifest::Labels;
 use crate::manifest::cbor::{Decoder, Encoder};
+use crate::manifest::{LABEL_BYTES_MAX, LABELS_MAX, Labels};
 
 /// The fields of a payload. Each known one is taken out; what is left then is unknown to this build.
 pub(super) struct Fields<'a> {
     items: BTreeMap<&'a str, &'a [u8]>,
+    /// How many more there are, of names that no payload of this build has. A payload may hold a million of them.
+    nameless: u64,
+}
+
+/// Returns whether some payload, or a map in one, has a field of this name.
+fn is_name(name: &str) -> bool {
+    matches!(
+        name,
+        "address"
+            | "backend_id"
+            | "bytes"
+            | "class"
+            | "clock_accepted"
+            | "detail"
+            | "duration"
+            | "duration_seconds"
+            | "entries"
+            | "error"
+            | "expires_at"
+            | "failed"
+            | "fault"
+            | "faults"
+            | "first"
+            | "format"
+            | "head"
+            | "head_digest"
+            | "hold"
+            | "id"
+            | "kind"
+            | "last"
+            | "manifest"
+            | "metadata"
+            | "missing"
+            | "mode"
+            | "name"
+            | "object"
+            | "objects"
+            | "origin"
+            | "package"
+            | "packages"
+            | "plan"
+            | "primary_algorithm"
+            | "provenance"
+            | "reason"
+            | "replace"
+            | "retention_class"
+            | "retention_classes"
+            | "round"
+            | "rounds"
+            | "sha256"
+            | "size"
+            | "source"
+            | "started"
+            | "store_id"
+            | "target"
+            | "version"
+            | "why"
+    )
 }
 
 impl<'a> Fields<'a> {
@@ -25,16 +83,22 @@ impl<'a> Fields<'a> {
 
     /// Splits the map that comes next.
     pub(super) fn read(input: &mut Decoder<'a>) -> Result<Self, PayloadError> {
-        let mut items = BTreeMap::new();
+        let (mut items, mut nameless) = (BTreeMap::new(), 0);
         input.map_entries(|key, input| -> Result<(), PayloadError> {
-            items.insert(key, input.raw_item()?);
+            let item = input.raw_item()?;
+            if is_name(key) {
+                items.insert(key, item);
+            } else {
+                nameless += 1;
+            }
             Ok(())
         })?;
-        Ok(Self { items })
+        Ok(Self { items, nameless })
     }
 
     /// Takes a field that may be absent.
     pub(super) fn maybe(&mut self, name: &'static str) -> Option<Field<'a>> {
+        debug_assert!(is_name(name), "{name} is missing in the list of names");
         self.items.remove(name).map(|item| Field { name, item })
     }
 
@@ -48,9 +112,9 @@ impl<'a> Fields<'a> {
         self.items.remove(name);
     }
 
-    /// Returns the names of the fields that nobody took.
-    pub(super) fn rest(self) -> Vec<String> {
-        self.items.into_keys().map(str::to_owned).collect()
+    /// Returns how many fields nobody took.
+    pub(super) fn rest(self) -> u64 {
+        self.items.len() as u64 + self.nameless
     }
 }
 
@@ -124,7 +188,20 @@ impl<'a> Field<'a> {
     }
 
     pub(super) fn labels(&self) -> Result<Labels, PayloadError> {
-        self.with(read_labels)
+        self.with(|input| {
+            // As in a manifest (store-layout.md 9.7), which the package cannot have otherwise.
+            let count = input.clone().map().map_err(|_| self.bad())?;
+            if count > LABELS_MAX as u64 {
+                return Err(self.bad());
+            }
+            let labels = read_labels(input)?;
+            let fits = |text: &String| text.len() <= LABEL_BYTES_MAX;
+            if labels.iter().all(|(key, value)| fits(key) && fits(value)) {
+                Ok(labels)
+            } else {
+                Err(self.bad())
+            }
+        })
     }
 
     /// Reads an array, item by item.

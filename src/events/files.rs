@@ -13,6 +13,10 @@ use crate::disk::{Disk, DiskFile};
 /// A file of `log/` is closed once it is this long.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
 
+/// No file of `log/` is longer, and no transaction's item longer than half of it (store-layout.md 6.5): what claims to
+/// be is not read.
+pub(super) const READ_BYTES_MAX: u64 = 1 << 30;
+
 /// The directory of the plain-file log.
 const DIRECTORY: &str = "log";
 
@@ -25,7 +29,7 @@ const PAGE_BYTES: u64 = 4096;
 #[non_exhaustive]
 pub enum LogError {
     /// The system refused.
-    #[error("{}", path.display())]
+    #[error("cannot read or write {}", path.display())]
     Io {
         /// The file, relative to the root.
         path: PathBuf,
@@ -68,7 +72,7 @@ pub(super) fn file_path(first: u64) -> PathBuf {
 fn parse_name(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".cborseq")?;
     let well_formed = digits.len() == 20 && digits.bytes().all(|digit| digit.is_ascii_digit());
-    if well_formed { digits.parse().ok() } else { None }
+    if well_formed { digits.parse().ok().filter(|&first| first > 0) } else { None }
 }
 
 pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> LogError + '_ {
@@ -136,6 +140,10 @@ impl LogFiles {
         first: u64,
         head: Head,
     ) -> Result<Position, LogError> {
+        if items.len() as u64 > READ_BYTES_MAX / 2 {
+            let source = io::ErrorKind::FileTooLarge.into();
+            return Err(LogError::Io { path: PathBuf::from(DIRECTORY), source });
+        }
         let fresh = position.file == 0 || position.length >= self.file_bytes_max;
         let (file, offset) = if fresh { (first, 0) } else { (position.file, position.length) };
         let path = file_path(file);
@@ -386,6 +394,11 @@ impl Walk<'_> {
         self.position
     }
 
+    /// Returns where the next item should begin: there, or at the beginning of the next file.
+    pub const fn cursor(&self) -> Position {
+        self.cursor
+    }
+
     /// Returns what comes next. After anything but an item the walk stays where it is.
     ///
     /// # Errors
@@ -469,6 +482,9 @@ impl Walk<'_> {
         let length = self.cursor.length;
         let mut cut_short = true;
         if let Some(open) = self.opened()? {
+            if open.handle.stat().map_err(at(&path))?.size_bytes > READ_BYTES_MAX {
+                return Ok(Step::Broken { continued: true, cut_short: false });
+            }
             while open.fill(length).map_err(at(&path))? {}
             // What a power cut takes from the end of a file is missing, or reads as zeros.
             cut_short = matches!(decode_item(open.rest()), Err(NotAnItem::Incomplete))

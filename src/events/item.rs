@@ -1,9 +1,13 @@
 //! Items of `log/`: one transaction's events as one item of a CBOR sequence (RFC 8742).
 
+use super::event::INLINE_PAYLOAD_BYTES_MAX;
 use super::log::Stored;
 use super::record::Record;
 use crate::identity::Blake3;
-use crate::manifest::cbor::{CborError, CborFault, Decoder, Encoder};
+use crate::manifest::cbor::{self, CborError, CborFault, Decoder, Encoder, Major};
+
+/// No byte string in an item is longer, in any version (store-layout.md 6.2).
+const STRING_BYTES_MAX: u64 = 16 << 20;
 
 /// Why the bytes at some place are not an item that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,35 +37,56 @@ pub fn encode_item(events: &[Stored]) -> Vec<u8> {
     bytes
 }
 
+fn refusal(error: CborError) -> NotAnItem {
+    if error.what == CborFault::Truncated { NotAnItem::Incomplete } else { NotAnItem::Unsound }
+}
+
 /// Reads the item that `bytes` begin with, and says how long it is. It counts only if it is whole, every
 /// digest in it agrees, and its events follow one another.
 pub(super) fn decode_item(bytes: &[u8]) -> Result<(Vec<Stored>, usize), NotAnItem> {
-    let cbor = |error: CborError| {
-        if error.what == CborFault::Truncated { NotAnItem::Incomplete } else { NotAnItem::Unsound }
-    };
-    let mut input = Decoder::new(bytes);
-    let count = input.array().map_err(cbor)?;
+    // The array's own head is read apart: an item that is not all here yet is refused at its first event that is
+    // none, and not read to an end which only its head promises.
+    let (count, mut position) = cbor::array_head(bytes).map_err(refusal)?;
     if count == 0 {
         return Err(NotAnItem::Unsound);
     }
     let mut events: Vec<Stored> = Vec::new();
     for _ in 0..count {
-        if input.array().map_err(cbor)? != 3 {
+        let mut input = Decoder::new(&bytes[position..]);
+        if input.array().map_err(refusal)? != 3 {
             return Err(NotAnItem::Unsound);
         }
-        let record = input.bytes().map_err(cbor)?;
-        let payload = input.null_or(|input| input.bytes()).map_err(cbor)?.map(<[u8]>::to_vec);
-        let digest = Blake3::from_slice(input.bytes().map_err(cbor)?).ok_or(NotAnItem::Unsound)?;
+        let record = string(&mut input)?;
+        let payload = match input.peek().map_err(refusal)? {
+            Major::Null => input.null().map(|()| None).map_err(refusal)?,
+            _ => Some(string(&mut input)?),
+        };
+        let digest = Blake3::from_slice(string(&mut input)?).ok_or(NotAnItem::Unsound)?;
         let record = Record::decode(record)
             .map_err(|_| if Blake3::of(record) == digest { NotAnItem::Later } else { NotAnItem::Unsound })?;
-        let event = Stored { record, payload, digest };
+        if payload.is_some_and(|payload| payload.len() > INLINE_PAYLOAD_BYTES_MAX) {
+            return Err(NotAnItem::Unsound);
+        }
+        let event = Stored { record, payload: payload.map(<[u8]>::to_vec), digest };
         let follows = events.last().is_none_or(|last| super::Head::from(last).is_followed_by(&event.record));
         if !event.is_sound() || !follows {
             return Err(NotAnItem::Unsound);
         }
         events.push(event);
+        position += input.position();
     }
-    Ok((events, input.position()))
+    Ok((events, position))
+}
+
+/// Reads a byte string that may be in an item. A longer one is none of ours, whether its bytes are here or not: what
+/// only a head promises is not waited for.
+fn string<'a>(input: &mut Decoder<'a>) -> Result<&'a [u8], NotAnItem> {
+    let left = input.left();
+    match input.bytes().map_err(refusal) {
+        Ok(bytes) if bytes.len() as u64 > STRING_BYTES_MAX => Err(NotAnItem::Unsound),
+        Err(NotAnItem::Incomplete) if left > STRING_BYTES_MAX + 9 => Err(NotAnItem::Unsound),
+        read => read,
+    }
 }
 
 /// Returns whether a whole item with an event after `sequence` begins anywhere in these bytes: what makes the

@@ -7,6 +7,9 @@ use crate::manifest::cbor::{CborError, Decoder, Encoder};
 /// The version of the record's form, its first element.
 const RECORD_VERSION: u64 = 1;
 
+/// The longest text of a record, in bytes (store-layout.md 5.5).
+pub(super) const TEXT_BYTES_MAX: usize = 65_536;
+
 /// What stands as predecessor in the record of event 1.
 pub const NO_PREDECESSOR: Blake3 = Blake3::from_bytes([0; 32]);
 
@@ -90,8 +93,12 @@ impl Record {
         }
         let sequence = input.uint()?;
         let created_at = Timestamp::from_micros(input.int()?);
+        let mut text = |field| match input.text()? {
+            text if text.len() <= TEXT_BYTES_MAX => Ok(text.to_owned()),
+            _ => Err(RecordError::Field { field }),
+        };
         let [event_type, subject_kind, subject_id, actor] =
-            [input.text()?, input.text()?, input.text()?, input.text()?].map(str::to_owned);
+            [text("event_type")?, text("subject_kind")?, text("subject_id")?, text("actor")?];
         let digest = |bytes, field| Blake3::from_slice(bytes).ok_or(RecordError::Field { field });
         let payload_digest = digest(input.bytes()?, "payload_digest")?;
         let previous_digest = digest(input.bytes()?, "previous_digest")?;

@@ -1,8 +1,9 @@
 //! Looking for single events in a damaged log: `log/` is read past what is broken in it.
 
 use std::collections::BTreeMap;
+use std::io;
 
-use super::files::{LogError, LogFiles, at, file_path};
+use super::files::{LogError, LogFiles, READ_BYTES_MAX, at, file_path};
 use super::item::{begins_item, decode_item};
 use super::log::Stored;
 
@@ -53,6 +54,9 @@ impl LogFiles {
     fn read_file(&self, first: u64) -> Result<Vec<u8>, LogError> {
         let path = file_path(first);
         let file = self.disk.open(&path).map_err(at(&path))?;
+        if file.stat().map_err(at(&path))?.size_bytes > READ_BYTES_MAX {
+            return Err(at(&path)(io::ErrorKind::FileTooLarge.into()));
+        }
         let mut bytes = Vec::new();
         let mut chunk = vec![0; 1 << 20];
         loop {

@@ -151,22 +151,34 @@ fn project_map(
     place: Place,
     base: usize,
 ) -> Result<(), JcsError> {
-    let mut pairs = Vec::new();
+    // Of each pair only where the key's text and its value begin: a map may be of nothing but short keys.
+    let bytes = d.rest();
+    let start = d.position();
+    let mut pairs: Vec<(usize, usize)> = Vec::new();
     d.map_entries(|key, d| {
-        pairs.push((key, base + d.position(), d.raw_item()?));
-        Ok::<(), CborError>(())
+        let value = d.position() - start;
+        pairs.push((value - key.len(), value));
+        d.skip()
     })?;
     // RFC 8785 §3.2.3: by UTF-16 code units, which for characters beyond U+FFFF is not the order of UTF-8.
-    pairs.sort_unstable_by(|(one, ..), (other, ..)| one.encode_utf16().cmp(other.encode_utf16()));
+    let units = |&(key, value): &(usize, usize)| bytes[key..value].iter().copied().map(utf_16_rank);
+    pairs.sort_unstable_by(|one, other| units(one).cmp(units(other)));
     out.write_all(b"{").map_err(JcsError::Write)?;
-    for (index, (key, base, item)) in pairs.into_iter().enumerate() {
+    for (index, (key, value)) in pairs.into_iter().enumerate() {
         if index > 0 {
             out.write_all(b",").map_err(JcsError::Write)?;
         }
+        let key = std::str::from_utf8(&bytes[key..value]).expect("it was read as a text");
         write_text(out, key).and_then(|()| out.write_all(b":")).map_err(JcsError::Write)?;
-        project(out, &mut Decoder::new(item), place.under(key), base)?;
+        project(out, &mut Decoder::new(&bytes[value..]), place.under(key), base + start + value)?;
     }
     out.write_all(b"}").map_err(JcsError::Write)
+}
+
+/// Ranks a byte so that UTF-8 is ordered as its UTF-16: where two texts part, the bytes lead or follow alike, and
+/// what is a pair of surrogates there (led by F0 to F4 here) comes before U+E000 to U+FFFF (EE and EF).
+const fn utf_16_rank(byte: u8) -> u8 {
+    if matches!(byte, 0xee | 0xef) { byte + 7 } else { byte }
 }
 
 /// Writes a text; serde_json's escapes are those of RFC 8785 §3.2.2.2, which the tests hold it to.
@@ -304,18 +316,20 @@ impl<'de> Visitor<'de> for Item<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         let levels = self.deeper()?;
-        // All pairs, encoded, and of each where its key begins, its value, and the next pair.
+        // All pairs, encoded, and of each where it begins and ends: no more, for there may be nothing but short keys.
         let (mut encoded, mut pairs) = (Vec::new(), Vec::new());
         while let Some(key) = map.next_key_seed(Key { out: &mut encoded, place: self.place })? {
             map.next_value_seed(Item { out: &mut encoded, place: key.place, levels })?;
-            pairs.push((key.start, key.end, encoded.len()));
+            pairs.push((key.start, encoded.len()));
         }
-        pairs.sort_unstable_by_key(|&(start, value, _)| &encoded[start..value]);
-        if pairs.windows(2).any(|two| encoded[two[0].0..two[0].1] == encoded[two[1].0..two[1].1]) {
+        // No encoding of a key begins another one, so the values behind them make no difference.
+        pairs.sort_unstable_by_key(|&(start, end)| &encoded[start..end]);
+        let key = |&(start, _): &(usize, usize)| Decoder::new(&encoded[start..]).text();
+        if pairs.windows(2).any(|two| key(&two[0]) == key(&two[1])) {
             return Err(A::Error::custom("a key twice"));
         }
         Encoder::new(self.out).map(pairs.len());
-        for (start, _, end) in pairs {
+        for (start, end) in pairs {
             self.out.extend_from_slice(&encoded[start..end]);
         }
         Ok(())
@@ -328,11 +342,10 @@ struct Key<'o> {
     place: Place,
 }
 
-/// A key that was appended: what may stand under it, and where its encoding begins and ends.
+/// A key that was appended: what may stand under it, and where its encoding begins.
 struct Keyed {
     place: Place,
     start: usize,
-    end: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
@@ -353,7 +366,7 @@ impl Visitor<'_> for Key<'_> {
     fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Keyed, E> {
         let start = self.out.len();
         Encoder::new(self.out).text(key);
-        Ok(Keyed { place: self.place.under(key), start, end: self.out.len() })
+        Ok(Keyed { place: self.place.under(key), start })
     }
 }
 

@@ -11,7 +11,9 @@ mod list;
 mod model;
 mod path;
 #[cfg(test)]
-pub(crate) mod testing;
+mod properties;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use cbor::{CborError, CborFault, Decoder, Encoder, Major};
 pub use codec::{

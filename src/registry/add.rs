@@ -18,6 +18,7 @@ use super::report::{
     AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable,
     PackageSummary, SkippedPath,
 };
+use super::text::check_labels;
 use crate::cache::StatCache;
 use crate::db::{Database, OpenMode, ReadTx};
 use crate::env::Timestamp;
@@ -83,6 +84,8 @@ impl Registry {
         let tx = self.db.read()?;
         match &request.target {
             AddTarget::New { name, class, metadata, provenance } => {
+                check_labels("metadata", metadata)?;
+                check_labels("provenance", provenance)?;
                 let class = class.clone().unwrap_or_else(|| DEFAULT_CLASS.to_owned());
                 let known = retention::classes(&tx)?;
                 let Some((_, duration_seconds)) = known.iter().find(|(name, _)| *name == class) else {
@@ -280,11 +283,15 @@ impl Registry {
         };
         let info = written.map_err(|error| match error.downcast::<crate::manifest::ManifestError>() {
             Ok(refused) => Error::Manifest(refused),
-            Err(error) => Error::Storage(crate::storage::StorageError::Io {
-                action: crate::storage::Action::Write,
-                path: PathBuf::from(layout::TMP),
-                source: error,
-            }),
+            // What `StagedWriter` passed on.
+            Err(error) => match error.downcast::<crate::storage::StorageError>() {
+                Ok(refused) => Error::Storage(refused),
+                Err(error) => Error::Storage(crate::storage::StorageError::Io {
+                    action: crate::storage::Action::Write,
+                    path: PathBuf::from(layout::TMP),
+                    source: error,
+                }),
+            },
         })?;
         staging.keep(staged.staged, info.digests)?;
         Ok(info)

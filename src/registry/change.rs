@@ -98,6 +98,7 @@ impl<'r> Change<'r> {
     }
 
     fn begin_locked(registry: &'r Registry, monitor: &dyn Monitor) -> Result<Self, Error> {
+        super::text::check_actor(registry.env.actor())?;
         loop {
             let tx = registry.db.write()?;
             match settle_into(registry, &tx)? {
@@ -211,7 +212,7 @@ impl Registry {
         let Some(lock) = &self.lock else { return Ok(()) };
         let path = Path::new(layout::LOCK);
         let stands = match self.disk.stat(path) {
-            Ok(stat) => lock.is_of(stat.inode),
+            Ok(stat) => lock.is_of(stat.inode)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(source) => {
                 return Err(StorageError::Io { action: Action::Look, path: path.to_owned(), source }.into());

@@ -26,15 +26,19 @@ pub mod report;
 mod resolve;
 mod retain;
 mod supersede;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod text;
 mod verify;
 
 use std::fmt;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use rustix::io::Errno;
 
 use crate::db::Database;
 use crate::disk::Disk;
@@ -138,6 +142,12 @@ impl Registry {
         self.batch_files = batch_files;
     }
 
+    /// Closes the files of `log/` so early that a test sees several.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn set_log_file_bytes(&mut self, file_bytes_max: u64) {
+        self.files = self.files.clone().with_limit(file_bytes_max);
+    }
+
     /// Makes the rounds of a gc so small that a test sees several.
     #[cfg(any(test, feature = "testing"))]
     pub const fn set_round_objects(&mut self, round_objects: usize) {
@@ -153,15 +163,23 @@ impl Registry {
 /// Payload objects are objects of the local backend, checked on the way out.
 impl Payloads for Local {
     fn load(&self, digest: &Blake3) -> Result<Vec<u8>, PayloadUnavailable> {
-        let unavailable = |why: String| PayloadUnavailable { digest: *digest, why };
-        let found = self
-            .get(&ContentAddress::new(*digest), None)
-            .map_err(|error| unavailable(with_causes(&error)))?;
+        let unavailable = |why: String| PayloadUnavailable { digest: *digest, why, is_refused: false };
+        let found = self.get(&ContentAddress::new(*digest), None).map_err(|error| {
+            // An error of the disk is taken for damage: the bytes are not to be had.
+            let failed = |error: &io::Error| Errno::from_io_error(error) == Some(Errno::IO);
+            let is_refused = error.io().is_some_and(|error| !failed(error));
+            PayloadUnavailable { is_refused, ..unavailable(with_causes(&error)) }
+        })?;
         let mut reader = found.ok_or_else(|| unavailable("its object is missing".to_owned()))?;
         let address = ContentAddress::new(*digest);
         let size = self.head(&address).ok().flatten().map_or(0, |found| found.size_bytes);
         // Room for all of it at once: doubling would touch twice as much memory as a large manifest needs.
-        let mut bytes = Vec::with_capacity(usize::try_from(size + 1).unwrap_or(0));
+        // What the file only claims to hold (it may be sparse, and longer than any memory) is no reason to die.
+        let mut bytes = Vec::new();
+        let room = usize::try_from(size).ok().and_then(|size| size.checked_add(1));
+        room.and_then(|room| bytes.try_reserve_exact(room).ok()).ok_or_else(|| {
+            unavailable(format!("its object has {size} bytes, and memory has no room for them"))
+        })?;
         reader.read_to_end(&mut bytes).map_err(|error| unavailable(error.to_string()))?;
         if Blake3::of(&bytes) == *digest {
             Ok(bytes)

@@ -211,14 +211,14 @@ pub(super) fn reference(package: &PackageRow) -> String {
 }
 
 /// Reads a version in its one spelling: digits without a sign or leading zeros.
-fn version(digits: &str) -> Option<u64> {
+pub(super) fn version(digits: &str) -> Option<u64> {
     let version: u64 = digits.parse().ok()?;
     (version.to_string() == digits).then_some(version)
 }
 
 /// Returns the canonical spelling of an id, or of its beginning, as far as it was typed: lower case, hyphens in
 /// their places whether they were typed or not.
-fn id_prefix(text: &str) -> Option<String> {
+pub(super) fn id_prefix(text: &str) -> Option<String> {
     let typed = text.to_ascii_lowercase();
     let digits: String = typed.chars().filter(|&character| character != '-').collect();
     if !(ID_DIGITS_MIN..=32).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit())

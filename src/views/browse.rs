@@ -223,6 +223,10 @@ impl<'t, 'c> EntryPages<'t, 'c> {
         let page = entries_after(self.tx, self.tree, &self.last, PAGE_ENTRIES)?;
         self.ended = page.len() < PAGE_ENTRIES as usize;
         if let Some(entry) = page.last() {
+            // A damaged page can lead back to where one came from, and round and round.
+            if entry.path.as_bytes() <= self.last.as_slice() {
+                return Err(DbError::Disorder { table: "artifact_files" });
+            }
             self.last = entry.path.as_bytes().to_vec();
         }
         self.page = page.into_iter();

@@ -122,7 +122,7 @@ pub enum Applied {
     /// The views say what it says.
     Whole,
     /// The same, but for fields that this build does not know.
-    WithoutFields(usize),
+    WithoutFields(u64),
     /// This build does not know its type, or it refers to what only a skipped event can have made.
     Skipped,
 }
@@ -185,10 +185,10 @@ impl<'t, 'c> ViewWriter<'t, 'c> {
             self.tx.execute_batch(back)?;
         }
         match outcome {
-            Ok(Known::Yes) if unknown_fields.is_empty() => Ok(Applied::Whole),
+            Ok(Known::Yes) if unknown_fields == 0 => Ok(Applied::Whole),
             Ok(Known::Yes) => {
-                self.skipped += unknown_fields.len() as u64;
-                Ok(Applied::WithoutFields(unknown_fields.len()))
+                self.skipped += unknown_fields;
+                Ok(Applied::WithoutFields(unknown_fields))
             }
             Ok(Known::No) => {
                 self.skipped += 1;
@@ -268,13 +268,15 @@ fn dispatch(context: &Context<'_, '_>, event: Event<'_>, payload: &[u8]) -> Resu
         }
         Event::ObjectHealed { object, backend_id, fault: _ } => objects::heal(context, &object, backend_id)?,
         Event::VerifyCompleted { head, mode, first, last, objects, bytes, faults } => {
-            for fault in &faults {
+            let mut count = 0;
+            faults.each(|fault| -> Result<(), Refusal> {
+                count += 1;
                 if let Some(address) = &fault.address {
                     objects::find_damaged(context, address, &fault.kind, head)?;
                 }
-            }
-            let end =
-                runs::VerifyEnd { head, mode, first, last, objects, bytes, faults: faults.len() as u64 };
+                Ok(())
+            })?;
+            let end = runs::VerifyEnd { head, mode, first, last, objects, bytes, faults: count };
             runs::verify_completed(context, &end)?;
         }
         Event::Unknown => return Ok(Known::No),

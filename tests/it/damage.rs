@@ -195,12 +195,19 @@ fn what_has_no_business_among_the_objects_is_found() {
 #[test]
 fn the_root_and_the_directory_of_the_log_are_looked_at_too() {
     let store = store();
+    let registry = open(&store.root, Access::Read).expect("open");
     std::fs::write(store.root.join("log/notes.txt"), "mine").expect("a file");
     let config = std::fs::read_to_string(store.root.join("astore.toml")).expect("the description");
     let id = config.split('"').nth(1).expect("an id").to_owned();
     let other = id.replace(|digit: char| digit.is_ascii_digit() && digit != '4' && digit != '8', "7");
     std::fs::write(store.root.join("astore.toml"), config.replace(&id, &other)).expect("another's");
-    assert_eq!(store.faults(), ["root astore.toml []", "foreign log/notes.txt []"]);
+    let request = VerifyRequest { record: Recorded::No, ..VerifyRequest::default() };
+    let report = registry.verify(&request, &Void).expect("verify");
+    let faults: Vec<String> = report.faults.iter().map(line).collect();
+    assert_eq!(faults, ["root astore.toml []", "foreign log/notes.txt []"]);
+    // Who comes later does not even get in.
+    let refused = open(&store.root, Access::Read).map(drop).expect_err("another's");
+    assert!(matches!(refused, astore::Error::OtherStore { .. }), "{refused}");
 }
 
 #[test]

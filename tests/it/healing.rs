@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use astore::env::TestClock;
-use astore::report::{AddRequest, CacheUse, Completion, Recorded, Remedy, VerifyRequest};
+use astore::report::{AddRequest, CacheUse, Completion, Recorded, VerifyRequest};
 use astore::{Access, Void};
 
 use crate::support::cli::{Desk, Said};
@@ -114,7 +114,13 @@ impl Harm {
             _ if verified => "damaged",
             Self::Missing => "missing",
             Self::Truncated | Self::Emptied | Self::Lengthened => "truncated",
-            _ => "damaged",
+            Self::Altered
+            | Self::Another
+            | Self::EmptyDirectory
+            | Self::FullDirectory
+            | Self::Symlink
+            | Self::SymlinkToTheBytes
+            | Self::Fifo => "damaged",
         }
     }
 }
@@ -270,10 +276,10 @@ fn the_stat_cache_keeps_nothing_from_being_healed_that_verify_found() {
             // Bytes of the right length are believed until the log says otherwise, and verify says that.
             let heals = record == Recorded::Yes || harm.shows();
             for fault in report.faults.iter().filter(|fault| fault.address.is_some()) {
-                let advice = match &fault.remedy {
-                    Remedy::AddAgain | Remedy::SetMode(_) => true,
-                    Remedy::RecordThenAdd => false,
-                    other => panic!("{harm:?}: {other:?}"),
+                let advice = match fault.remedy.name() {
+                    "add" | "set-mode" => true,
+                    "verify-and-add" => false,
+                    other => panic!("{harm:?}: {other}"),
                 };
                 assert!(heals || !advice, "{harm:?}, {record:?}: {fault:?}");
             }

@@ -48,13 +48,16 @@ fn make_missing() {
             return;
         }
         fs::create_dir_all(folder("v1")).unwrap();
-        let makers: [(&str, fn(&Path)); 2] = [("everything", history::make), ("collected", past::make)];
-        for (name, make) in makers {
+        for (_, name) in KEPT {
             let root = folder("v1").join(name);
             if root.exists() {
                 continue;
             }
-            make(&root);
+            match name {
+                "everything" => history::make(&root),
+                "collected" => past::make(&root),
+                other => panic!("nobody makes {other}"),
+            }
             for name in NOT_KEPT {
                 let path = root.join(name);
                 match if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) } {

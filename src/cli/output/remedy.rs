@@ -18,8 +18,7 @@ pub(crate) fn remedy(fault: &Fault) -> String {
             "nothing to do: the next command that writes completes log/ from the database".to_owned()
         }
         Remedy::Choose => {
-            "choose: if the database is right, move log/ aside; if log/ is right, move astore.db aside, then astore \
-             recover"
+            "choose: move aside astore.db or log/, whichever you do not believe, then astore recover"
                 .to_owned()
         }
         Remedy::NewConfig => {
@@ -32,7 +31,9 @@ pub(crate) fn remedy(fault: &Fault) -> String {
         Remedy::Backup(path) => {
             format!("put {} back from a backup: the store has it nowhere else", path.display())
         }
-        Remedy::Nothing => "nothing does: keep a copy of the store as it is, and compare with a backup".to_owned(),
+        Remedy::Nothing => {
+            "nothing does: keep a copy of the store as it is, and compare with a backup".to_owned()
+        }
     }
 }
 

@@ -39,6 +39,16 @@ impl<'a> Decoder<'a> {
         self.position == self.bytes.len()
     }
 
+    /// Returns the bytes that are left to be read.
+    pub(in crate::manifest) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.position..]
+    }
+
+    /// Returns how many bytes are left to be read.
+    pub const fn left(&self) -> u64 {
+        (self.bytes.len() - self.position) as u64
+    }
+
     /// Returns what the next item is.
     ///
     /// # Errors
@@ -277,17 +287,19 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Reads the head of an array whose items may not all be in these bytes: how many there are, and how long the head is.
+/// Reads the head of the array that the bytes begin with: how many items it has, and where the first one begins.
+///
+/// For a stream whose end is not here yet: nothing is said of the items, not even that they could be there.
 ///
 /// # Errors
-/// No array begins there, or its head is not canonical.
-pub(in crate::manifest) fn array_head(bytes: &[u8]) -> Result<(u64, usize), CborError> {
-    let head = parse_head(bytes).map_err(|what| CborError { offset: 0, what })?;
-    if head.major == Major::Array {
-        return Ok((head.argument, head.len));
+/// The bytes begin with something else, or within a head.
+pub fn array_head(bytes: &[u8]) -> Result<(u64, usize), CborError> {
+    let fault = |what| CborError { offset: 0, what };
+    let head = parse_head(bytes).map_err(fault)?;
+    match head.major {
+        Major::Array => Ok((head.argument, head.len)),
+        found => Err(fault(CborFault::Unexpected { expected: Major::Array, found })),
     }
-    let what = CborFault::Unexpected { expected: Major::Array, found: head.major };
-    Err(CborError { offset: 0, what })
 }
 
 /// Parses the head at the beginning of the bytes (RFC 8949 §3).

@@ -20,7 +20,7 @@ use crate::events::{
 use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::monitor::{Counter, Monitor};
 use crate::plane::{Healed, HealedFault, HealedFrom};
-use crate::storage::{Action, Backend as _, Local, Staging, StorageError, StoreConfig, layout};
+use crate::storage::{Action, Backend as _, Local, Staging, StoreConfig, layout};
 use crate::views::{Applied, VIEWS_VERSION, ViewWriter, view_digest};
 
 /// What building works with.
@@ -103,6 +103,7 @@ impl Rebuilding<'_> {
         database.finish()?;
         let file = self.disk.open_write(new).map_err(failed(Action::Open, layout::DATABASE_NEW))?;
         file.sync().map_err(failed(Action::Sync, layout::DATABASE_NEW))?;
+        aside::call_ready(self.disk.as_ref())?;
         self.disk.point("database built");
         Ok(Rebuilt { merged, config, left_out, healed, skipped: skipped.into_iter().collect(), view_digest })
     }
@@ -110,10 +111,9 @@ impl Rebuilding<'_> {
     /// Holds what the first event says of the store against `astore.toml`.
     fn see_to_config(&self, first: StoreConfig) -> Result<StoreConfig, Error> {
         match self.config {
-            Some(config) if config.store_id != first.store_id => Err(StorageError::Config {
-                what: format!("it is of store {}, and event 1 of {}", config.store_id, first.store_id),
+            Some(config) if config.store_id != first.store_id => {
+                Err(Error::OtherStore { expected: config.store_id, found: first.store_id })
             }
-            .into()),
             Some(config) => Ok(config.clone()),
             None => Ok(first),
         }

@@ -42,6 +42,11 @@ impl Registry {
                 look.find(fault("log", missing, "log/ does not hold it".to_owned(), remedy));
             }
             let Some(first) = next.filter(|_| broken || end.head.sequence < head.sequence) else {
+                // The files were listed before the log was walked: it has not grown past its end since.
+                if let Some(beyond) = next.filter(|&first| !broken && first > end.head.sequence + 1) {
+                    let why = "the log ends before the event that it is named by".to_owned();
+                    look.find(stray("foreign", &LogFiles::path(beyond), why));
+                }
                 return Ok(());
             };
             // What comes before a file is known from the database: its last event's digest.
@@ -106,8 +111,15 @@ impl Registry {
                 }
                 Ok(Step::Broken { continued, cut_short }) => {
                     let completed = cut_short && !continued;
-                    let remedy = if completed { Remedy::NextWrite } else { Remedy::Recover };
-                    look.find(fault("log", next, walk.damage().to_string(), remedy));
+                    look.find(if completed {
+                        // What is missing there, the database has.
+                        let path = LogFiles::path(walk.cursor().file);
+                        let detail =
+                            format!("{} ends too early, at byte {}", path.display(), walk.cursor().length);
+                        fault("log", next, detail, Remedy::NextWrite)
+                    } else {
+                        fault("log", next, walk.damage().to_string(), Remedy::Recover)
+                    });
                     return Ok((walk.position(), true));
                 }
                 Err(LogError::Parted { sequence }) => {

@@ -23,7 +23,7 @@ struct Stage {
 }
 
 /// Those that only look, and say the same each time.
-const LOOKS: [&[&str]; 12] = [
+const LOOKS: [&[&str]; 11] = [
     &["list", "--all"],
     &["show", "kept@1"],
     &["files", "kept@1"],
@@ -35,16 +35,16 @@ const LOOKS: [&[&str]; 12] = [
     &["explain", "kept@1:f", "--read"],
     &["explain", "gone@1:f"],
     &["replay", "--check"],
-    &["gc", "--min-age", "0s"],
 ];
 
 /// Those that change something, or say something else each time.
-const ACTS: [&[&str]; 18] = [
+const ACTS: [&[&str]; 20] = [
     &["export", "kept@1", "out"],
     &["verify", "--no-record"],
     &["verify", "--both"],
     &["verify", "--quick"],
     &["health"],
+    &["gc", "--min-age", "0s"],
     &["stats"],
     &["add", "trees/new", "--finalize"],
     &["add", "trees/kept", "--finalize", "--no-cache"],
@@ -57,6 +57,7 @@ const ACTS: [&[&str]; 18] = [
     &["gc", "--confirm", "--yes", "--min-age", "0s"],
     &["replay"],
     &["init"],
+    &["recover"],
     &["verify", "--no-record"],
 ];
 
@@ -221,4 +222,27 @@ fn a_directory_is_no_file_and_a_file_no_directory() {
             fs::write(path.join("inside"), "somebody's").unwrap();
         }
     });
+}
+
+#[test]
+fn a_root_that_is_named_through_symlinks_is_a_store_like_any_other() {
+    let desk = Desk::new();
+    tree(&desk.path("t"), &[("f", KEPT)]);
+    fs::rename(desk.root(), desk.path("real")).unwrap();
+    fs::create_dir(desk.path("above")).unwrap();
+    symlink(desk.path("real"), desk.path("above/store")).unwrap();
+    symlink("above", desk.path("link")).unwrap();
+    for root in ["above/store", "link/store", "./link/../link/store/"] {
+        for arguments in [&["add", "t", "--finalize"][..], &["cat", "t:f"], &["verify"], &["recover"]] {
+            let arguments: Vec<&str> = ["--root", root].iter().chain(arguments).copied().collect();
+            desk.ok(arguments);
+        }
+    }
+    assert_eq!(desk.ok(["--root", "real", "list", "--quiet"]), "t@1\nt@2\nt@3\n");
+    assert!(desk.path("real/cache.db").exists(), "the stat cache is opened the same way");
+    // One that is to be made too; and the way may change later.
+    symlink(desk.path("new"), desk.path("to new")).unwrap();
+    fs::create_dir(desk.path("new")).unwrap();
+    desk.ok(["--root", "to new", "init"]);
+    desk.ok(["--root", "to new", "add", "t"]);
 }

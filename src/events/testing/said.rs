@@ -3,8 +3,8 @@
 
 use uuid::Uuid;
 
-use super::payload::{self, GcEnd, GcStart, VerifyEnd};
-use super::{Decoded, Event, EventType, Items, PayloadError, PinTarget, PurgedObject, RecordedFault};
+use super::super::payload::{self, GcEnd, GcStart, VerifyEnd};
+use super::super::{Decoded, Event, EventType, Items, PayloadError, PinTarget, PurgedObject, RecordedFault};
 use crate::env::Timestamp;
 use crate::identity::{Blake3, Digests, Sha256};
 use crate::manifest::testing::{Chance, entries, manifest_bytes};
@@ -12,7 +12,7 @@ use crate::manifest::{Entry, Labels, PackageName};
 
 /// One event's payload before it is written.
 #[derive(Clone, Debug)]
-pub(super) enum Said {
+pub(in crate::events) enum Said {
     StoreCreated {
         store_id: Uuid,
         classes: Vec<(String, Option<u64>)>,
@@ -97,7 +97,7 @@ pub(super) enum Said {
 }
 
 impl Said {
-    pub(super) fn event_type(&self) -> EventType {
+    pub(in crate::events) fn event_type(&self) -> EventType {
         match self {
             Self::StoreCreated { .. } => EventType::StoreCreated,
             Self::PackageCreated { .. } => EventType::PackageCreated,
@@ -118,7 +118,7 @@ impl Said {
     }
 
     /// Returns the payload.
-    pub(super) fn write(&self) -> Vec<u8> {
+    pub(in crate::events) fn write(&self) -> Vec<u8> {
         match self.clone() {
             Self::StoreCreated { store_id, classes } => payload::store_created(store_id, &classes),
             Self::PackageCreated { id, name, version, class, metadata, provenance } => {
@@ -158,7 +158,7 @@ impl Said {
     }
 
     /// Says again what was read. What `decode` passes over is taken from `self`; all else comes from the event.
-    pub(super) fn read_again(&self, decoded: Decoded<'_>) -> Result<Self, PayloadError> {
+    pub(in crate::events) fn read_again(&self, decoded: Decoded<'_>) -> Result<Self, PayloadError> {
         Ok(match (decoded.event, self.clone()) {
             (Event::StoreCreated { store_id, classes }, _) => Self::StoreCreated { store_id, classes },
             (Event::PackageCreated { id, name, version, class, metadata, provenance }, _) => {
@@ -222,14 +222,14 @@ impl Said {
                 range: first.zip(last),
                 objects,
                 bytes,
-                faults,
+                faults: all(&faults)?,
             },
             (event, said) => panic!("{said:?} was read as {event:?}"),
         })
     }
 
     /// Returns a payload of this type out of chance.
-    pub(super) fn by_chance(event_type: EventType, chance: &mut Chance) -> Self {
+    pub(in crate::events) fn by_chance(event_type: EventType, chance: &mut Chance) -> Self {
         let flip = |chance: &mut Chance| chance.below(2) == 0;
         match event_type {
             EventType::StoreCreated => Self::StoreCreated {
@@ -327,7 +327,7 @@ impl Said {
 }
 
 /// Returns all items of a list.
-pub(super) fn all<T>(items: &Items<'_, T>) -> Result<Vec<T>, PayloadError> {
+fn all<T>(items: &Items<'_, T>) -> Result<Vec<T>, PayloadError> {
     let mut found = Vec::new();
     items.each(|item| -> Result<(), PayloadError> {
         found.push(item);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::cbor::INTEGER_MAX;
-use super::{
+use super::super::cbor::INTEGER_MAX;
+use super::super::{
     Entry, EntryBody, EntryPath, Labels, ManifestHeader, Mtime, Receipt, RetentionSummary, write_manifest,
 };
 use crate::env::Timestamp;

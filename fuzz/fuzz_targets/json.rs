@@ -1,0 +1,8 @@
+//! Any bytes as the canonical JSON of a manifest.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    astore::manifest::testing::check_json(bytes);
+});
