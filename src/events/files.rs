@@ -29,7 +29,7 @@ const PAGE_BYTES: u64 = 4096;
 #[non_exhaustive]
 pub enum LogError {
     /// The system refused.
-    #[error("{}", path.display())]
+    #[error("cannot read or write {}", path.display())]
     Io {
         /// The file, relative to the root.
         path: PathBuf,

@@ -1,10 +1,10 @@
 //! Opening a store: to write it, to read it, or to read one that may not be written.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use uuid::Uuid;
 
 use super::change::{enter_found, settle_into, tell, unless_busy};
@@ -93,11 +93,10 @@ impl Registry {
                 Self::open_to_read(disk.clone(), root, config, options, env, monitor)
             }
         };
-        opened.map_err(|error| match error {
-            Error::DatabaseMissing if is_nothing_left(&disk, root).unwrap_or(false) => {
-                Error::NothingToRecover
-            }
-            error => error,
+        opened.map_err(|error| {
+            let is_lost =
+                matches!(error, Error::DatabaseMissing) && is_nothing_left(&disk, root).unwrap_or(false);
+            if is_lost { Error::NothingToRecover } else { error }
         })
     }
 
@@ -433,7 +432,7 @@ fn is_full(disk: &dyn Disk) -> bool {
 /// Says plainly what SQLite tells in numbers.
 pub(super) fn no_room() -> Error {
     let (action, path) = (Action::Open, PathBuf::from(layout::DATABASE));
-    Error::Storage(StorageError::Io { action, path, source: io::ErrorKind::StorageFull.into() })
+    Error::Storage(StorageError::Io { action, path, source: Errno::NOSPC.into() })
 }
 
 /// Gives up the reserve where the disk is full, and returns whether there is more room now.
@@ -450,6 +449,8 @@ pub(super) fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Err
         | DbError::Planted { .. }
         | DbError::Disorder { .. }
         | DbError::Version { .. }
+        | DbError::NoWal { .. }
+        | DbError::Open(_)
         | DbError::Sqlite(_)) => error.into(),
     })
 }

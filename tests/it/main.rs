@@ -8,6 +8,7 @@
 )]
 
 mod asking;
+mod claims;
 mod collecting;
 mod crash;
 mod damage;
@@ -43,5 +44,6 @@ mod rotten;
 mod same_content;
 mod schedules;
 mod support;
+mod system_faults;
 mod tidy;
 mod together;
