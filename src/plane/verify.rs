@@ -186,7 +186,7 @@ pub fn scan(
 /// `known` tells whether wrong bytes are another object's.
 ///
 /// # Errors
-/// [`VerifyError::Known`] and [`VerifyError::Cancelled`].
+/// [`VerifyError::Known`], [`VerifyError::Limit`] and [`VerifyError::Cancelled`].
 pub fn look(
     disk: &dyn Disk,
     expected: &Digests,
@@ -194,7 +194,14 @@ pub fn look(
     known: &dyn Known,
     cancelled: &AtomicBool,
 ) -> Result<Vec<Fault>, VerifyError> {
-    Looker::new(disk, known, cancelled).look(expected, depth)
+    let mut faults = Looker::new(disk, known, cancelled).look(expected, depth)?;
+    let limit = |fault: &Fault| matches!(fault, Fault::Unreadable { error } if is_limit(error));
+    if let Some(at) = faults.iter().position(limit)
+        && let Fault::Unreadable { error: source } = faults.swap_remove(at)
+    {
+        return Err(VerifyError::Limit { path: layout::object_path(&expected.address()), source });
+    }
+    Ok(faults)
 }
 
 /// Something to look at.
