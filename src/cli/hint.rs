@@ -142,8 +142,12 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         }
         Error::Chain(_) => "'astore recover' makes the database anew from log/",
         Error::NothingToRecover => {
-            "put log/ or astore.db of a backup there; the manifests among the objects still tell what the finalised \
-             packages were"
+            "put log/ or astore.db of a backup there, then 'astore recover'; without one, 'astore recover --from-objects' \
+             lists the packages that the manifests among the objects still tell of"
+        }
+        Error::NothingClaimed { .. } => "put log/ or astore.db of a backup there, then 'astore recover'",
+        Error::ClaimsChanged => {
+            "nothing was changed; 'astore recover --from-objects' shows what they say now"
         }
         Error::OtherStore { .. } => {
             "put back what belongs here; or move aside what does not, astore.toml or astore.db, then 'astore recover'"

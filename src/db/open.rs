@@ -166,6 +166,7 @@ impl DbError {
                         | Odd::InvalidColumnName(..)
                         | Odd::Utf8Error(..)
                         | Odd::QueryReturnedNoRows
+                        | Odd::InvalidQuery
                 )
         ) || self.sqlite_code().is_some_and(|code| {
             // Every statement is ours and known to be good. Where SQLite finds no such table or column, or a row
@@ -231,8 +232,8 @@ impl Origin {
     }
 }
 
-/// Refuses a rollback journal, which we never have: SQLite would take it at its word, and it may name any file as the
-/// journal of several databases, which is deleted when it is done with.
+/// Refuses a rollback journal, which we never have: SQLite would play it back, pages and all, into a database that has
+/// nothing to do with it.
 fn check_journal(path: &Path) -> Result<(), DbError> {
     let mut name = path.as_os_str().to_owned();
     name.push("-journal");

@@ -1,5 +1,6 @@
 //! `init`: a new store, which gets its name last.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -25,6 +26,30 @@ impl Registry {
     /// # Errors
     /// [`StorageError::NotEmpty`] and [`Error::Remains`] where the directory holds anything else.
     pub fn init(root: &Path, request: &InitRequest, env: &Env) -> Result<InitReport, Error> {
+        Self::init_through(root, request, env, &|disk| disk)
+    }
+
+    /// The same on a disk that `watch` makes of the real one, once the root itself is there: a test's, which records,
+    /// fails or stalls.
+    ///
+    /// # Errors
+    /// As [`Registry::init`].
+    #[cfg(any(test, feature = "testing"))]
+    pub fn init_watched(
+        root: &Path,
+        request: &InitRequest,
+        env: &Env,
+        watch: &dyn Fn(Arc<dyn Disk>) -> Arc<dyn Disk>,
+    ) -> Result<InitReport, Error> {
+        Self::init_through(root, request, env, watch)
+    }
+
+    fn init_through(
+        root: &Path,
+        request: &InitRequest,
+        env: &Env,
+        watch: &dyn Fn(Arc<dyn Disk>) -> Arc<dyn Disk>,
+    ) -> Result<InitReport, Error> {
         super::text::check_actor(env.actor())?;
         let classes = merge_classes(&request.classes)?;
         if let Some(report) = existing(root)? {
@@ -34,8 +59,13 @@ impl Registry {
             Sharing::Private => storage::Sharing::Private,
             Sharing::Shared => storage::Sharing::Shared,
         };
-        match root::prepare(root, sharing) {
-            Ok(prepared) => Self::init_on(prepared.disk, root, &classes, env),
+        let prepared = root::prepare_root(root, sharing).and_then(|prepared| {
+            let disk = watch(prepared.disk.clone());
+            root::prepare_beneath(&prepared.disk, disk.as_ref(), root)?;
+            Ok(disk)
+        });
+        match prepared {
+            Ok(disk) => Self::init_on(disk, root, &classes, env),
             // Another init may have come first meanwhile, and an add behind it: then this is no failure.
             Err(error) => existing(root)?.ok_or_else(|| error.into()),
         }
@@ -85,10 +115,14 @@ impl Registry {
 fn existing(root: &Path) -> Result<Option<InitReport>, Error> {
     match root::open(root) {
         Ok((opened, config)) => {
-            // The init before this one may have failed, or been killed, before its name was durable.
-            let failed =
-                |source| StorageError::Io { action: Action::Sync, path: Path::new("").into(), source };
-            opened.disk.sync_dir(Path::new("")).map_err(failed)?;
+            // Whoever gave it its name may have been killed before that was durable.
+            match opened.disk.sync_dir(Path::new("")) {
+                Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
+                synced => {
+                    let path = root.to_owned();
+                    synced.map_err(|source| StorageError::Io { action: Action::Sync, path, source })?;
+                }
+            }
             Ok(Some(InitReport { store_id: config.store_id, root: root.to_owned(), existed: true }))
         }
         Err(StorageError::NoStore { .. }) => Ok(None),

@@ -93,11 +93,10 @@ impl Registry {
                 Self::open_to_read(disk.clone(), root, config, options, env, monitor)
             }
         };
-        opened.map_err(|error| match error {
-            Error::DatabaseMissing if is_nothing_left(&disk, root).unwrap_or(false) => {
-                Error::NothingToRecover
-            }
-            error => error,
+        opened.map_err(|error| {
+            let is_lost =
+                matches!(error, Error::DatabaseMissing) && is_nothing_left(&disk, root).unwrap_or(false);
+            if is_lost { Error::NothingToRecover } else { error }
         })
     }
 

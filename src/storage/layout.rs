@@ -17,6 +17,8 @@ pub const CONFIG_NEW: &str = "astore.toml.new";
 pub const DATABASE: &str = "astore.db";
 /// The name that a database has until it is whole, where `recover` makes one.
 pub const DATABASE_NEW: &str = "astore.db.new";
+/// The name that it has then, until it is the database: whole, durable, and with every event.
+pub const DATABASE_READY: &str = "astore.db.ready";
 /// What SQLite keeps beside a database, by the ends of the names.
 pub const DATABASE_BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// The file whose advisory lock tells writers from gc, with the holders' process ids and commands in it.

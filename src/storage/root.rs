@@ -152,24 +152,41 @@ pub fn make_directories(disk: &dyn Disk) -> Result<(), StorageError> {
 /// [`StorageError::IsStore`], [`StorageError::NotEmpty`], [`StorageError::NetworkFileSystem`], and
 /// [`StorageError::Io`].
 pub fn prepare(root: &Path, sharing: Sharing) -> Result<Root, StorageError> {
+    let prepared = prepare_root(root, sharing)?;
+    prepare_beneath(&prepared.disk, &*prepared.disk, root)?;
+    Ok(prepared)
+}
+
+/// The first half of [`prepare`]: the root itself.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_root(root: &Path, sharing: Sharing) -> Result<Root, StorageError> {
     check_file_system(root)?;
     make_root(root, sharing)?;
     let disk = RealDisk::open(root).doing(Action::Open, root)?;
     let file_system = filesystem::of(disk.root()).doing(Action::Look, root)?;
+    Ok(Root { disk: Arc::new(disk), file_system })
+}
+
+/// The second half of [`prepare`]: what is beneath the root. `real` is the disk that `disk` is, or is a wrapper of.
+///
+/// # Errors
+/// [`StorageError::Io`].
+pub fn prepare_beneath(real: &RealDisk, disk: &dyn Disk, root: &Path) -> Result<(), StorageError> {
     for directory in [layout::TMP, layout::OBJECTS, layout::LOG].map(Path::new) {
         match disk.make_dir(directory) {
             // Whoever was killed here may have left it without its mode.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => disk.level_mode(directory),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => real.level_mode(directory),
             made => made,
         }
         .doing(Action::Create, directory)?;
     }
-    let mode = file_mode(&disk).doing(Action::Look, root)?;
+    let mode = file_mode(disk).doing(Action::Look, root)?;
     for lock in [layout::LOCK, layout::GATE].map(Path::new) {
-        disk.open_or_create(lock, mode).doing(Action::Create, lock)?;
+        real.open_or_create(lock, mode).doing(Action::Create, lock)?;
     }
-    disk.sync_dir(Path::new("")).doing(Action::Sync, root)?;
-    Ok(Root { disk: Arc::new(disk), file_system })
+    disk.sync_dir(Path::new("")).doing(Action::Sync, root)
 }
 
 /// Reads `astore.toml`; `None` where there is none.

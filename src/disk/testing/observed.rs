@@ -36,6 +36,7 @@ struct Watching {
     watch: Box<Watch>,
     with_reads: bool,
     calls: AtomicUsize,
+    free_bytes: Option<u64>,
 }
 
 impl Hook for Watching {
@@ -55,6 +56,10 @@ impl Hook for Watching {
                 Err(error)
             }
         }
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        self.free_bytes
     }
 }
 
@@ -81,7 +86,19 @@ impl Observed {
     }
 
     fn with(inner: Arc<dyn Disk>, watch: Box<Watch>, with_reads: bool) -> Self {
-        Self(Wrapped::new(inner, Watching { watch, with_reads, calls: AtomicUsize::new(0) }))
+        Self(Wrapped::new(
+            inner,
+            Watching { watch, with_reads, calls: AtomicUsize::new(0), free_bytes: None },
+        ))
+    }
+
+    /// The same, and says that so many bytes are free.
+    #[must_use]
+    pub fn with_free_bytes(mut self, bytes: u64) -> Self {
+        if let Some(hook) = self.0.hook_mut() {
+            hook.free_bytes = Some(bytes);
+        }
+        self
     }
 
     /// Returns how many calls were watched so far.

@@ -31,6 +31,11 @@ impl Extent {
 pub(super) trait Hook: Send + Sync {
     /// Runs the call, or refuses. `run` is called once at most.
     fn around(&self, call: Call, run: &mut dyn FnMut(Extent) -> io::Result<()>) -> io::Result<()>;
+
+    /// Returns how many bytes are free, if that is not the disk's to say.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 pub(super) struct Wrapped<H> {
@@ -46,6 +51,11 @@ impl<H: Hook> Wrapped<H> {
 
     pub(super) fn hook(&self) -> &H {
         &self.hook
+    }
+
+    /// Returns the hook, to be changed before any file is open.
+    pub(super) fn hook_mut(&mut self) -> Option<&mut H> {
+        Arc::get_mut(&mut self.hook)
     }
 
     fn file(&self) -> FileId {
@@ -135,7 +145,7 @@ impl<H: Hook + 'static> Disk for Wrapped<H> {
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        self.inner.free_bytes()
+        self.hook.free_bytes().map_or_else(|| self.inner.free_bytes(), Ok)
     }
 
     fn point(&self, name: &'static str) {

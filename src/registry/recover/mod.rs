@@ -78,6 +78,7 @@ impl Registry {
             env: &env,
             cancelled: &options.cancelled,
         };
+        aside::end_earlier(disk.as_ref())?;
         let old = OldDatabase::look(root, &options)?;
         monitor.start(Task::Replaying, None);
         let rebuilt = old.with(|tx| rebuilding.run(tx, monitor));
@@ -87,7 +88,7 @@ impl Registry {
 
         let database_aside = aside::put_database_aside(disk.as_ref())?;
         disk.point("database aside");
-        aside::give_name(disk.as_ref())?;
+        aside::give_name(disk.as_ref(), layout::DATABASE_READY)?;
         disk.point("database named");
         let config_written = config.is_none();
         if config_written {

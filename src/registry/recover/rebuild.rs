@@ -103,6 +103,7 @@ impl Rebuilding<'_> {
         database.finish()?;
         let file = self.disk.open_write(new).map_err(failed(Action::Open, layout::DATABASE_NEW))?;
         file.sync().map_err(failed(Action::Sync, layout::DATABASE_NEW))?;
+        aside::call_ready(self.disk.as_ref())?;
         self.disk.point("database built");
         Ok(Rebuilt { merged, config, left_out, healed, skipped: skipped.into_iter().collect(), view_digest })
     }

@@ -18,7 +18,7 @@ pub(crate) struct Seen {
     pub(crate) head: i64,
 }
 
-fn query<T>(
+pub(crate) fn query<T>(
     db: &rusqlite::Connection,
     sql: &str,
     read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
@@ -30,6 +30,9 @@ fn query<T>(
 
 /// Invariant 1: every file under a final name holds exactly the bytes of that name.
 pub(crate) fn check_names(root: &Path) -> Result<(), String> {
+    if !root.join("blake3").exists() {
+        return Ok(()); // no store yet
+    }
     for outer in std::fs::read_dir(root.join("blake3")).expect("blake3/") {
         for inner in std::fs::read_dir(outer.expect("an entry").path()).expect("a shard") {
             for object in std::fs::read_dir(inner.expect("an entry").path()).expect("a shard") {
@@ -173,7 +176,7 @@ pub(crate) fn purges(root: &Path) -> Vec<Purge> {
     purges
 }
 
-fn field<'v>(map: &'v Value, key: &str) -> &'v Value {
+pub(crate) fn field<'v>(map: &'v Value, key: &str) -> &'v Value {
     let map = map.as_map().expect("a map");
     let found = map.iter().find(|(name, _)| name.as_text() == Some(key));
     &found.unwrap_or_else(|| panic!("no {key} in {map:?}")).1
@@ -183,10 +186,10 @@ fn number(map: &Value, key: &str) -> i128 {
     field(map, key).as_integer().expect("a number").into()
 }
 
-fn list<'v>(map: &'v Value, key: &str) -> &'v [Value] {
+pub(crate) fn list<'v>(map: &'v Value, key: &str) -> &'v [Value] {
     field(map, key).as_array().expect("an array")
 }
 
-fn digest(value: &Value) -> Digest {
+pub(crate) fn digest(value: &Value) -> Digest {
     value.as_bytes().expect("bytes").as_slice().try_into().expect("a digest")
 }
