@@ -130,7 +130,7 @@ fn an_ext4_may_fill_up_too() {
     let place = crate::support::store::fast_dir();
     let image = place.path().join("image");
     let made = Command::new("mkfs.ext4")
-        .args(["-q", "-m", "0", "-N", "400", image.to_str().unwrap(), "24M"])
+        .args(["-q", "-m", "0", "-b", "4096", "-N", "400", image.to_str().unwrap(), "24M"])
         .output()
         .is_ok_and(|output| output.status.success());
     if !made || !rustix::process::getuid().is_root() || !Path::new("/dev/loop-control").exists() {
