@@ -399,7 +399,6 @@ impl Error {
             | Self::PathTaken { .. }
             | Self::NoSuchClass { .. }
             | Self::NotAlone
-            | Self::DatabaseReplaced
             | Self::PinTaken { .. }
             | Self::EarlierExpiry { .. }
             | Self::Range { .. }
@@ -417,6 +416,7 @@ impl Error {
             | Self::Lock(_)
             | Self::ViewsVersion { .. }
             | Self::Changed { .. }
+            | Self::DatabaseReplaced
             | Self::MayStand(_)
             | Self::ClockDoubted { .. }
             | Self::Unsure { .. }

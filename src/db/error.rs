@@ -58,6 +58,9 @@ pub enum DbError {
         /// The journal that it keeps instead.
         journal: String,
     },
+    /// The system would not say which file is under the database's name.
+    #[error("the database cannot be looked at")]
+    Look(#[source] std::io::Error),
     /// The system would not let the database be opened.
     #[error("the database cannot be opened")]
     Open(#[source] std::io::Error),
@@ -115,7 +118,7 @@ impl DbError {
 
     /// Returns whether the system refused what the database needs: on a full disk, room for the files beside it.
     pub fn is_system(&self) -> bool {
-        matches!(self, Self::Open(_))
+        matches!(self, Self::Open(_) | Self::Look(_))
             || self.sqlite_code().is_some_and(|code| {
                 matches!(
                     code,
@@ -176,6 +179,7 @@ impl DbError {
             | Self::Disorder { .. }
             | Self::Version { .. }
             | Self::NoWal { .. }
+            | Self::Look(_)
             | Self::Open(_) => None,
         }
     }

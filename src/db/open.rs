@@ -189,12 +189,13 @@ impl Database {
     }
 
     /// Returns why the files of a database cannot be opened: SQLite keeps to itself what the system said. It opens three
-    /// at least, and has closed them again when it fails.
+    /// at least, and has closed them again when it fails. The directory stands in for them: whoever closes another
+    /// descriptor of the database's own file takes away the locks that this process has on it (POSIX, `fcntl`).
     fn why_not_open(path: &Path, error: DbError) -> DbError {
         if error.sqlite_code() != Some(rusqlite::ErrorCode::CannotOpen) {
             return error;
         }
-        let open = || std::fs::File::open(path);
+        let open = || std::fs::File::open(path.parent().unwrap_or(path));
         match (open(), open(), open(), open()) {
             (Ok(_), Ok(_), Ok(_), Ok(_)) => error,
             (Err(why), ..) | (_, Err(why), ..) | (_, _, Err(why), _) | (.., Err(why)) => DbError::Open(why),
@@ -202,8 +203,16 @@ impl Database {
     }
 
     /// Returns whether the file under the name still is the one that was opened; a temporary one always is.
-    pub fn has_its_name(&self) -> bool {
-        self.origin.as_ref().is_none_or(|origin| file_of(&origin.path).ok() == Some(origin.file))
+    ///
+    /// # Errors
+    /// [`DbError::Look`] where the system does not say.
+    pub fn has_its_name(&self) -> Result<bool, DbError> {
+        let Some(origin) = &self.origin else { return Ok(true) };
+        match file_of(&origin.path) {
+            Ok(file) => Ok(file == origin.file),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(DbError::Look(error)),
+        }
     }
 
     /// Opens the same database once more, in the same way: for another thread.

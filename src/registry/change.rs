@@ -235,7 +235,7 @@ fn enter(tx: &WriteTx<'_>, kept: &mut Bookkeeping, event: &Stored, payload: &[u8
 /// Settles inside a transaction and keeps what came of it in the bookkeeping.
 pub(super) fn settle_into(registry: &Registry, tx: &WriteTx<'_>) -> Result<(Bookkeeping, Settled), Error> {
     // Under the write lock of a database that has lost its name nothing that is written counts, and `log/` is another's.
-    if !registry.db.has_its_name() {
+    if !registry.db.has_its_name()? {
         return Err(Error::DatabaseReplaced);
     }
     let mut kept = Bookkeeping::load(tx)?;

@@ -362,7 +362,7 @@ impl Registry {
 
     /// Sets the reserve aside again where it was given up and there is plenty of room.
     fn refill_reserve(&self) {
-        let plenty = self.disk.free_bytes().is_ok_and(|free| free > 16 * reserve::RESERVE_BYTES);
+        let plenty = self.disk.free_bytes().is_ok_and(|free| free > 4 * reserve::RESERVE_BYTES);
         if plenty && !reserve::is_present(self.disk.as_ref()).unwrap_or(true) {
             drop(reserve::create(self.disk.as_ref()));
         }
@@ -450,6 +450,7 @@ pub(super) fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Err
         | DbError::Disorder { .. }
         | DbError::Version { .. }
         | DbError::NoWal { .. }
+        | DbError::Look(_)
         | DbError::Open(_)
         | DbError::Sqlite(_)) => error.into(),
     })
