@@ -27,14 +27,19 @@ snap:
     INSTA_UPDATE=new cargo test
     cargo insta review
 
-# Runs everything, the slow tests too.
+# Runs everything, the slow tests too. ASTORE_TEST_FAULT_STEP=10 takes every tenth of the refused system calls only.
 slow:
     ASTORE_TEST_SLOW=1 ASTORE_TEST_MODEL_CASES=2000 cargo test
 
-# Runs the crash tests at depth, and pulls the plug under real file systems 300 times each (as root; see tests/it/power_cut.rs).
+# Runs the crash tests at depth, and pulls the plug under each real file system some 900 times (as root; see tests/it/power_cut.rs).
 crash:
     ASTORE_TEST_CRASH_SEEDS=64 cargo test --release --test it -- crash faults
-    ASTORE_TEST_POWER_CUT_STATES=300 cargo test --release --test it -- power_cut --nocapture
+    ASTORE_TEST_POWER_CUT_STATES=150 cargo test --release --test it -- power_cut --nocapture
+
+# Fuzzes one of fuzz/fuzz_targets for some seconds (nightly, cargo-fuzz): just fuzz manifest 600
+fuzz TARGET SECONDS="60":
+    fuzz/seeds.py
+    nice -n 19 cargo +nightly fuzz run --sanitizer none {{ TARGET }} -- -max_total_time={{ SECONDS }} -timeout=20 -rss_limit_mb=2048 -print_final_stats=1
 
 # Holds a confirmed gc against unlinking the same files, as a ratio: just bench-gc 1000000
 bench-gc OBJECTS="100000":

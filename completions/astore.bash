@@ -1193,7 +1193,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__recover)
-            opts="-q -h --root --json --quiet --actor --wait --color --help"
+            opts="-q -h --from-objects --confirm --yes --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -315,6 +315,9 @@ complete -c astore -n "__fish_astore_using_subcommand recover" -l wait -d 'How l
 complete -c astore -n "__fish_astore_using_subcommand recover" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand recover" -l from-objects -d 'List the packages that only their manifests still tell of'
+complete -c astore -n "__fish_astore_using_subcommand recover" -l confirm -d 'Import them'
+complete -c astore -n "__fish_astore_using_subcommand recover" -l yes -d 'Do not ask'
 complete -c astore -n "__fish_astore_using_subcommand recover" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
 complete -c astore -n "__fish_astore_using_subcommand recover" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand recover" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -438,6 +438,9 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
+'--from-objects[List the packages that only their manifests still tell of]' \
+'--confirm[Import them]' \
+'--yes[Do not ask]' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \

@@ -349,8 +349,7 @@ fn prepare_file(path: &Path, mode: u32) -> io::Result<()> {
 }
 
 /// Takes the cache away where something stands beside it that SQLite would follow (a symlink), wait for (a fifo) or
-/// obey (a rollback journal, which may name any file to be deleted); the cache has no such journal but for a moment
-/// when it is made.
+/// play back (a rollback journal); the cache has no such journal but for a moment when it is made.
 fn drop_alien(path: &Path) -> io::Result<()> {
     let is_alien = || {
         BESIDE.iter().any(|suffix| {

@@ -348,6 +348,7 @@ impl Error {
             Self::Storage(StorageError::NotEmpty { .. }) | Self::Remains { .. } => ErrorKind::Usage,
             Self::Db(error) if error.is_busy() => ErrorKind::Busy,
             Self::Db(error) if error.is_corrupt() => ErrorKind::Damage,
+            Self::PayloadUnavailable(error) if error.is_refused => ErrorKind::Failed,
             Self::Log(LogError::Parted { .. } | LogError::Damaged { .. })
             | Self::Chain(_)
             | Self::PayloadUnavailable(_)

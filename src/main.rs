@@ -8,8 +8,9 @@ mod cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let Ok(streams) = cli::Streams::of_process() else {
-        return ExitCode::from(cli::Exit::Failed.code());
+    let streams = match cli::Streams::of_process() {
+        Ok(streams) => streams,
+        Err(error) => return ExitCode::from(cli::Exit::without_streams(&error).code()),
     };
     let exit =
         cli::run(std::env::args_os(), &cli::Environment::of_process(), cli::Interrupt::install(), streams);

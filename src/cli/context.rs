@@ -105,6 +105,8 @@ pub(crate) struct Context {
     wait: Duration,
     place: Option<Place>,
     command: &'static str,
+    /// Whether what is printed tells of something that is done already.
+    changes: bool,
 }
 
 impl Context {
@@ -138,6 +140,7 @@ impl Context {
             wait: global.wait,
             place: None,
             command: "",
+            changes: false,
         }
     }
 
@@ -190,6 +193,7 @@ impl Context {
         access: Access,
     ) -> anyhow::Result<(PathBuf, OpenOptions, Env)> {
         self.command = command;
+        self.changes = matches!(access, Access::Write | Access::Alone);
         let env = self.env()?;
         let root = self.place()?.root.clone();
         let options = OpenOptions {
@@ -201,6 +205,11 @@ impl Context {
             spends_reserve: matches!(command, "remove" | "gc"),
         };
         Ok((root, options, env))
+    }
+
+    /// Notes that what is going to be printed is done already.
+    pub(crate) fn is_done(&mut self) {
+        self.changes = true;
     }
 
     /// Returns standard input, the first time that it is asked for.
@@ -243,6 +252,9 @@ impl Context {
         match written.and_then(|()| self.out.flush()) {
             Ok(()) => Ok(exit),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
+            Err(error) if self.changes => {
+                Err(error).context("it is done, but standard output cannot be written")
+            }
             Err(error) => Err(error).context("cannot write to standard output"),
         }
     }

@@ -1,5 +1,7 @@
 //! Exit codes: the numbers that scripts rely on, and what each of them says.
 
+use std::io::{self, Write as _};
+
 use astore::error::ErrorKind;
 
 /// How a command ended, as the shell sees it. The numbers never change.
@@ -60,6 +62,13 @@ impl Exit {
     /// Returns the number.
     pub(crate) const fn code(self) -> u8 {
         self as u8
+    }
+
+    /// Says that there are no streams to work with, on the one that may be there all the same.
+    pub(crate) fn without_streams(error: &io::Error) -> Self {
+        let said = writeln!(io::stderr(), "astore: cannot use standard input, output and error: {error}");
+        drop(said); // nowhere else to say it
+        Self::Failed
     }
 
     /// Chooses the code for a failure of the library. `Cancelled` is SIGINT's unless the caller knows better.

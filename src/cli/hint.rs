@@ -11,6 +11,8 @@ use astore::plane::ingest::Unreadable;
 use astore::plane::{ExportError, IngestError, ServeError};
 use astore::registry::report::DEFAULT_MIN_AGE;
 use astore::storage::{LockError, StorageError};
+use astore::views::ViewError;
+use rustix::io::Errno;
 
 use super::output::units::age;
 
@@ -25,11 +27,81 @@ pub(crate) struct Asked<'a> {
     pub(crate) root_option: bool,
 }
 
+const MAKE_ROOM: &str = "make room: 'astore remove' and 'astore gc' work on a full disk";
+
 const RECOVER: &str = "'astore recover' builds it anew from log/; so would an old backup of it catch up";
 
 /// Returns what to do about it, where there is something.
-#[expect(clippy::wildcard_enum_match_arm, reason = "most failures say all there is to say")]
 pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
+    // What stands in the log matters more than what was in the way.
+    let is_open = matches!(error, Error::MayStand(_) | Error::Log(LogError::Unsure { .. }));
+    let limit = if is_open { None } else { of_system(error).and_then(limit).map(str::to_owned) };
+    limit.or_else(|| specific(error, asked)).or_else(|| disk(error, asked).map(str::to_owned))
+}
+
+/// Returns what the system said, where it is behind a failure.
+fn of_system(error: &Error) -> Option<&io::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        match (error.downcast_ref::<io::Error>(), error.downcast_ref::<Unreadable>()) {
+            // One that only carries another on says nothing of its own.
+            (Some(said), _) if said.get_ref().is_none() => return Some(said),
+            (_, Some(Unreadable::Io(said))) => return Some(said),
+            _ => {}
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// What to do about a limit that the system sets, whatever met it.
+fn limit(said: &io::Error) -> Option<&'static str> {
+    match Errno::from_io_error(said)? {
+        Errno::MFILE => Some("let the process open more files ('ulimit -n')"),
+        Errno::NFILE => Some("the whole machine has too many files open; try again later"),
+        Errno::AGAIN => Some("the limit of threads or of memory is reached ('ulimit -u', 'ulimit -v')"),
+        Errno::NOMEM => Some("try again when there is more memory"),
+        Errno::FBIG => Some("let the process write larger files ('ulimit -f')"),
+        Errno::DQUOT => Some("make room within the quota of this user or group, or have it raised"),
+        _ => None,
+    }
+}
+
+/// What to do about a disk that refuses, where nothing better can be said.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most failures say all there is to say")]
+fn disk(error: &Error, asked: Asked<'_>) -> Option<&'static str> {
+    let full = match error {
+        Error::Export(_) | Error::Output(_) | Error::Serve(ServeError::Output(_)) => {
+            "make room where the output goes"
+        }
+        // These have given up the reserve by now, if it was there.
+        _ if matches!(asked.command, "remove" | "gc") => {
+            "the room set aside for this is used up: take something else off this disk, a MiB or two will do"
+        }
+        // There is nothing to remove from a store that is yet to be made.
+        _ if asked.command.is_empty() => "make room, then repeat it",
+        _ => MAKE_ROOM,
+    };
+    match error {
+        Error::Db(error) | Error::View(ViewError::Db(error)) if error.is_full() => return Some(full),
+        Error::Db(error) | Error::View(ViewError::Db(error)) if error.is_system() => {
+            return Some(
+                "see whether its disk is full, read-only, over quota or failing; the kernel's log may say more",
+            );
+        }
+        _ => {}
+    }
+    match Errno::from_io_error(of_system(error)?)? {
+        Errno::NOSPC => Some(full),
+        Errno::ROFS => Some("see why its file system is read-only: some are after an error of the disk"),
+        Errno::IO => Some("the disk or what is beneath it failed: the kernel's log says more"),
+        _ => None,
+    }
+}
+
+/// Returns what to do about one failure among all.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most failures say all there is to say")]
+fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
     let said = match error {
         Error::Storage(error) => return storage(error, asked),
         Error::Ingest(IngestError::Storage(error)) => return storage(error, asked),
@@ -70,8 +142,12 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
         }
         Error::Chain(_) => "'astore recover' makes the database anew from log/",
         Error::NothingToRecover => {
-            "put log/ or astore.db of a backup there; the manifests among the objects still tell what the finalised \
-             packages were"
+            "put log/ or astore.db of a backup there, then 'astore recover'; without one, 'astore recover --from-objects' \
+             lists the packages that the manifests among the objects still tell of"
+        }
+        Error::NothingClaimed { .. } => "put log/ or astore.db of a backup there, then 'astore recover'",
+        Error::ClaimsChanged => {
+            "nothing was changed; 'astore recover --from-objects' shows what they say now"
         }
         Error::OtherStore { .. } => {
             "put back what belongs here; or move aside what does not, astore.toml or astore.db, then 'astore recover'"
@@ -138,9 +214,6 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::MayStand(_) | Error::Log(LogError::Unsure { .. }) => {
             "look with 'astore log' before you try again"
         }
-        Error::Output(error) if error.kind() == io::ErrorKind::StorageFull => {
-            "make room where the output goes"
-        }
         _ => return None,
     };
     Some(said.to_owned())
@@ -166,9 +239,6 @@ fn storage(error: &StorageError, asked: Asked<'_>) -> Option<String> {
         StorageError::UnknownFormat { .. } => "use the newer astore that made it",
         StorageError::NotEmpty { .. } => "name a directory that is missing or empty",
         StorageError::NetworkFileSystem { .. } => "name a directory on a local file system",
-        StorageError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-            "make room: 'astore remove' and 'astore gc' work on a full disk"
-        }
         _ => return None,
     };
     Some(said.to_owned())
@@ -234,6 +304,40 @@ mod tests {
         ] {
             let said = hint(&error, Asked::default()).unwrap();
             assert!(said.starts_with("nothing was deleted; ") && said.contains(says), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_the_system_refuses_has_a_way_out() {
+        use astore::storage::Action;
+        let write = |errno: Errno| {
+            let path = PathBuf::from("tmp/x");
+            Error::Storage(StorageError::Io { action: Action::Write, path, source: errno.into() })
+        };
+        let read = |errno: Errno| {
+            let source = Unreadable::Io(errno.into());
+            Error::Ingest(IngestError::Unreadable { path: PathBuf::from("a"), source })
+        };
+        let export = || {
+            let source = Errno::NOSPC.into();
+            Error::Export(ExportError::Write { path: PathBuf::from("a"), source })
+        };
+        for (error, command, says) in [
+            (write(Errno::MFILE), "add", "ulimit -n"),
+            (read(Errno::MFILE), "add", "ulimit -n"),
+            (read(Errno::IO), "add", "--keep-going"),
+            (write(Errno::FBIG), "add", "ulimit -f"),
+            (write(Errno::DQUOT), "add", "quota"),
+            (write(Errno::ROFS), "add", "read-only"),
+            (write(Errno::IO), "add", "kernel's log"),
+            (write(Errno::NOSPC), "add", "'astore remove' and 'astore gc' work on a full disk"),
+            (write(Errno::NOSPC), "gc", "take something else off this disk"),
+            (write(Errno::NOSPC), "", "make room, then repeat it"),
+            (export(), "export", "where the output goes"),
+            (Error::Ingest(IngestError::Thread(Errno::AGAIN.into())), "add", "ulimit -u"),
+        ] {
+            let said = hint(&error, Asked { command, ..Asked::default() }).unwrap_or_default();
+            assert!(said.contains(says), "{error:?}: {said}");
         }
     }
 

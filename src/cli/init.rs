@@ -50,6 +50,7 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         ctx.terminal
             .warn("astore: the store stays as it is: --class and --shared count only when it is made");
     }
+    ctx.is_done();
     let (form, volume) = (ctx.form, ctx.volume);
     ctx.result(Exit::Done, |out| match (form, volume) {
         (Form::Json, _) => json::write(schema::INIT, json::Init::of(&report), out),

@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the first asks the running operation to end cleanly, the second ends the process.
+//! SIGINT and SIGTERM: the first asks the running operation to end cleanly, the second ends the process. And SIGXFSZ,
+//! which is to end nothing.
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -6,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
 use super::exit::Exit;
@@ -31,6 +32,9 @@ impl Interrupt {
             drop(flag::register_usize(number, Arc::clone(&interrupt.signal), word));
             drop(flag::register(number, Arc::clone(&interrupt.asked)));
         }
+        // A file beyond the limit of file sizes: with a handler the write fails with EFBIG instead of the process
+        // being killed, and that is an error like any other. Nobody asks whether it came.
+        drop(flag::register(SIGXFSZ, Arc::default()));
         interrupt
     }
 

@@ -5,6 +5,7 @@
 
 mod add;
 mod cat;
+mod claims;
 mod completions;
 mod confirm;
 mod context;

@@ -2,6 +2,7 @@
 
 use astore::registry::{Access, Registry};
 
+use super::claims;
 use super::context::{Context, Form};
 use super::exit::Exit;
 use super::output::json::{self, schema};
@@ -13,7 +14,10 @@ Examples:
   After astore.db was lost or damaged:
       astore recover
       astore verify
-  After both astore.db and log/ were lost, with a backup of either: put it back first, then recover.";
+  After both astore.db and log/ were lost, with a backup of either: put it back first, then recover.
+  Without one, see what the manifests among the objects still tell, and then import it:
+      astore recover --from-objects
+      astore recover --from-objects --confirm";
 
 /// Build the database anew from log/, after damage or loss
 ///
@@ -24,11 +28,34 @@ Examples:
 /// written again where the log or the old database holds what they say. Where log/ and database are two histories,
 /// recover refuses and names the event where they part: move aside the one that you do not believe. The exit code is
 /// 4 where an event's payload cannot be read any more: everything else is there then.
+///
+/// With --from-objects, where both are lost or the log lacks packages, lists what the manifests among the objects claim
+/// that the log does not know: finalised packages, with what is there of each. Nothing is changed. With --confirm, the
+/// list is shown and imported; on a terminal astore asks first, unless --yes is given. Every object is read and compared
+/// before a new log begins. Claims are no more than that: a package that was removed is among them, a purged object
+/// counts as lost, and open packages, pins and holds are gone. The exit code is 4 where objects are lost or a claim
+/// could not be imported, 5 where the claims are no longer those that were shown. With --quiet, only the packages are
+/// printed.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// List the packages that only their manifests still tell of
+    #[arg(long)]
+    from_objects: bool,
 
-pub(crate) fn run(_args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    /// Import them
+    #[arg(long, requires = "from_objects")]
+    confirm: bool,
+
+    /// Do not ask
+    #[arg(long, requires = "confirm")]
+    yes: bool,
+}
+
+pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    if args.from_objects {
+        return if args.confirm { claims::import(args.yes, ctx) } else { claims::list(ctx) };
+    }
     let (root, options, env) = ctx.options("recover", Access::Alone)?;
     let report = Registry::recover(&root, options, env, &ctx.terminal)?;
     let exit = if report.left_out.is_empty() { Exit::Done } else { Exit::Damage };

@@ -67,9 +67,57 @@ pub enum DbError {
         /// The version it has.
         found: i64,
     },
+    /// SQLite would not keep a write-ahead log.
+    #[error("the database cannot be put into WAL mode, and stays in mode {journal}")]
+    NoWal {
+        /// The journal that it keeps instead.
+        journal: String,
+    },
+    /// The system would not let the database be opened.
+    #[error("the database cannot be opened")]
+    Open(#[source] std::io::Error),
     /// SQLite refused.
-    #[error("the database: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    #[error("the database: {}", in_words(_0))]
+    Sqlite(rusqlite::Error),
+}
+
+// Not thiserror's: SQLite's error is said above, and its own causes are numbers.
+impl From<rusqlite::Error> for DbError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+fn in_words(error: &rusqlite::Error) -> String {
+    format!("{}{error}", doing(error))
+}
+
+/// Says what the system refused to do, as far as SQLite's extended codes tell it (sqlite3.h, `SQLITE_IOERR_…`); its
+/// messages say "disk I/O error" of all of them.
+fn doing(error: &rusqlite::Error) -> &'static str {
+    use rusqlite::ffi;
+    match error.sqlite_error().map(|error| error.extended_code) {
+        Some(ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ) => "cannot read its files: ",
+        Some(ffi::SQLITE_IOERR_WRITE) => "cannot write its files: ",
+        Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => "cannot sync its files: ",
+        Some(ffi::SQLITE_IOERR_TRUNCATE) => "cannot cut its files to size: ",
+        Some(ffi::SQLITE_IOERR_FSTAT | ffi::SQLITE_IOERR_ACCESS) => "cannot look at its files: ",
+        Some(ffi::SQLITE_IOERR_DELETE | ffi::SQLITE_IOERR_DELETE_NOENT) => "cannot remove its files: ",
+        Some(
+            ffi::SQLITE_IOERR_LOCK
+            | ffi::SQLITE_IOERR_RDLOCK
+            | ffi::SQLITE_IOERR_UNLOCK
+            | ffi::SQLITE_IOERR_CHECKRESERVEDLOCK
+            | ffi::SQLITE_IOERR_SHMLOCK,
+        ) => "cannot lock its files: ",
+        Some(
+            ffi::SQLITE_IOERR_SHMOPEN
+            | ffi::SQLITE_IOERR_SHMSIZE
+            | ffi::SQLITE_IOERR_SHMMAP
+            | ffi::SQLITE_IOERR_MMAP,
+        ) => "cannot map its files: ",
+        Some(_) | None => "",
+    }
 }
 
 impl DbError {
@@ -82,14 +130,20 @@ impl DbError {
 
     /// Returns whether the system refused what the database needs: on a full disk, room for the files beside it.
     pub fn is_system(&self) -> bool {
-        self.sqlite_code().is_some_and(|code| {
-            matches!(
-                code,
-                rusqlite::ErrorCode::SystemIoFailure
-                    | rusqlite::ErrorCode::DiskFull
-                    | rusqlite::ErrorCode::CannotOpen
-            )
-        })
+        matches!(self, Self::Open(_))
+            || self.sqlite_code().is_some_and(|code| {
+                matches!(
+                    code,
+                    rusqlite::ErrorCode::SystemIoFailure
+                        | rusqlite::ErrorCode::DiskFull
+                        | rusqlite::ErrorCode::CannotOpen
+                )
+            })
+    }
+
+    /// Returns whether there was no room for what was to be written.
+    pub fn is_full(&self) -> bool {
+        self.sqlite_code() == Some(rusqlite::ErrorCode::DiskFull)
     }
 
     /// Returns whether the database's own bytes are damaged, or hold a value that nothing of ours writes there.
@@ -109,6 +163,7 @@ impl DbError {
                         | Odd::InvalidColumnName(..)
                         | Odd::Utf8Error(..)
                         | Odd::QueryReturnedNoRows
+                        | Odd::InvalidQuery
                 )
         ) || self.sqlite_code().is_some_and(|code| {
             // Every statement is ours and known to be good. Where SQLite finds no such table or column, or a row
@@ -134,7 +189,9 @@ impl DbError {
             | Self::Journal { .. }
             | Self::Planted { .. }
             | Self::Disorder { .. }
-            | Self::Version { .. } => None,
+            | Self::Version { .. }
+            | Self::NoWal { .. }
+            | Self::Open(_) => None,
         }
     }
 }
@@ -171,8 +228,8 @@ impl Origin {
     }
 }
 
-/// Refuses a rollback journal, which we never have: SQLite would take it at its word, and it may name any file as the
-/// journal of several databases, which is deleted when it is done with.
+/// Refuses a rollback journal, which we never have: SQLite would play it back, pages and all, into a database that has
+/// nothing to do with it.
 fn check_journal(path: &Path) -> Result<(), DbError> {
     let mut name = path.as_os_str().to_owned();
     name.push("-journal");
@@ -284,7 +341,7 @@ impl Database {
             // A recover may have put another database there meanwhile: the file of one and the WAL of the other would
             // be neither.
             if file_of(path).ok() == before {
-                return opened;
+                return opened.map_err(|error| Self::why_not_open(path, error));
             }
         }
     }
@@ -305,6 +362,19 @@ impl Database {
         database.check_schema()?;
         database.set_up(mode)?;
         Ok(database)
+    }
+
+    /// Returns why the files of a database cannot be opened: SQLite keeps to itself what the system said. It opens three
+    /// at least, and has closed them again when it fails.
+    fn why_not_open(path: &Path, error: DbError) -> DbError {
+        if error.sqlite_code() != Some(rusqlite::ErrorCode::CannotOpen) {
+            return error;
+        }
+        let open = || std::fs::File::open(path);
+        match (open(), open(), open(), open()) {
+            (Ok(_), Ok(_), Ok(_), Ok(_)) => error,
+            (Err(why), ..) | (_, Err(why), ..) | (_, _, Err(why), _) | (.., Err(why)) => DbError::Open(why),
+        }
     }
 
     /// Returns whether the file under the name still is the one that was opened; a temporary one always is.
@@ -405,9 +475,14 @@ impl Database {
         )?;
         if mode == OpenMode::Write {
             // FULL: a commit is durable when it returns. docs/decisions tells when NORMAL would do.
-            self.connection.execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576;",
-            )?;
+            let set = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+            let journal = self.connection.query_row("PRAGMA journal_mode = WAL", [], set)?;
+            if journal != "wal" {
+                // SQLite says so little where the system refused what the change needs.
+                return Err(DbError::NoWal { journal });
+            }
+            self.connection
+                .execute_batch("PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 1048576;")?;
         }
         Ok(())
     }
@@ -420,6 +495,28 @@ impl Database {
         match pragma("user_version")? {
             SCHEMA_VERSION => Ok(()),
             found => Err(DbError::Version { found }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_sqlite_says_what_was_refused() {
+        for (code, says) in [
+            (ffi::SQLITE_IOERR_FSYNC, "the database: cannot sync its files: disk I/O error"),
+            (ffi::SQLITE_IOERR_WRITE, "the database: cannot write its files: disk I/O error"),
+            (ffi::SQLITE_IOERR_SHMSIZE, "the database: cannot map its files: disk I/O error"),
+            (ffi::SQLITE_CONSTRAINT, "the database: disk I/O error"),
+        ] {
+            let refused = ffi::Error::new(code);
+            let error = DbError::from(rusqlite::Error::SqliteFailure(refused, Some("disk I/O error".into())));
+            assert_eq!(error.to_string(), says);
+            assert!(std::error::Error::source(&error).is_none(), "its causes are numbers");
         }
     }
 }

@@ -45,6 +45,14 @@ impl<'c> ReadTx<'c> {
         rusqlite::OptionalExtension::optional(self.one(sql, params, read))
     }
 
+    /// Returns what SQLite itself finds wrong with the database, up to `limit` lines: pages, rows that break a rule of
+    /// their table, and indices that do not say what their tables do. Reads all of it.
+    pub(crate) fn integrity(&self, limit: u32) -> rusqlite::Result<Vec<String>> {
+        let sql = format!("PRAGMA integrity_check({limit})");
+        let lines: Vec<String> = self.all(&sql, [], |row| row.get(0))?;
+        Ok(lines.into_iter().filter(|line| line != "ok").map(|line| line.replace('\n', " ")).collect())
+    }
+
     /// Runs a query and collects its rows: for answers that are small by their nature.
     pub(crate) fn all<T>(
         &self,

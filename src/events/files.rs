@@ -29,7 +29,7 @@ const PAGE_BYTES: u64 = 4096;
 #[non_exhaustive]
 pub enum LogError {
     /// The system refused.
-    #[error("{}", path.display())]
+    #[error("cannot read or write {}", path.display())]
     Io {
         /// The file, relative to the root.
         path: PathBuf,
@@ -72,7 +72,7 @@ pub(super) fn file_path(first: u64) -> PathBuf {
 fn parse_name(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".cborseq")?;
     let well_formed = digits.len() == 20 && digits.bytes().all(|digit| digit.is_ascii_digit());
-    if well_formed { digits.parse().ok() } else { None }
+    if well_formed { digits.parse().ok().filter(|&first| first > 0) } else { None }
 }
 
 pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> LogError + '_ {

@@ -8,6 +8,7 @@ use super::record::{NO_PREDECESSOR, Record};
 use crate::db::{DbError, ReadTx, WriteTx};
 use crate::env::Timestamp;
 use crate::identity::Blake3;
+use crate::manifest::cbor::INTEGER_MAX;
 
 /// An event as the log keeps it: its record, the digest of that, and the payload unless it is an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +60,20 @@ impl From<&Stored> for Head {
     }
 }
 
-/// Reads an unsigned integer that the schema keeps as INTEGER.
+/// Reads an unsigned integer that the schema keeps as INTEGER; all of ours are at most 2^53−1.
 pub(crate) fn unsigned(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
     let value: i64 = row.get(column)?;
-    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, value))
+    let within = u64::try_from(value).ok().filter(|&value| value <= INTEGER_MAX);
+    within.ok_or(rusqlite::Error::IntegralValueOutOfRange(0, value))
+}
+
+/// Reads an instant that the schema keeps as INTEGER; all of ours are within ±(2^53−1).
+pub(crate) fn instant(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+    let value: i64 = row.get(column)?;
+    if value.unsigned_abs() > INTEGER_MAX {
+        return Err(rusqlite::Error::IntegralValueOutOfRange(0, value));
+    }
+    Ok(Timestamp::from_micros(value))
 }
 
 /// Turns a number of ours into SQLite's; all of ours stay below 2^53.
@@ -78,7 +89,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Stored> {
     Ok(Stored {
         record: Record {
             sequence: unsigned(row, "sequence")?,
-            created_at: Timestamp::from_micros(row.get("created_at")?),
+            created_at: instant(row, "created_at")?,
             event_type: row.get("event_type")?,
             subject_kind: row.get("subject_kind")?,
             subject_id: row.get("subject_id")?,
@@ -141,7 +152,7 @@ pub fn event(tx: &ReadTx<'_>, sequence: u64) -> Result<Option<Stored>, DbError> 
 /// [`DbError`]; an event that is not there is one.
 pub fn time_of(tx: &ReadTx<'_>, sequence: u64) -> Result<Timestamp, DbError> {
     let sql = "SELECT created_at FROM events WHERE sequence = ?1";
-    Ok(tx.one(sql, [signed(sequence)], |row| Ok(Timestamp::from_micros(row.get(0)?)))?)
+    Ok(tx.one(sql, [signed(sequence)], |row| instant(row, "created_at"))?)
 }
 
 /// Returns up to `limit` events of these types that happened after an instant, by the clock of their time, oldest

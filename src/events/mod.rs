@@ -31,7 +31,7 @@ pub use log::{
     Bookkeeping, Head, Position, Stored, each_after, event, head, insert, of_package, since, stored_digest,
     time_of, unknown_types, with_payload_objects,
 };
-pub(crate) use log::{digest_column, signed, unsigned};
+pub(crate) use log::{digest_column, instant, signed, unsigned};
 pub use merge::{Merged, merge};
 pub use record::{NO_PREDECESSOR, Record, RecordError};
 pub use replay::{ChainFault, PayloadUnavailable, Payloads, check_link, replay};

@@ -21,6 +21,8 @@ pub struct PayloadUnavailable {
     pub digest: Blake3,
     /// Why.
     pub why: String,
+    /// Whether the system refused for a reason that says nothing about the object: a limit, a mount, a permission.
+    pub is_refused: bool,
 }
 
 /// What breaks the chain of a log.

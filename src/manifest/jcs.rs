@@ -316,18 +316,20 @@ impl<'de> Visitor<'de> for Item<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         let levels = self.deeper()?;
-        // All pairs, encoded, and of each where its key begins, its value, and the next pair.
+        // All pairs, encoded, and of each where it begins and ends: no more, for there may be nothing but short keys.
         let (mut encoded, mut pairs) = (Vec::new(), Vec::new());
         while let Some(key) = map.next_key_seed(Key { out: &mut encoded, place: self.place })? {
             map.next_value_seed(Item { out: &mut encoded, place: key.place, levels })?;
-            pairs.push((key.start, key.end, encoded.len()));
+            pairs.push((key.start, encoded.len()));
         }
-        pairs.sort_unstable_by_key(|&(start, value, _)| &encoded[start..value]);
-        if pairs.windows(2).any(|two| encoded[two[0].0..two[0].1] == encoded[two[1].0..two[1].1]) {
+        // No encoding of a key begins another one, so the values behind them make no difference.
+        pairs.sort_unstable_by_key(|&(start, end)| &encoded[start..end]);
+        let key = |&(start, _): &(usize, usize)| Decoder::new(&encoded[start..]).text();
+        if pairs.windows(2).any(|two| key(&two[0]) == key(&two[1])) {
             return Err(A::Error::custom("a key twice"));
         }
         Encoder::new(self.out).map(pairs.len());
-        for (start, _, end) in pairs {
+        for (start, end) in pairs {
             self.out.extend_from_slice(&encoded[start..end]);
         }
         Ok(())
@@ -340,11 +342,10 @@ struct Key<'o> {
     place: Place,
 }
 
-/// A key that was appended: what may stand under it, and where its encoding begins and ends.
+/// A key that was appended: what may stand under it, and where its encoding begins.
 struct Keyed {
     place: Place,
     start: usize,
-    end: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
@@ -365,7 +366,7 @@ impl Visitor<'_> for Key<'_> {
     fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Keyed, E> {
         let start = self.out.len();
         Encoder::new(self.out).text(key);
-        Ok(Keyed { place: self.place.under(key), start, end: self.out.len() })
+        Ok(Keyed { place: self.place.under(key), start })
     }
 }
 

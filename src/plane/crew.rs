@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::ffi::CStr;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread::Builder;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
@@ -18,6 +19,7 @@ use super::ingest::{
 };
 use super::queue::Queue;
 use super::roots::{Roots, add_parents, resolve};
+use super::threads::crew_of;
 use super::walk::{Visitor, WalkRules, Work, walk};
 use crate::cache::{Fact, FileId, Fingerprint};
 use crate::identity::Digests;
@@ -143,18 +145,23 @@ impl<'a> Run<'a> {
             let (give, hauls) = bounded(HAULS_WAITING);
             let run = &self;
             let visitor = Walker { run, give: give.clone() };
-            scope.spawn(move || {
+            let walker = Builder::new().spawn_scoped(scope, move || {
                 run.attempt(|| walk(&paths, &run.rules, &visitor));
                 run.queue.end();
             });
+            let started = |started: io::Result<()>| run.attempt(|| started.map_err(IngestError::Thread));
+            started(walker.map(drop));
             if let Some(name) = &stdin_name {
                 let mut hand = Hand::new(run, give.clone());
-                scope.spawn(move || run.attempt(|| hand.stdin(stdin, name)));
+                let reader =
+                    Builder::new().spawn_scoped(scope, move || run.attempt(|| hand.stdin(stdin, name)));
+                started(reader.map(drop));
             }
-            for _ in 0..self.options.threads.max(1) {
+            let (_, refused) = crew_of(self.options.threads, |thread| {
                 let mut hand = Hand::new(run, give.clone());
-                scope.spawn(move || run.attempt(|| hand.work()));
-            }
+                thread.spawn_scoped(scope, move || run.attempt(|| hand.work()))
+            });
+            started(refused);
             drop(give);
             // After a failure the hauls are still taken, so that nobody waits to deliver one.
             for haul in hauls {

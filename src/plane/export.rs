@@ -24,6 +24,7 @@ use super::crew::{Hook, Moment};
 use super::fault::Fault;
 use super::handle::{Follow, Kind, open_beneath, open_directory, stat, stat_at};
 use super::ingest::BoxError;
+use super::threads::crew_of;
 use crate::cache::FileId;
 use crate::identity::Digests;
 use crate::manifest::{Entry, EntryBody, EntryPath, Mtime};
@@ -137,6 +138,9 @@ pub enum ExportError {
         /// What the system said.
         source: io::Error,
     },
+    /// A thread to work with could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
     /// The caller's entries failed.
     #[error("cannot tell the entries")]
     Entries(#[source] BoxError),
@@ -188,14 +192,13 @@ pub(super) fn export_hooked(
     monitor.start(Task::Exporting, options.bytes_expected);
     std::thread::scope(|scope| {
         let (give, take) = bounded(JOBS_WAITING);
-        let workers: Vec<_> = (0..options.threads.max(1))
-            .map(|_| {
-                let (export, take) = (&export, take.clone());
-                scope.spawn(move || export.attempt(|| export.files(&take)))
-            })
-            .collect();
+        let (workers, refused) = crew_of(options.threads, |thread| {
+            let (export, take) = (&export, take.clone());
+            thread.spawn_scoped(scope, move || export.attempt(|| export.files(&take)))
+        });
         drop(take);
         export.attempt(|| {
+            refused.map_err(ExportError::Thread)?;
             let directories = export.tree(&root, entries, give)?;
             // Every file must be there before its directory may be closed to writing.
             for worker in workers {

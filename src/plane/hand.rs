@@ -70,6 +70,15 @@ enum Content<'a> {
     Staged(Option<Staged>),
 }
 
+/// How the store stood to content that it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepted {
+    /// It has it, or is getting it for the first time.
+    Sound,
+    /// The log says that it has it, and the file is missing or wrong.
+    Healing,
+}
+
 /// Where a name is to be looked up.
 struct Place<'a> {
     at: BorrowedFd<'a>,
@@ -298,29 +307,33 @@ impl<'a> Hand<'a> {
         };
         self.run.hook.call(Moment::AfterRead, name);
         let after = stat(&file)?;
-        if after.print != before.print {
+        // A regular file that ends before its size was not read to its end, whatever the system says.
+        let is_cut_short = digests.size_bytes < before.print.size_bytes && before.has_blocks;
+        if after.print != before.print || is_cut_short {
             return Ok(None);
         }
         drop(file);
         self.haul.files_hashed += 1;
         self.haul.bytes_hashed += digests.size_bytes;
-        match small {
+        let accepted = match small {
             Some(length) => {
                 self.count_bytes(digests.size_bytes);
                 let buffer = std::mem::take(&mut self.buffer);
                 let accepted = self.accept(digests, Content::Bytes(&buffer[..length]));
                 self.buffer = buffer;
-                accepted?;
+                accepted?
             }
             None => self.accept(digests, Content::Staged(staged))?,
-        }
+        };
         // Files whose size is no such thing (in /proc, say) are read to their end and never cached.
         if before.print.size_bytes == digests.size_bytes {
             let fact = Fact { print: before.print, digests };
             if before.links > 1 {
                 self.run.remember_link(fact);
             }
-            if self.cache.is_some() {
+            // What is about to be healed is read again by the next add: should this one fail, the cache would tell
+            // that one to believe a log that is wrong about it.
+            if self.cache.is_some() && accepted == Accepted::Sound {
                 self.haul.facts.push(fact);
             }
         }
@@ -371,12 +384,12 @@ impl<'a> Hand<'a> {
     }
 
     /// Gives the store what it lacks.
-    fn accept(&mut self, digests: Digests, content: Content<'_>) -> Result<(), IngestError> {
-        let Some(store) = &self.run.store else { return Ok(()) };
+    fn accept(&mut self, digests: Digests, content: Content<'_>) -> Result<Accepted, IngestError> {
+        let Some(store) = &self.run.store else { return Ok(Accepted::Sound) };
         let address = digests.address();
         if store.staging.holds(&address) {
             self.haul.objects_known += 1;
-            return Ok(());
+            return Ok(Accepted::Sound);
         }
         let fault = match store.known.standing(&address).map_err(IngestError::Known)? {
             Standing::Unknown | Standing::Purged => None,
@@ -388,7 +401,7 @@ impl<'a> Hand<'a> {
                 }
                 Ok(Some(_)) => {
                     self.haul.objects_known += 1;
-                    return Ok(());
+                    return Ok(Accepted::Sound);
                 }
                 Ok(None) => Some(HealedFault::Missing),
                 Err(StorageError::NotAFile { .. }) => Some(HealedFault::Damaged),
@@ -408,7 +421,7 @@ impl<'a> Hand<'a> {
             self.haul.bytes_new += digests.size_bytes;
             self.haul.healed.extend(fault.map(|fault| Healed { object: digests, fault }));
         }
-        Ok(())
+        Ok(if fault.is_some() { Accepted::Healing } else { Accepted::Sound })
     }
 
     /// Asks the stat cache, and believes it where the store still has what it names.

@@ -30,6 +30,8 @@ pub(super) struct FileStat {
     pub(super) kind: Kind,
     pub(super) mode: u32,
     pub(super) links: u64,
+    /// Whether the file takes room on a disk; what the kernel makes up (/proc, /sys) does not.
+    pub(super) has_blocks: bool,
     pub(super) print: Fingerprint,
 }
 
@@ -145,6 +147,7 @@ fn convert(stat: &rustix::fs::Stat) -> FileStat {
         },
         mode: stat.st_mode as u32 & 0o7777,
         links: stat.st_nlink as u64,
+        has_blocks: stat.st_blocks > 0,
         print: Fingerprint {
             id: FileId { device: stat.st_dev as u64, inode: stat.st_ino as u64 },
             size_bytes: stat.st_size as u64,

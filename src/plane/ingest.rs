@@ -284,6 +284,9 @@ pub enum IngestError {
     /// The store could not take the bytes.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// A thread to work with could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
     /// The log could not be asked.
     #[error("cannot ask the log")]
     Known(#[source] BoxError),

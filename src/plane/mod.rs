@@ -20,6 +20,7 @@ mod roots;
 pub mod serve;
 mod strays;
 mod stream;
+mod threads;
 mod tick;
 pub mod verify;
 mod walk;

@@ -23,7 +23,7 @@ pub(super) fn resolve(sources: &[Source]) -> Result<Roots, IngestError> {
     let mut roots = Roots { paths: Vec::new(), stdin: None };
     for source in sources {
         match source {
-            Source::Path(path) if sources.len() == 1 && path.is_dir() => {
+            Source::Path(path) if sources.len() == 1 && is_directory(path)? => {
                 roots.paths.push((path.clone(), None));
             }
             Source::Path(path) => roots.paths.push((path.clone(), Some(name_of(path)?))),
@@ -40,6 +40,17 @@ pub(super) fn resolve(sources: &[Source]) -> Result<Roots, IngestError> {
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(IngestError::Alike { path: pair[0].clone() }),
         None => Ok(roots),
+    }
+}
+
+/// Returns whether a path leads to a directory. Where the system does not say, nothing is guessed: the same tree would
+/// be another package.
+fn is_directory(path: &Path) -> Result<bool, IngestError> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok(found.is_dir()),
+        // Whoever opens it says so; a link that leads nowhere is one.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(IngestError::Unreadable { path: path.to_owned(), source: Unreadable::Io(error) }),
     }
 }
 

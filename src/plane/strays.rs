@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::threads::crew_of;
 use crate::disk::{Disk, FileKind, Listed};
 use crate::env::Timestamp;
 use crate::identity::{Blake3, ContentAddress};
@@ -104,21 +105,23 @@ pub fn strays(
     let failed = |source| StorageError::Io { action: Action::Read, path: objects.to_owned(), source };
     let outer = disk.list(objects).map_err(failed)?;
     let (next, found) = (AtomicUsize::new(0), Mutex::new(Strays::default()));
+    let list = || {
+        let mut lister = Lister { disk, named: &named, found: Strays::default() };
+        while let Some(outer) = outer.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if cancelled.load(Ordering::Relaxed) {
+                break;
+            }
+            lister.outer(outer);
+        }
+        let mut all = found.lock().unwrap_or_else(PoisonError::into_inner);
+        all.unrecorded.append(&mut lister.found.unrecorded);
+        all.purged.append(&mut lister.found.purged);
+        all.unreadable.append(&mut lister.found.unreadable);
+    };
     std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                let mut lister = Lister { disk, named: &named, found: Strays::default() };
-                while let Some(outer) = outer.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if cancelled.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    lister.outer(outer);
-                }
-                let mut all = found.lock().unwrap_or_else(PoisonError::into_inner);
-                all.unrecorded.append(&mut lister.found.unrecorded);
-                all.purged.append(&mut lister.found.purged);
-                all.unreadable.append(&mut lister.found.unreadable);
-            });
+        let (_, refused) = crew_of(threads, |thread| thread.spawn_scoped(scope, list));
+        if refused.is_err() {
+            list();
         }
     });
     if cancelled.load(Ordering::Relaxed) {

@@ -5,6 +5,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::thread::Builder;
 
 use crossbeam_channel::bounded;
 use sha2::Digest as _;
@@ -40,7 +41,7 @@ pub(super) fn stream(
     let (full, to_hash) = bounded::<Arc<Vec<u8>>>(CHUNKS);
     let (free, hashed) = bounded::<Arc<Vec<u8>>>(CHUNKS);
     std::thread::scope(|scope| {
-        let second = scope.spawn(move || {
+        let second = Builder::new().spawn_scoped(scope, move || {
             let mut hasher = sha2::Sha256::new();
             for chunk in to_hash {
                 hasher.update(chunk.as_slice());
@@ -49,6 +50,7 @@ pub(super) fn stream(
             }
             Sha256::from_bytes(hasher.finalize().into())
         });
+        let second = second.map_err(|error| StreamError::Stop(IngestError::Thread(error)))?;
         let mut primary = blake3::Hasher::new();
         let mut size_bytes = 0;
         let mut made = 0;

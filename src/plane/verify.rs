@@ -15,6 +15,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::fault::Fault;
 use super::ingest::{BoxError, Known};
 use super::look::Looker;
+use super::threads::{crew_of, is_limit};
 use crate::disk::{Disk, FileKind};
 use crate::identity::{ContentAddress, Digests};
 use crate::monitor::{Counter, Monitor, Task};
@@ -110,6 +111,17 @@ pub enum VerifyError {
     /// The log could not be asked.
     #[error("cannot ask the log")]
     Known(#[source] BoxError),
+    /// A thread to work with could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// A limit of this process or machine was in the way of looking: that says nothing of what is there.
+    #[error("cannot look at {}", path.display())]
+    Limit {
+        /// What was to be looked at, relative to the root.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The caller's flag said to stop.
     #[error("cancelled")]
     Cancelled,
@@ -145,11 +157,12 @@ pub fn scan(
     monitor.start(Task::Verifying, options.bytes_expected);
     std::thread::scope(|threads| {
         let (give, take) = bounded(JOBS_WAITING);
-        for _ in 0..options.threads.max(1) {
+        let (_, refused) = crew_of(options.threads, |thread| {
             let (scan, take) = (&scan, take.clone());
-            threads.spawn(move || scan.attempt(|| scan.work(&take)));
-        }
+            thread.spawn_scoped(threads, move || scan.attempt(|| scan.work(&take)))
+        });
         drop(take);
+        scan.attempt(|| refused.map_err(VerifyError::Thread));
         let mut feed = Feed { scan: &scan, give, jobs: Vec::new(), expected, ahead: None };
         scan.attempt(|| {
             if options.coverage == Coverage::Everything {
@@ -221,6 +234,17 @@ impl Scan<'_> {
     }
 
     fn find(&self, subject: Subject, fault: Fault) {
+        // Once in the log as damage, it would stand there for ever.
+        let fault = match fault {
+            Fault::Unreadable { error } if is_limit(&error) => {
+                let path = match subject {
+                    Subject::Object(address) => layout::object_path(&address),
+                    Subject::Path(path) => path,
+                };
+                return self.attempt(|| Err(VerifyError::Limit { path, source: error }));
+            }
+            other => other,
+        };
         self.findings.lock().unwrap_or_else(PoisonError::into_inner).push(Finding { subject, fault });
     }
 

@@ -283,11 +283,15 @@ impl Registry {
         };
         let info = written.map_err(|error| match error.downcast::<crate::manifest::ManifestError>() {
             Ok(refused) => Error::Manifest(refused),
-            Err(error) => Error::Storage(crate::storage::StorageError::Io {
-                action: crate::storage::Action::Write,
-                path: PathBuf::from(layout::TMP),
-                source: error,
-            }),
+            // What `StagedWriter` passed on.
+            Err(error) => match error.downcast::<crate::storage::StorageError>() {
+                Ok(refused) => Error::Storage(refused),
+                Err(error) => Error::Storage(crate::storage::StorageError::Io {
+                    action: crate::storage::Action::Write,
+                    path: PathBuf::from(layout::TMP),
+                    source: error,
+                }),
+            },
         })?;
         staging.keep(staged.staged, info.digests)?;
         Ok(info)

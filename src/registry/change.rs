@@ -212,7 +212,7 @@ impl Registry {
         let Some(lock) = &self.lock else { return Ok(()) };
         let path = Path::new(layout::LOCK);
         let stands = match self.disk.stat(path) {
-            Ok(stat) => lock.is_of(stat.inode),
+            Ok(stat) => lock.is_of(stat.inode)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(source) => {
                 return Err(StorageError::Io { action: Action::Look, path: path.to_owned(), source }.into());

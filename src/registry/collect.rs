@@ -341,10 +341,17 @@ fn delete_all(local: &Local, objects: &[(Blake3, u64)], monitor: &dyn Monitor) -
     let stretch = handfuls.div_ceil(threads) * UNLINKS_TOGETHER;
     let mut all = Outcome::default();
     std::thread::scope(|scope| {
-        let work = |objects| scope.spawn(move || delete(local, objects, monitor));
+        let work = |objects| {
+            let thread = std::thread::Builder::new();
+            (thread.spawn_scoped(scope, move || delete(local, objects, monitor)), objects)
+        };
         let at_work: Vec<_> = objects.chunks(stretch).map(work).collect();
-        for thread in at_work {
-            let outcome = thread.join().expect("deleting does not panic");
+        for (thread, objects) in at_work {
+            let outcome = match thread {
+                Ok(thread) => thread.join().expect("deleting does not panic"),
+                // The system has no thread to spare.
+                Err(_) => delete(local, objects, monitor),
+            };
             all.objects += outcome.objects;
             all.bytes += outcome.bytes;
             all.missing.extend(outcome.missing);

@@ -1,5 +1,6 @@
 //! `init`: a new store, which gets its name last.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -113,7 +114,15 @@ impl Registry {
 /// Returns the report for a store that is there already.
 fn existing(root: &Path) -> Result<Option<InitReport>, Error> {
     match root::open(root) {
-        Ok((_, config)) => {
+        Ok((opened, config)) => {
+            // Whoever gave it its name may have been killed before that was durable.
+            match opened.disk.sync_dir(Path::new("")) {
+                Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
+                synced => {
+                    let path = root.to_owned();
+                    synced.map_err(|source| StorageError::Io { action: Action::Sync, path, source })?;
+                }
+            }
             Ok(Some(InitReport { store_id: config.store_id, root: root.to_owned(), existed: true }))
         }
         Err(StorageError::NoStore { .. }) => Ok(None),

@@ -32,11 +32,13 @@ mod text;
 mod verify;
 
 use std::fmt;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use rustix::io::Errno;
 
 use crate::db::Database;
 use crate::disk::Disk;
@@ -140,10 +142,10 @@ impl Registry {
         self.batch_files = batch_files;
     }
 
-    /// Makes the files of `log/` so small that a test sees several.
+    /// Closes the files of `log/` so early that a test sees several.
     #[cfg(any(test, feature = "testing"))]
-    pub fn set_log_file_bytes(&mut self, bytes: u64) {
-        self.files = self.files.clone().with_limit(bytes);
+    pub fn set_log_file_bytes(&mut self, file_bytes_max: u64) {
+        self.files = self.files.clone().with_limit(file_bytes_max);
     }
 
     /// Makes the rounds of a gc so small that a test sees several.
@@ -161,10 +163,13 @@ impl Registry {
 /// Payload objects are objects of the local backend, checked on the way out.
 impl Payloads for Local {
     fn load(&self, digest: &Blake3) -> Result<Vec<u8>, PayloadUnavailable> {
-        let unavailable = |why: String| PayloadUnavailable { digest: *digest, why };
-        let found = self
-            .get(&ContentAddress::new(*digest), None)
-            .map_err(|error| unavailable(with_causes(&error)))?;
+        let unavailable = |why: String| PayloadUnavailable { digest: *digest, why, is_refused: false };
+        let found = self.get(&ContentAddress::new(*digest), None).map_err(|error| {
+            // An error of the disk is taken for damage: the bytes are not to be had.
+            let failed = |error: &io::Error| Errno::from_io_error(error) == Some(Errno::IO);
+            let is_refused = error.io().is_some_and(|error| !failed(error));
+            PayloadUnavailable { is_refused, ..unavailable(with_causes(&error)) }
+        })?;
         let mut reader = found.ok_or_else(|| unavailable("its object is missing".to_owned()))?;
         let address = ContentAddress::new(*digest);
         let size = self.head(&address).ok().flatten().map_or(0, |found| found.size_bytes);

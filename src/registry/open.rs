@@ -1,10 +1,10 @@
 //! Opening a store: to write it, to read it, or to read one that may not be written.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use uuid::Uuid;
 
 use super::change::{enter_found, settle_into, tell, unless_busy};
@@ -22,6 +22,25 @@ use crate::storage::{
     Action, Local, LockError, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root,
     staging,
 };
+
+/// How `log/` stands to the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LogStands {
+    /// Both end with the same event.
+    Even,
+    /// `log/` has the database's last event, and something behind it.
+    Ahead,
+    /// It has not, at least not there: it is cut off, damaged, or another history.
+    Astray,
+}
+
+/// What a reader is told of such a `log/`.
+fn astray() -> Problem {
+    Problem::Note(
+        "log/ does not have the database's last event in its place; the database is read as it stands"
+            .to_owned(),
+    )
+}
 
 /// How long a transaction waits for another one at least.
 const SHORT_WAIT: Duration = Duration::from_secs(5);
@@ -74,11 +93,10 @@ impl Registry {
                 Self::open_to_read(disk.clone(), root, config, options, env, monitor)
             }
         };
-        opened.map_err(|error| match error {
-            Error::DatabaseMissing if is_nothing_left(&disk, root).unwrap_or(false) => {
-                Error::NothingToRecover
-            }
-            error => error,
+        opened.map_err(|error| {
+            let is_lost =
+                matches!(error, Error::DatabaseMissing) && is_nothing_left(&disk, root).unwrap_or(false);
+            if is_lost { Error::NothingToRecover } else { error }
         })
     }
 
@@ -163,7 +181,11 @@ impl Registry {
         };
         let scratch = options.scratch.clone();
         let mut registry = Self::assemble(disk, root, config, options, env, db, None)?;
-        if registry.is_behind()? {
+        let stands = registry.log_stands()?;
+        if stands == LogStands::Astray {
+            monitor.problem(&astray());
+        }
+        if stands == LogStands::Ahead {
             match registry.catch_up_unless_busy(monitor) {
                 // Where this disk is full, a copy may catch up elsewhere.
                 Err(Error::Db(error)) if error.is_system() && is_full(registry.disk.as_ref()) => {
@@ -178,11 +200,15 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Returns whether `log/` holds more than the database, as far as a look at its end tells. One that is
-    /// behind or damaged is no reason to write anything for somebody who came to read.
-    fn is_behind(&self) -> Result<bool, Error> {
+    /// Returns how `log/` stands to the database, as far as a look at its end tells. One that is behind or damaged
+    /// is no reason to write anything for somebody who came to read.
+    fn log_stands(&self) -> Result<LogStands, Error> {
         let kept = Bookkeeping::load(&self.db.read()?)?.log;
-        Ok(!self.files.stands_at(&kept)? && self.files.reaches(&kept)?)
+        Ok(match self.files.stands_at(&kept)? {
+            true => LogStands::Even,
+            false if self.files.reaches(&kept)? => LogStands::Ahead,
+            false => LogStands::Astray,
+        })
     }
 
     /// Settles where nobody else writes. Where somebody does, the snapshot is a true state of a moment ago.
@@ -241,17 +267,19 @@ impl Registry {
             open_database(&layout::within(&private.directory, layout::DATABASE.as_ref()), OpenMode::Write)?;
         let mut registry = Self::assemble(disk, root, config, options, env, db, None)?;
         registry.private = Some(private);
-        registry.apply_tail()?;
+        if registry.apply_tail()? == LogStands::Astray {
+            monitor.problem(&astray());
+        }
         registry.bring_views_up(monitor)?;
         Ok(registry)
     }
 
-    /// Applies to a private copy what `log/` has beyond it; `log/` itself stays as it is.
-    pub(super) fn apply_tail(&self) -> Result<(), Error> {
+    /// Applies to a private copy what `log/` has beyond it; `log/` itself stays as it is. Returns how it stood.
+    pub(super) fn apply_tail(&self) -> Result<LogStands, Error> {
         let tx = self.db.write()?;
         let mut kept = Bookkeeping::load(&tx)?;
         if kept.log.head != head(&tx)? || !self.files.reaches(&kept.log)? {
-            return Ok(()); // behind or parted: the database is the better witness, and verify says so
+            return Ok(LogStands::Astray); // the database is the better witness, and verify says the rest
         }
         let mut walk = self.files.walk(kept.log);
         loop {
@@ -266,9 +294,11 @@ impl Registry {
                 Err(error) => return Err(error.into()),
             }
         }
+        let stood = if walk.position() == kept.log { LogStands::Even } else { LogStands::Ahead };
         kept.log = walk.position();
         kept.store(&tx)?;
-        Ok(tx.commit()?)
+        tx.commit()?;
+        Ok(stood)
     }
 
     pub(super) fn assemble(
@@ -402,7 +432,7 @@ fn is_full(disk: &dyn Disk) -> bool {
 /// Says plainly what SQLite tells in numbers.
 pub(super) fn no_room() -> Error {
     let (action, path) = (Action::Open, PathBuf::from(layout::DATABASE));
-    Error::Storage(StorageError::Io { action, path, source: io::ErrorKind::StorageFull.into() })
+    Error::Storage(StorageError::Io { action, path, source: Errno::NOSPC.into() })
 }
 
 /// Gives up the reserve where the disk is full, and returns whether there is more room now.
@@ -419,6 +449,8 @@ pub(super) fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Err
         | DbError::Planted { .. }
         | DbError::Disorder { .. }
         | DbError::Version { .. }
+        | DbError::NoWal { .. }
+        | DbError::Open(_)
         | DbError::Sqlite(_)) => error.into(),
     })
 }

@@ -25,10 +25,14 @@ pub const SEEDED_CLASSES: [(&str, Option<u64>); 5] = [
     (DEFAULT_CLASS, None),
 ];
 
-/// Returns when a package of a class of this duration expires: `None` is never.
+/// The last instant that canonical CBOR can write, in microseconds: some 285 years after 1970.
+const LAST_MICROS: i64 = (1 << 53) - 1;
+
+/// Returns when a package of a class of this duration expires: `None` is never. What would come after the last instant
+/// that can be written down comes with it.
 pub fn expires_at(finalized_at: Timestamp, duration_seconds: Option<u64>) -> Option<Timestamp> {
     let micros = i64::try_from(duration_seconds?).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-    Some(Timestamp::from_micros(finalized_at.as_micros().saturating_add(micros)))
+    Some(Timestamp::from_micros(finalized_at.as_micros().saturating_add(micros).min(LAST_MICROS)))
 }
 
 #[cfg(test)]
@@ -40,7 +44,7 @@ mod tests {
         let at = Timestamp::from_micros;
         assert_eq!(expires_at(at(5), Some(7)), Some(at(7_000_005)));
         assert_eq!(expires_at(at(5), Some(0)), Some(at(5)));
-        assert_eq!(expires_at(at(5), Some(u64::MAX)), Some(at(i64::MAX)));
+        assert_eq!(expires_at(at(5), Some(u64::MAX)), Some(at((1 << 53) - 1)));
         assert_eq!(expires_at(at(5), None), None);
     }
 }

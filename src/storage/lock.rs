@@ -174,8 +174,14 @@ impl StoreLock {
 
     /// Returns whether the lock still is the file of its name, which this inode number is. Where somebody deleted it,
     /// the next one locks another file, and both think that they are alone.
-    pub fn is_of(&self, inode: u64) -> bool {
-        self.main.metadata().is_ok_and(|meta| meta.ino() == inode)
+    ///
+    /// # Errors
+    /// [`LockError::Io`] where the system does not say.
+    pub fn is_of(&self, inode: u64) -> Result<bool, LockError> {
+        match self.main.metadata() {
+            Ok(meta) => Ok(meta.ino() == inode),
+            Err(source) => Err(LockError::Io { path: PathBuf::from(layout::LOCK), source }),
+        }
     }
 
     /// Returns whether the lock is held alone.

@@ -270,13 +270,16 @@ impl Staging {
         // The batch is sorted, so each thread works in directories of its own but for the first and last.
         let share = batch.len().div_ceil(threads);
         std::thread::scope(|scope| {
+            let place = |chunk: &[Kept]| chunk.iter().try_for_each(|kept| self.place(kept));
             let workers: Vec<_> = batch
                 .chunks(share)
-                .map(|chunk| scope.spawn(move || chunk.iter().try_for_each(|kept| self.place(kept))))
+                .map(|chunk| (std::thread::Builder::new().spawn_scoped(scope, move || place(chunk)), chunk))
                 .collect();
-            workers.into_iter().try_for_each(|worker| match worker.join() {
-                Ok(placed) => placed,
-                Err(panic) => std::panic::resume_unwind(panic),
+            workers.into_iter().try_for_each(|(worker, chunk)| match worker.map(|worker| worker.join()) {
+                Ok(Ok(placed)) => placed,
+                Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                // The system has no thread to spare.
+                Err(_) => place(chunk),
             })
         })
     }

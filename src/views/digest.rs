@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use super::VIEWS_VERSION;
 use crate::db::{DbError, ReadTx};
 use crate::identity::Blake3;
-use crate::manifest::cbor::Encoder;
+use crate::manifest::cbor::{Encoder, INTEGER_MAX};
 
 /// A view: its table, its columns in order, and the primary key that its rows are ordered by.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +87,9 @@ fn encode_table(
         out.array(columns);
         for column in 0..columns {
             match row.get_ref(column)? {
+                ValueRef::Integer(value) if value.unsigned_abs() > INTEGER_MAX => {
+                    return Err(rusqlite::Error::IntegralValueOutOfRange(column, value).into());
+                }
                 ValueRef::Integer(value) => out.int(value),
                 ValueRef::Text(text) => {
                     let text = std::str::from_utf8(text)

@@ -7,7 +7,7 @@ use super::trees::{self, Totals};
 use super::{Context, Refusal, retention};
 use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
-use crate::events::{read_labels, signed, unsigned, write_labels};
+use crate::events::{instant, read_labels, signed, unsigned, write_labels};
 use crate::identity::Blake3;
 use crate::manifest::cbor::{Decoder, Encoder};
 use crate::manifest::{Labels, Manifest, PackageName};
@@ -93,8 +93,8 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<PackageRow> {
     let maybe = |column| -> rusqlite::Result<Option<u64>> {
         Ok(row.get::<_, Option<i64>>(column)?.map(|value| u64::try_from(value).unwrap_or(0)))
     };
-    let instant = |column| -> rusqlite::Result<Option<Timestamp>> {
-        Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_micros))
+    let maybe_instant = |column| -> rusqlite::Result<Option<Timestamp>> {
+        if row.get::<_, Option<i64>>(column)?.is_none() { Ok(None) } else { instant(row, column).map(Some) }
     };
     let digest = |column| -> rusqlite::Result<Option<Blake3>> {
         Ok(row.get::<_, Option<[u8; 32]>>(column)?.map(Blake3::from_bytes))
@@ -110,13 +110,13 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<PackageRow> {
         name: row.get::<_, String>("name")?.parse().map_err(|_| corrupt("name"))?,
         version: unsigned(row, "version")?,
         finalized: row.get::<_, String>("status")? == "finalized",
-        created_at: Timestamp::from_micros(row.get("created_at")?),
+        created_at: instant(row, "created_at")?,
         created_by: row.get("created_by")?,
         created_sequence: unsigned(row, "created_sequence")?,
         changed_sequence: unsigned(row, "changed_sequence")?,
-        finalized_at: instant("finalized_at")?,
+        finalized_at: maybe_instant("finalized_at")?,
         finalized_sequence: maybe("finalized_sequence")?,
-        removed_at: instant("removed_at")?,
+        removed_at: maybe_instant("removed_at")?,
         removed_sequence: maybe("removed_sequence")?,
         removed_reason: row.get("removed_reason")?,
         manifest_digest: digest("manifest_digest")?,
@@ -133,7 +133,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<PackageRow> {
         provenance: labels("provenance")?,
         let_go_sequence: maybe("let_go_sequence")?,
         class: row.get("class")?,
-        expires_at: instant("expires_at")?,
+        expires_at: maybe_instant("expires_at")?,
         hold: row.get("hold")?,
         hold_reason: row.get("hold_reason")?,
         expired_sequence: maybe("expired_sequence")?,

@@ -5,7 +5,7 @@ use rusqlite::Row;
 use super::{Context, Refusal, objects, packages};
 use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
-use crate::events::{PinTarget, signed, unsigned};
+use crate::events::{PinTarget, instant, signed, unsigned};
 
 /// A row of `pins`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<PinRecord> {
             None => Target::Object(row.get("object")?),
         },
         reason: row.get("reason")?,
-        created_at: Timestamp::from_micros(row.get("created_at")?),
+        created_at: instant(row, "created_at")?,
         actor: row.get("actor")?,
         added_sequence: unsigned(row, "added_sequence")?,
     })

@@ -3,7 +3,7 @@
 use super::{Context, Refusal};
 use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
-use crate::events::{signed, unsigned};
+use crate::events::{instant, signed, unsigned};
 use crate::identity::Blake3;
 
 /// A gc round that began.
@@ -41,9 +41,7 @@ pub(super) struct VerifyEnd {
 pub(crate) fn last_full_verify(tx: &ReadTx<'_>) -> Result<Option<(Timestamp, u64)>, DbError> {
     let sql = "SELECT completed_at, faults FROM verify_runs
                WHERE mode <> 'quick' AND first_key IS NOT NULL ORDER BY sequence DESC LIMIT 1";
-    Ok(tx.maybe(sql, [], |row| {
-        Ok((Timestamp::from_micros(row.get("completed_at")?), unsigned(row, "faults")?))
-    })?)
+    Ok(tx.maybe(sql, [], |row| Ok((instant(row, "completed_at")?, unsigned(row, "faults")?)))?)
 }
 
 /// Returns the sequences of gc rounds that began and did not end.
@@ -84,7 +82,7 @@ fn read_gc(row: &rusqlite::Row<'_>) -> rusqlite::Result<GcRow> {
     let completed: Option<i64> = row.get("completed_sequence")?;
     Ok(GcRow {
         started_sequence: unsigned(row, "started_sequence")?,
-        started_at: Timestamp::from_micros(row.get("started_at")?),
+        started_at: instant(row, "started_at")?,
         actor: row.get("actor")?,
         reason: row.get("reason")?,
         plan: row.get("plan")?,

@@ -60,6 +60,74 @@ rm "$1/fill"
 "$2" replay --check
 "#;
 
+/// The same again and again, in several patterns: the disk filled by one file, by many, and by whatever fits into the
+/// last blocks; with a reader who keeps a WAL beside the database; with the reserve spent by the round before.
+const AGAIN: &str = r#"
+set -eu
+mount -t tmpfs -o size=60m tmpfs "$1"
+export ASTORE_ROOT="$1/store" ASTORE_ACTOR=tester@here
+mkdir "$1/tree" "$1/fill"
+"$2" init
+fill() {
+    case $1 in
+    one) cat /dev/zero > "$2/large" 2>/dev/null || true ;;
+    many) for n in $(seq 600); do head -c 100000 /dev/zero > "$2/$n" 2>/dev/null || break; done ;;
+    last) head -c 30000000 /dev/zero > "$2/large" 2>/dev/null || true ;;
+    esac
+    # Whatever is left, to the last block.
+    for size in 65536 4096; do
+        n=0
+        while head -c $size /dev/zero > "$2/rest-$size-$n" 2>/dev/null; do n=$((n + 1)); done
+    done
+    test "$(stat -f -c %a "$2")" = 0 || { echo "not full: $(stat -f -c %a "$2") blocks"; exit 1; }
+}
+version=0
+for pattern in one many last one many last; do
+    version=$((version + 1))
+    head -c 9000000 /dev/urandom > "$1/tree/large"
+    for file in 1 2 3 4 5 6 7 8 9; do echo "$version $file" > "$1/tree/$file"; done
+    "$2" add "$1/tree" --name x --finalize
+    "$2" add "$1/tree/1" --name y$version --finalize
+    # A cat that nobody reads to its end keeps the database open, and the WAL with it.
+    if [ $((version % 2)) = 0 ]; then
+        mkfifo "$1/pipe"
+        exec 9<>"$1/pipe"
+        "$2" log --follow --since 0 >&9 2>/dev/null &
+        reader=$!
+        read -r _ <&9
+    fi
+    fill $pattern "$1/fill"
+    "$2" remove "x@$version" --reason "round $version"
+    "$2" gc --min-age 0s > /dev/null
+    "$2" gc --confirm --min-age 0s
+    "$2" remove "y$version" --reason "round $version"
+    "$2" list --all > /dev/null
+    # What came back is filled up again, to the last block; the gc has set the reserve aside before.
+    fill $pattern "$1/fill"
+    "$2" gc --confirm --min-age 0s
+    # And once more, with nothing set aside: then it cannot be, and says what to do.
+    rm -f "$1/store/reserve"
+    fill $pattern "$1/fill"
+    if "$2" add "$1/tree/2" --name z 2> "$1/../said"; then echo "an add found room"; exit 1; fi
+    if "$2" gc --confirm --min-age 0s 2> "$1/../said"; then
+        echo "a gc that has nothing to delete needs no room"
+    else
+        cat "$1/../said"
+        grep -q "take something else off this disk" "$1/../said"
+    fi
+    if [ $((version % 2)) = 0 ]; then
+        kill $reader
+        wait $reader || true
+        exec 9<&-
+        rm "$1/pipe"
+    fi
+    rm -r "$1/fill"; mkdir "$1/fill"
+    "$2" verify --no-record
+done
+test "$(find "$1/store/blake3" -type f -size -100c | wc -l)" = 0 || { echo "an object is left"; exit 1; }
+"$2" replay --check
+"#;
+
 fn check(story: &str) {
     let unshare = |command: &[&str]| Command::new("unshare").args(["-rm"]).args(command).output();
     if !unshare(&["true"]).is_ok_and(|output| output.status.success()) {
@@ -78,6 +146,11 @@ fn check(story: &str) {
 #[test]
 fn remove_works_on_a_full_disk() {
     check(REMOVE);
+}
+
+#[test]
+fn remove_and_gc_work_on_a_full_disk_again_and_again() {
+    check(AGAIN);
 }
 
 #[test]

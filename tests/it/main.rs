@@ -8,6 +8,7 @@
 )]
 
 mod asking;
+mod claims;
 mod collecting;
 mod crash;
 mod damage;
@@ -23,6 +24,7 @@ mod gc_races;
 mod gc_refused;
 mod gc_rounds;
 mod healing;
+mod hostile_bytes;
 mod hostile_trees;
 mod hurry;
 mod keeping;
@@ -40,6 +42,8 @@ mod real;
 mod recover;
 mod rotten;
 mod same_content;
+mod schedules;
 mod support;
+mod system_faults;
 mod tidy;
 mod together;

@@ -931,7 +931,8 @@ class Views:
         state = self.retention[row["package"]]
         if state["expires_at"] is None:
             if summary["duration_seconds"] is not None:
-                state["expires_at"] = event["created_at"] + 1_000_000 * summary["duration_seconds"]
+                expires_at = event["created_at"] + 1_000_000 * summary["duration_seconds"]
+                state["expires_at"] = min(expires_at, 2**53 - 1)
             state["changed_sequence"] = event["sequence"]
 
     # -- every event

@@ -7,7 +7,7 @@ use ciborium::Value;
 use super::encode::write_head;
 use super::{CborError, CborFault, INTEGER_MAX, NESTING_MAX, check};
 
-/// The most bytes that [`to_value`] takes: a value in memory may need thirty times as much.
+/// The most bytes that [`to_value`] takes: a value in memory may need a hundred times as much.
 pub const VALUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Takes canonical bytes for a value.

@@ -7,7 +7,7 @@ use super::super::report::{HealthReport, StatsReport};
 use crate::audit;
 use crate::db::ReadTx;
 use crate::disk::FileKind;
-use crate::error::Error;
+use crate::error::{Error, with_causes};
 use crate::events::{self, Bookkeeping};
 use crate::storage::{Backend as _, StorageError, layout, reserve};
 use crate::views::{browse, objects, runs};
@@ -90,10 +90,10 @@ impl Registry {
                     concerns.push("log/ does not end where the database does".to_owned());
                 }
             }
-            Err(error) => concerns.push(format!("log/ cannot be read: {error}")),
+            Err(error) => concerns.push(format!("log/: {}", with_causes(&error))),
         }
         if let Err(error) = self.local.health() {
-            concerns.push(format!("the objects cannot be reached: {error}"));
+            concerns.push(format!("the objects: {}", with_causes(&error)));
         }
         match browse::damaged(tx)? {
             0 => {}

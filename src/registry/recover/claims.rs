@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ use crate::db::{Database, DbError, OpenMode, ReadTx};
 use crate::disk::Disk;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind};
-use crate::events::{self, Event, LogFiles, Payloads as _, Position, Step, Stored, merge};
+use crate::events::{self, Event, LogError, LogFiles, Payloads as _, Position, Step, Stored, merge};
 use crate::identity::ContentAddress;
 use crate::manifest::PackageName;
 use crate::monitor::Monitor;
@@ -191,12 +191,11 @@ impl KnownPackages {
     }
 }
 
-/// Returns whether neither the database nor `log/` has a first event, so that there is nothing to go on from.
-///
-/// Where `log/` has something else than that, it is not nothing: a person has to move it aside.
+/// Returns whether neither the database nor `log/` has an event, so that there is nothing to go on from. Where one of
+/// them has events that do not begin with the first, it is not nothing: a person has to move it aside.
 pub(in crate::registry) fn is_nothing_left(disk: &Arc<dyn Disk>, root: &Path) -> Result<bool, Error> {
     // A format that this build does not know is refused before anything is looked at.
-    drop(root::read_config(disk.as_ref())?);
+    root::read_config(disk.as_ref())?;
     let path = layout::within(root, layout::DATABASE.as_ref());
     match Database::open(&path, OpenMode::Read).and_then(|db| events::head(&db.read()?)) {
         Ok(head) if head.sequence > 0 => return Ok(false),
@@ -206,9 +205,19 @@ pub(in crate::registry) fn is_nothing_left(disk: &Arc<dyn Disk>, root: &Path) ->
         Err(_) => return Ok(false),
     }
     let files = LogFiles::new(disk.clone(), file_mode(disk.as_ref())?);
-    let first = files.walk(Position::START).step()?;
-    Ok(!matches!(first, Step::Item(_) | Step::Broken { continued: true, .. })
-        && !files.names()?.into_iter().any(|first| first > 1))
+    match files.walk(Position::START).step() {
+        Ok(Step::Item(_)) => return Ok(false),
+        Err(error @ LogError::Io { .. }) => return Err(error.into()),
+        Ok(Step::End | Step::Broken { .. }) | Err(_) => {}
+    }
+    // Neither begins well: whether there is an event anywhere is for recover to tell.
+    let old = OldDatabase::look(root, &OpenOptions::new(Access::Read, ""))?;
+    let merged = old.with(|tx| merge(tx, &files, &mut |_| -> Result<(), Error> { Ok(()) }));
+    match merged {
+        Ok(merged) => Ok(merged.head.sequence == 0),
+        Err(error) if error.kind() == ErrorKind::Damage => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Lists the claims that the log does not know; all of them where there is none.
@@ -219,9 +228,9 @@ pub(super) fn claims_on(
     cancelled: &AtomicBool,
 ) -> Result<ClaimsReport, Error> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let found = plane::claims(disk, threads, cancelled).map_err(|error| match error {
-        StorageError::Io { source, .. } if source.kind() == io::ErrorKind::Interrupted => Error::Cancelled,
-        error => error.into(),
+    let found = plane::claims(disk, threads, cancelled).map_err(|error| {
+        let stopped = cancelled.load(Ordering::Relaxed);
+        if stopped { Error::Cancelled } else { error.into() }
     })?;
     let (claims, known) = judge(found.claims, log)?;
     Ok(ClaimsReport {

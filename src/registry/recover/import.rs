@@ -102,7 +102,13 @@ impl Registry {
                     break;
                 }
                 rest = others;
-                let manifest = self.local.load(&accepted.claim.manifest.digest())?;
+                let manifest = match self.local.load(&accepted.claim.manifest.digest()) {
+                    Ok(manifest) => manifest,
+                    Err(unavailable) => {
+                        report.refused.push((accepted.claim.reference(), with_causes(&unavailable)));
+                        continue;
+                    }
+                };
                 bytes += manifest.len() as u64;
                 group.push((
                     accepted,
@@ -319,7 +325,7 @@ impl<'a> Look<'a> {
         let gone_through = plane_claims::each_entry(self.disk, &claim.manifest.digest(), |entry| {
             entry.object().into_iter().for_each(&mut each);
             count = count.wrapping_add(1);
-            let stop = count % 1024 == 0 && self.cancelled.load(Ordering::Relaxed);
+            let stop = count.is_multiple_of(1024) && self.cancelled.load(Ordering::Relaxed);
             if stop { Err(Error::Cancelled) } else { Ok(()) }
         });
         match gone_through {
@@ -478,7 +484,7 @@ fn begin(
     };
     let first = FirstEvent::new(env, now, config.store_id, classes);
     first.make_database(disk.as_ref(), root, layout::DATABASE_NEW, |_| Ok(Position::START))?;
-    let built = disk.open(Path::new(layout::DATABASE_NEW));
+    let built = disk.open_write(Path::new(layout::DATABASE_NEW));
     built.and_then(|file| file.sync()).map_err(failed(Action::Sync, layout::DATABASE_NEW))?;
     disk.point("database built");
     let mut put_aside: Vec<String> = aside::put_database_aside(disk.as_ref())?.into_iter().collect();

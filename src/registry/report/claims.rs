@@ -152,6 +152,13 @@ pub struct ImportReport {
     pub checked: (u64, u64),
 }
 
+impl ImportReport {
+    /// Returns whether all that was claimed is there: no object is lost, no claim was refused, no manifest is damaged.
+    pub const fn is_whole(&self) -> bool {
+        self.faults.is_empty() && self.refused.is_empty() && self.claims.damaged.is_empty()
+    }
+}
+
 /// A log that was begun.
 #[derive(Clone, Debug)]
 pub struct BegunLog {

@@ -42,6 +42,11 @@ impl Registry {
                 look.find(fault("log", missing, "log/ does not hold it".to_owned(), remedy));
             }
             let Some(first) = next.filter(|_| broken || end.head.sequence < head.sequence) else {
+                // The files were listed before the log was walked: it has not grown past its end since.
+                if let Some(beyond) = next.filter(|&first| !broken && first > end.head.sequence + 1) {
+                    let why = "the log ends before the event that it is named by".to_owned();
+                    look.find(stray("foreign", &LogFiles::path(beyond), why));
+                }
                 return Ok(());
             };
             // What comes before a file is known from the database: its last event's digest.

@@ -18,7 +18,7 @@ use self::chain::Chain;
 use self::objects::Scope;
 use super::Registry;
 use super::report::{Fault, Recorded, Remedy, VerifyDepth, VerifyReport, VerifyRequest};
-use crate::db::{DbError, ReadTx};
+use crate::db::{Database, DbError, ReadTx};
 use crate::error::{Error, with_causes};
 use crate::events::Head;
 use crate::monitor::{Monitor, Task};
@@ -67,10 +67,25 @@ impl Registry {
         monitor: &dyn Monitor,
     ) -> Result<LogLook, Error> {
         let mut look = LogLook::default();
-        match self.look_at_snapshot(request, scope, &mut look, monitor) {
+        let all = *scope == Scope::Everything && request.depth != VerifyDepth::Quick;
+        let beside = if all { Some(self.db.again()?) } else { None };
+        let (looked, damage) = std::thread::scope(|threads| {
+            // Beside the replay, which keeps one processor busy.
+            let damage = beside.map(|db| threads.spawn(move || look_at_pages(&db)));
+            let looked = self.look_at_snapshot(request, scope, &mut look, monitor);
+            (looked, damage.map(std::thread::ScopedJoinHandle::join))
+        });
+        match looked {
             // The rest of the store is looked at all the same.
-            Err(Error::Db(error)) if error.is_corrupt() => look.find(corrupt(&error)),
+            Err(Error::Db(error)) if error.is_corrupt() => look.find(corrupt(error.to_string())),
             looked => looked?,
+        }
+        match damage {
+            None | Some(Ok(Ok(None))) => {}
+            Some(Ok(Ok(Some(damage)))) => look.find(corrupt(damage)),
+            Some(Ok(Err(error))) if error.is_corrupt() => look.find(corrupt(error.to_string())),
+            Some(Ok(Err(error))) => return Err(error.into()),
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
         }
         Ok(look)
     }
@@ -219,9 +234,19 @@ fn unrecorded(fault: &mut Fault, cache_forgets: bool) {
     }
 }
 
-fn corrupt(error: &DbError) -> Fault {
-    fault::about("database", layout::DATABASE.to_owned(), error.to_string(), Remedy::Recover)
+/// Has SQLite look at the pages of the database: what stands in an index alone, no table tells, and questions about
+/// one object would go wrong there.
+fn look_at_pages(db: &Database) -> Result<Option<String>, DbError> {
+    let damage = db.read()?.integrity(DAMAGE_LINES_MAX)?;
+    Ok(if damage.is_empty() { None } else { Some(damage.join("; ")) })
 }
+
+fn corrupt(detail: String) -> Fault {
+    fault::about("database", layout::DATABASE.to_owned(), detail, Remedy::Recover)
+}
+
+/// How many of the things that SQLite finds wrong are told.
+const DAMAGE_LINES_MAX: u32 = 4;
 
 fn unfinished(started: u64) -> String {
     format!("the gc that event {started} began is not finished")

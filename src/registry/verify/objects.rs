@@ -144,7 +144,10 @@ fn unwrap(error: VerifyError) -> Error {
             Ok(error) => Error::Db(*error),
             Err(source) => VerifyError::Expected(source).into(),
         },
-        error @ (VerifyError::Known(_) | VerifyError::Cancelled) => error.into(),
+        error @ (VerifyError::Known(_)
+        | VerifyError::Thread(_)
+        | VerifyError::Limit { .. }
+        | VerifyError::Cancelled) => error.into(),
     }
 }
 

@@ -62,6 +62,12 @@ impl Registry {
             // Not what the log says, but what a database could not do: this one, or the temporary one.
             Err(error) => return Err(error),
         }
+        // What the store believes to have skipped decides whether it gives verdicts and runs a gc (store-layout.md 16.4).
+        let kept = events::Bookkeeping::load(tx)?.skipped;
+        if kept != views.skipped() {
+            let detail = format!("{kept} counted as skipped, where replay skips {}", views.skipped());
+            look.find(fault("bookkeeping", detail));
+        }
         if views.skipped() > 0 {
             let skipped = views.skipped();
             look.notes

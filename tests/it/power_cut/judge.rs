@@ -20,7 +20,8 @@ pub(super) struct Survey {
     pub(super) broken: Vec<String>,
 }
 
-/// Makes power cuts of a run, and looks at the store in each. Ends after so many broken promises.
+/// Makes power cuts of a run, and looks at the store in each. Ends after so many in which a promise is broken, not
+/// counting those in which the file system is.
 pub(super) fn survey(run: &Run, on: &FileSystem, cuts: usize, word: Word, broken_max: usize) -> Survey {
     let started = Instant::now();
     let moments: Vec<usize> =
@@ -54,7 +55,7 @@ pub(super) fn survey(run: &Run, on: &FileSystem, cuts: usize, word: Word, broken
         if let Err(broken) = broken {
             let after = promised.map_or("making the file system", |promise| &promise.what);
             survey.broken.push(format!("{}, {cut:?}, after {after}: {broken}", on.name));
-            if survey.broken.len() >= broken_max {
+            if survey.lost() >= broken_max {
                 break;
             }
         }
@@ -152,6 +153,11 @@ fn said(at: &Path, arguments: &[&str]) -> Result<(), String> {
 }
 
 impl Survey {
+    /// How often a store was not what had been promised, on a file system that could be mounted.
+    pub(super) fn lost(&self) -> usize {
+        self.broken.len() - self.unmountable
+    }
+
     #[track_caller]
     pub(super) fn assert_unbroken(&self) {
         assert!(self.broken.is_empty(), "{:#?}", self.broken);

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use astore::disk::Disk;
-use astore::disk::testing::Observed;
+use astore::disk::testing::{Observed, dead_from};
 use astore::monitor::Void;
-use astore::registry::report::{ClockTrust, Completion};
+use astore::registry::report::{ClockTrust, Completion, InitRequest};
 use astore::registry::{Access, OpenOptions, Registry};
 
 use super::forgetful::{Forget, Forgetful};
@@ -295,6 +295,36 @@ pub(super) fn recovers(on: &FileSystem) -> Run {
     desk.end()
 }
 
+/// Adds that are killed, each a little later than the one before, and after each of them one that is not: what that
+/// one finds in the kernel's memory may never have reached the disk.
+pub(super) fn after_kills(on: &FileSystem) -> Run {
+    let mut desk = Desk::new(on);
+    let root = store_on(&desk.at);
+    Registry::init(&root, &InitRequest::default(), &env()).unwrap();
+    desk.promise("init");
+    let mut kills = 0;
+    for nth in (1..).step_by(3) {
+        // Bytes that the store has not seen: else there is little to do.
+        let name = format!("killed-{nth}");
+        desk.trees
+            .make(&name, (0..2).map(|n| (format!("{n}"), format!("{name} {n}").into_bytes())).collect());
+        let tree = desk.trees.tree(&name);
+        let disk = Arc::new(Observed::new(real_disk(&root), dead_from(nth)));
+        let killed = open_on(disk, &root)
+            .and_then(|registry| add(&registry, &name, &tree, Completion::Finalize).map(drop));
+        let tree = tree.into_os_string().into_string().unwrap();
+        let said = astore(&desk.at, &["add", &tree, "--name", &format!("after-{nth}"), "--finalize"]);
+        assert_eq!(said.code, 0, "{said:#?}");
+        desk.promise(&format!("an add after one that was killed at call {nth}"));
+        if killed.is_ok() {
+            break;
+        }
+        kills += 1;
+    }
+    assert!(kills > 5, "an add has {kills} calls only");
+    desk.end()
+}
+
 /// What is done first after a power cut, recorded as well: the store settles, an add is repeated, a gc clears up.
 pub(super) fn after_a_cut(on: &FileSystem, image: Image, promised: &Promise) -> Run {
     let mut desk = Desk::with(image, on);
@@ -319,7 +349,7 @@ pub(super) fn after_a_cut(on: &FileSystem, image: Image, promised: &Promise) -> 
 pub(super) fn beside_a_neighbour(on: &FileSystem, forget: Forget) -> Run {
     let mut desk = Desk::new(on);
     let root = store_on(&desk.at);
-    Registry::init(&root, &Default::default(), &env()).unwrap();
+    Registry::init(&root, &InitRequest::default(), &env()).unwrap();
     desk.promise("init");
     let neighbour = Arc::new(Neighbour::new(&desk.at));
     let disk = || -> Arc<dyn Disk> {

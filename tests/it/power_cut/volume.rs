@@ -67,6 +67,11 @@ pub(super) const BTRFS: FileSystem = FileSystem {
     sector_bytes: 4096,
 };
 
+/// Each sync of a file makes the whole file system durable as it is then, as that of ext4's journal does; otherwise it
+/// goes into a log of its own, with little else.
+pub(super) const BTRFS_WITHOUT_LOG: FileSystem =
+    FileSystem { name: "btrfs notreelog", options: "notreelog", ..BTRFS };
+
 impl FileSystem {
     /// The program that makes one.
     pub(super) fn program(&self) -> &'static str {

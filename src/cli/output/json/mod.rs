@@ -2,6 +2,7 @@
 //!
 //! docs/json.md describes each document; what it promises stands until the number in `schema` goes up.
 
+mod claims;
 mod entries;
 mod event;
 mod explain;
@@ -20,6 +21,7 @@ use std::path::Path;
 use astore::identity::{Blake3, ContentAddress};
 use serde::Serialize;
 
+pub(crate) use claims::{ClaimsImported, ClaimsList};
 pub(crate) use entries::{Diff, EntryText};
 pub(crate) use explain::Explain;
 pub(crate) use gc::{GcCollected, GcPlan, GcWithout};
@@ -51,14 +53,15 @@ pub(crate) mod schema {
     pub(crate) const EVENT: &str = "astore/event/v1";
     pub(crate) const REPLAY: &str = "astore/replay/v1";
     pub(crate) const RECOVER: &str = "astore/recover/v1";
+    pub(crate) const CLAIMS: &str = "astore/claims/v1";
     pub(crate) const STATS: &str = "astore/stats/v1";
     pub(crate) const HEALTH: &str = "astore/health/v1";
 
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [&str; 23] = [
+    pub(crate) const ALL: [&str; 24] = [
         INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPLAIN, EXPORT, REMOVE, RESTORE, PIN,
-        UNPIN, PINS, RETAIN, GC, VERIFY, EVENT, REPLAY, RECOVER, STATS, HEALTH,
+        UNPIN, PINS, RETAIN, GC, VERIFY, EVENT, REPLAY, RECOVER, CLAIMS, STATS, HEALTH,
     ];
 }
 
@@ -205,6 +208,8 @@ mod tests {
             document(schema::VERIFY, Verify::of(&samples::verified(vec![samples::fault()]))),
             document(schema::REPLAY, Replay::of(&samples::replayed(), true)),
             document(schema::RECOVER, Recover::of(&samples::recovered())),
+            document(schema::CLAIMS, ClaimsList::of(&samples::claims())),
+            document(schema::CLAIMS, ClaimsImported::of(&samples::imported())),
             document(schema::STATS, Stats::of(&samples::stats())),
             document(schema::HEALTH, Health::of(&samples::health())),
         ];
