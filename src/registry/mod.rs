@@ -46,7 +46,7 @@ use crate::env::Env;
 use crate::error::{Error, with_causes};
 use crate::events::{LogFiles, PayloadUnavailable, Payloads};
 use crate::identity::{Blake3, ContentAddress};
-use crate::storage::{Backend as _, Local, StoreConfig, StoreLock};
+use crate::storage::{Backend as _, Local, StorageError, StoreConfig, StoreLock};
 
 /// Whether a store is opened to be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,7 +180,7 @@ impl Payloads for Local {
         room.and_then(|room| bytes.try_reserve_exact(room).ok()).ok_or_else(|| {
             unavailable(format!("its object has {size} bytes, and memory has no room for them"))
         })?;
-        reader.read_to_end(&mut bytes).map_err(|error| unavailable(error.to_string()))?;
+        reader.read_to_end(&mut bytes).map_err(|error| refused(error.to_string()))?;
         if Blake3::of(&bytes) == *digest {
             Ok(bytes)
         } else {
