@@ -351,7 +351,7 @@ impl Error {
             Self::PayloadUnavailable(error) if error.is_refused => ErrorKind::Failed,
             Self::Log(LogError::Parted { .. } | LogError::Damaged { .. })
             | Self::Chain(_)
-            | Self::PayloadUnavailable(PayloadUnavailable { by_system: false, .. })
+            | Self::PayloadUnavailable(_)
             | Self::Payload(_)
             | Self::Manifest(_)
             | Self::OtherStore { .. }
@@ -410,7 +410,6 @@ impl Error {
             | Self::Db(_)
             | Self::Log(_)
             | Self::View(_)
-            | Self::PayloadUnavailable(_)
             | Self::Ingest(_)
             | Self::Serve(_)
             | Self::Export(_)
