@@ -348,7 +348,7 @@ impl Error {
             Self::Storage(StorageError::NotEmpty { .. }) | Self::Remains { .. } => ErrorKind::Usage,
             Self::Db(error) if error.is_busy() => ErrorKind::Busy,
             Self::Db(error) if error.is_corrupt() => ErrorKind::Damage,
-            Self::Log(LogError::Parted { .. } | LogError::Damaged { .. })
+            Self::Log(LogError::Parted { .. } | LogError::Damaged { .. } | LogError::Later { .. })
             | Self::Chain(_)
             | Self::PayloadUnavailable(_)
             | Self::Payload(_)

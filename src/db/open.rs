@@ -125,6 +125,21 @@ impl DbError {
         })
     }
 
+    /// Returns whether it tells of the file or of the disk beneath it: [corrupt](Self::is_corrupt), or a place that cannot
+    /// be read. What stands in the way of this process only (a lock, a full disk, a missing permission) is
+    /// none of that, and says nothing of what the database holds.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ffi;
+        const READS: [i32; 4] = [
+            ffi::SQLITE_IOERR_READ,
+            ffi::SQLITE_IOERR_SHORT_READ,
+            ffi::SQLITE_IOERR_CORRUPTFS,
+            ffi::SQLITE_IOERR_DATA,
+        ];
+        let Self::Sqlite(error) = self else { return self.is_corrupt() };
+        self.is_corrupt() || error.sqlite_extended_error_code().is_some_and(|code| READS.contains(&code))
+    }
+
     fn sqlite_code(&self) -> Option<rusqlite::ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
@@ -420,6 +435,32 @@ impl Database {
         match pragma("user_version")? {
             SCHEMA_VERSION => Ok(()),
             found => Err(DbError::Version { found }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn what_stands_in_the_way_of_one_process_is_no_damage() {
+        let of = |code| DbError::Sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB, ffi::SQLITE_ERROR, ffi::SQLITE_IOERR_READ] {
+            assert!(of(code).is_damage(), "{code}");
+        }
+        for code in [
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_CANTOPEN,
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_NOMEM,
+            ffi::SQLITE_PERM,
+            ffi::SQLITE_IOERR_SHMSIZE,
+            ffi::SQLITE_IOERR_LOCK,
+        ] {
+            assert!(!of(code).is_damage(), "{code}");
         }
     }
 }
