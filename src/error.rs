@@ -349,7 +349,7 @@ impl Error {
             Self::Db(error) if error.is_busy() => ErrorKind::Busy,
             Self::Db(error) if error.is_corrupt() => ErrorKind::Damage,
             Self::PayloadUnavailable(error) if error.is_refused => ErrorKind::Failed,
-            Self::Log(LogError::Parted { .. } | LogError::Damaged { .. })
+            Self::Log(LogError::Parted { .. } | LogError::Damaged { .. } | LogError::Later { .. })
             | Self::Chain(_)
             | Self::PayloadUnavailable(_)
             | Self::Payload(_)

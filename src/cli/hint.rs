@@ -112,9 +112,9 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         }
         Error::Ingest(IngestError::Unreadable { .. }) if asked.command != "add" => return None,
         Error::Ingest(IngestError::Unreadable { .. }) => "--keep-going leaves out what cannot be read",
-        Error::Db(DbError::Version { .. }) | Error::ViewsVersion { .. } => {
-            "use the newer astore that wrote them"
-        }
+        Error::Db(DbError::Version { .. })
+        | Error::ViewsVersion { .. }
+        | Error::Log(LogError::Later { .. }) => "use the newer astore that wrote them",
         Error::Db(DbError::Missing { .. }) | Error::DatabaseMissing => RECOVER,
         Error::Db(error) if error.is_corrupt() => RECOVER,
         Error::Serve(ServeError::Missing { .. } | ServeError::Damaged { .. }) => {

@@ -168,6 +168,21 @@ impl DbError {
         })
     }
 
+    /// Returns whether it tells of the file or of the disk beneath it: [corrupt](Self::is_corrupt), or a place that cannot
+    /// be read. What stands in the way of this process only (a lock, a full disk, a missing permission) is
+    /// none of that, and says nothing of what the database holds.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ffi;
+        const READS: [i32; 4] = [
+            ffi::SQLITE_IOERR_READ,
+            ffi::SQLITE_IOERR_SHORT_READ,
+            ffi::SQLITE_IOERR_CORRUPTFS,
+            ffi::SQLITE_IOERR_DATA,
+        ];
+        let Self::Sqlite(error) = self else { return self.is_corrupt() };
+        self.is_corrupt() || error.sqlite_extended_error_code().is_some_and(|code| READS.contains(&code))
+    }
+
     pub(super) fn sqlite_code(&self) -> Option<rusqlite::ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),

@@ -352,4 +352,23 @@ mod tests {
             assert!(std::error::Error::source(&error).is_none(), "its causes are numbers");
         }
     }
+
+    #[test]
+    fn what_stands_in_the_way_of_one_process_is_no_damage() {
+        let of = |code| DbError::Sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB, ffi::SQLITE_ERROR, ffi::SQLITE_IOERR_READ] {
+            assert!(of(code).is_damage(), "{code}");
+        }
+        for code in [
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_CANTOPEN,
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_NOMEM,
+            ffi::SQLITE_PERM,
+            ffi::SQLITE_IOERR_SHMSIZE,
+            ffi::SQLITE_IOERR_LOCK,
+        ] {
+            assert!(!of(code).is_damage(), "{code}");
+        }
+    }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::item::encode_item;
 use super::log::{Head, Position, Stored};
 use super::walk::Walk;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, FileKind, Listed};
+use crate::storage::layout::within;
 
 /// A file of `log/` is closed once it is this long.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -51,6 +52,14 @@ pub enum LogError {
     Parted {
         /// The first event that differs.
         sequence: u64,
+    },
+    /// A record of a version that this build does not know.
+    #[error("{} holds what a later build wrote, at byte {offset}", path.display())]
+    Later {
+        /// The file, relative to the root.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
     },
     /// Something that is no item stands in a file, and events stand after it.
     #[error("{} is damaged at byte {offset}, where event {sequence} should begin", path.display())]
@@ -234,6 +243,26 @@ impl LogFiles {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(at(directory)(error)),
         }
+    }
+
+    /// Returns the files in the directory whose names are not of a log file's form.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] where the directory cannot be read; a missing one holds nothing.
+    pub(super) fn strays(&self) -> Result<Vec<PathBuf>, LogError> {
+        let directory = Path::new(DIRECTORY);
+        let listed = match self.disk.list(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            listed => listed.map_err(at(directory))?,
+        };
+        let is_stray = |entry: &Listed| {
+            entry.kind == FileKind::File && entry.name.to_str().and_then(parse_name).is_none()
+        };
+        Ok(listed
+            .iter()
+            .filter(|entry| is_stray(entry))
+            .map(|entry| within(directory, &entry.name))
+            .collect())
     }
 
     /// Walks the log's items from a position on.

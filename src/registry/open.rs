@@ -419,7 +419,8 @@ pub(super) fn lock_to_write(
         monitor.finish(Task::Waiting);
     }
     let lock = lock?;
-    if alone {
+    // Without the name it may be somebody else's directory, with a `tmp/` of its own.
+    if alone && root::read_config(disk)?.is_some() {
         staging::clear_dead(disk)?;
     }
     Ok(lock)
