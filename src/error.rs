@@ -110,6 +110,16 @@ pub enum Error {
         /// The version that this build writes.
         known: u64,
     },
+    /// The views hold other entries than they say.
+    #[error("{reference} has {expected} entries, and the views hold {found}")]
+    EntriesAstray {
+        /// The package, as `name@version`.
+        reference: String,
+        /// How many it has.
+        expected: u64,
+        /// How many were found.
+        found: u64,
+    },
     /// No package answers to a reference.
     #[error("no package {reference:?}")]
     NoSuchPackage {
@@ -355,6 +365,7 @@ impl Error {
             | Self::Payload(_)
             | Self::Manifest(_)
             | Self::OtherStore { .. }
+            | Self::EntriesAstray { .. }
             | Self::DatabaseMissing
             | Self::NothingToRecover
             | Self::NothingClaimed { .. } => ErrorKind::Damage,

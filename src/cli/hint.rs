@@ -116,6 +116,7 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         | Error::ViewsVersion { .. }
         | Error::Log(LogError::Later { .. }) => "use the newer astore that wrote them",
         Error::Db(DbError::Missing { .. }) | Error::DatabaseMissing => RECOVER,
+        Error::EntriesAstray { .. } => "'astore replay' makes the views again",
         Error::Db(error) if error.is_corrupt() => RECOVER,
         Error::Serve(ServeError::Missing { .. } | ServeError::Damaged { .. }) => {
             "'astore verify' records it and says what it harms; then adding the same content again heals it"

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::DbError;
@@ -35,6 +36,12 @@ pub struct Database {
     connection: Connection,
     /// Where it is and how it was opened; `None` for a temporary one.
     origin: Option<Origin>,
+}
+
+/// The write lock of a database, held until dropped, by somebody who writes nothing: nobody else commits meanwhile.
+#[derive(Debug)]
+pub struct WriteHold {
+    _connection: Connection,
 }
 
 /// Where a database came from.
@@ -202,6 +209,34 @@ impl Database {
         }
     }
 
+    /// Takes the write lock of the database at `path` and leaves everything in it as it is; `None` where it is missing
+    /// or so damaged that nobody can write to it either.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`], busy where the lock is not to be had in time.
+    pub fn hold(path: &Path, wait: Duration) -> Result<Option<WriteHold>, DbError> {
+        let held = || -> Result<WriteHold, DbError> {
+            check_regular(path)?;
+            let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX
+                | OpenFlags::SQLITE_OPEN_NOFOLLOW
+                | OpenFlags::SQLITE_OPEN_READ_WRITE;
+            let mut wal = path.as_os_str().to_owned();
+            wal.push("-wal");
+            let holds_events = std::fs::symlink_metadata(&wal).is_ok_and(|found| found.len() > 0);
+            let connection = Connection::open_with_flags(through_symlinks(path), flags)?;
+            // Else the last one to close it takes the WAL into the database.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, holds_events)?;
+            connection.busy_timeout(wait)?;
+            connection.execute_batch("BEGIN IMMEDIATE")?;
+            Ok(WriteHold { _connection: connection })
+        };
+        match held() {
+            Ok(held) => Ok(Some(held)),
+            Err(error) if error.is_busy() => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Returns whether the file under the name still is the one that was opened; a temporary one always is.
     ///
     /// # Errors
@@ -271,7 +306,6 @@ impl Database {
 
     /// Believes nothing of what the file says it can do.
     fn be_wary(&self) -> Result<(), DbError> {
-        use rusqlite::config::DbConfig;
         self.connection.busy_timeout(WAIT)?;
         for (setting, on) in [
             (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),

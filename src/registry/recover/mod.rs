@@ -79,6 +79,9 @@ impl Registry {
             cancelled: &options.cancelled,
         };
         aside::end_earlier(disk.as_ref())?;
+        // Who has lost the lock, because somebody deleted its file, may be in the middle of a transaction: its item must
+        // not come into `log/` behind those of the new database.
+        let held = Database::hold(&layout::within(root, layout::DATABASE.as_ref()), options.wait)?;
         let old = OldDatabase::look(root, &options)?;
         if config.is_none() && old.with(|tx| Ok(has_first(tx, &files)))? {
             staging::clear_dead(disk.as_ref())?; // a store, though it has lost its name
@@ -92,6 +95,7 @@ impl Registry {
         let database_aside = aside::put_database_aside(disk.as_ref())?;
         disk.point("database aside");
         aside::give_name(disk.as_ref(), layout::DATABASE_READY)?;
+        drop(held); // from here on it finds that its database has lost its name
         disk.point("database named");
         // Until here, so that no reader was the last to close it: that one takes the WAL in and deletes what has its name.
         drop(old);
