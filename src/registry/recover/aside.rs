@@ -100,7 +100,11 @@ pub(super) fn put_log_file_aside(disk: &dyn Disk, path: &Path) -> Result<String,
 /// under the database's own name, goes aside: it may be the only one that has all events.
 pub(super) fn clear_new(disk: &dyn Disk) -> Result<(), Error> {
     if is_there(disk, layout::DATABASE_READY)? {
-        rename(disk, layout::DATABASE_READY, &layout::aside(layout::DATABASE, free(disk, layout::DATABASE)?))?;
+        rename(
+            disk,
+            layout::DATABASE_READY,
+            &layout::aside(layout::DATABASE, free(disk, layout::DATABASE)?),
+        )?;
         sync_root(disk)?;
     }
     discard_new(disk)
