@@ -685,12 +685,15 @@ fn fingerprint(tree: &Tree) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
+/// A step, and whether a call is it.
+type Step<'a> = (&'a str, &'a dyn Fn(&Call) -> bool);
+
 /// What was there before is durable before the database is begun, and that before it has its name. No crash of the
 /// sweep shows that: it takes what was there, and what SQLite wrote, for durable.
 #[track_caller]
 fn check_order(calls: &[Call]) {
     let new = Path::new("astore.db.new");
-    let steps: [(&str, &dyn Fn(&Call) -> bool); 6] = [
+    let steps: [Step<'_>; 6] = [
         ("objects synced", &|call| matches!(call, Call::SyncAll)),
         ("database begun", &|call| matches!(call, Call::Create { path, .. } if path == new)),
         ("database synced", &|call| matches!(call, Call::SyncFile { path, .. } if path == new)),
