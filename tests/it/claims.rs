@@ -757,7 +757,7 @@ fn an_import_that_is_stopped_anywhere_is_ended_by_the_next_one() {
 fn an_import_fails_clearly_or_succeeds() {
     for (config_too, reads) in [(false, false), (true, false), (false, true)] {
         // Reading an object fails like reading another: so few objects, or few of the reads.
-        let step = if reads && !is_slow_run() { 3 } else { 1 };
+        let step = if reads && !is_slow_run() { 7 } else { 1 };
         let stage = Stage::new(config_too, !reads);
         {
             let mut nth = 0;
