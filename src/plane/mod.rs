@@ -4,6 +4,7 @@
 //! the way; [`verify`] reads them all again. What they return are facts (entries, findings); nothing here
 //! writes an event, knows a package or opens the database.
 
+pub mod claimed;
 pub mod claims;
 mod content;
 mod copy;

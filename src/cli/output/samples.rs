@@ -1,5 +1,7 @@
 //! One report of each kind, for tests of how it is rendered.
 
+mod claims;
+
 use std::path::PathBuf;
 
 use astore::env::Timestamp;
@@ -8,6 +10,8 @@ use astore::manifest::{Entry, EntryBody, EntryPath, Labels, Mtime};
 use astore::plane::HealedFrom;
 use astore::registry::report::*;
 use uuid::Uuid;
+
+pub(crate) use claims::{claims, imported};
 
 pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(1_800_000_000_000_000 + second * 1_000_000 + 250)
@@ -460,67 +464,5 @@ pub(crate) fn without() -> WithoutReport {
         shared: (1, 10),
         kept: vec![Kept { by: Keeper::Pin("keep".into()), objects: 1, bytes: 10 }],
         gone: Vec::new(),
-    }
-}
-
-pub(crate) fn claims() -> ClaimsReport {
-    let claim = |name: &str, version: u64, standing| PackageClaim {
-        manifest: ContentAddress::new(Blake3::of(name.as_bytes())),
-        id: Uuid::from_u128(version.into()),
-        name: name.parse().unwrap(),
-        version,
-        created_at: Timestamp::from_micros(1_800_000_000_000_250),
-        created_by: "ann@box\n".into(),
-        class: "nightly".into(),
-        duration_seconds: Some(86_400),
-        entries: 5,
-        files: 4,
-        bytes: 12_345,
-        objects: 3,
-        missing: u64::from(name == "doc"),
-        standing,
-    };
-    let other = ContentAddress::new(Blake3::of(b"other"));
-    ClaimsReport {
-        root: PathBuf::from("/srv/store"),
-        begins_anew: true,
-        claims: vec![
-            claim("doc", 1, ClaimStanding::Importable),
-            claim("run", 1, ClaimStanding::Importable),
-            claim("run", 2, ClaimStanding::VersionTaken { by: Uuid::from_u128(7) }),
-            claim("run", 3, ClaimStanding::Superseded { by: other }),
-            claim("odd", 1, ClaimStanding::NoClass),
-            claim("odd", 2, ClaimStanding::TooLarge),
-        ],
-        known: 2,
-        damaged: vec![ContentAddress::new(Blake3::of(b"damaged"))],
-        later: vec![ContentAddress::new(Blake3::of(b"later"))],
-        unreadable: vec!["blake3/ab: Input/output error".into()],
-        unclaimed: (1, 4096),
-    }
-}
-
-pub(crate) fn imported() -> ImportReport {
-    let claims = claims();
-    let imported = claims.claims[..2].iter().zip(2..).map(|(claim, sequence)| ImportedPackage {
-        reference: claim.reference(),
-        id: claim.id,
-        manifest: claim.manifest,
-        sequence,
-        lost: claim.missing,
-    });
-    ImportReport {
-        recovered: None,
-        begun: Some(BegunLog {
-            store_id: Uuid::from_u128(1),
-            config_written: true,
-            aside: vec!["astore.db.aside-1".into()],
-            disputed_classes: vec!["nightly".into()],
-        }),
-        imported: imported.collect(),
-        refused: vec![("lie@1".into(), "it gives another size".into())],
-        faults: vec![(ContentAddress::new(Blake3::of(b"gone")), "missing", "no file stands there".into())],
-        checked: (6, 24_690),
-        claims,
     }
 }

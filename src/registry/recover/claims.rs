@@ -217,6 +217,10 @@ pub(in crate::registry) fn is_nothing_left(disk: &Arc<dyn Disk>, root: &Path) ->
             Err(_) => return Ok(false),
         }
     }
+    // A recover that was killed before its last rename: the next one ends it.
+    if disk.stat(Path::new(layout::DATABASE_READY)).is_ok() {
+        return Ok(false);
+    }
     let files = LogFiles::new(disk.clone(), file_mode(disk.as_ref())?);
     match files.walk(Position::START).step() {
         Ok(Step::Item(_)) => return Ok(false),

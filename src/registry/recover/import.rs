@@ -6,7 +6,7 @@
 //! the packages are recorded, some in each transaction. A crash leaves the packages of whole transactions, and the next
 //! import takes the rest.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,26 +14,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::assured::Reading;
 use super::super::change::{Change, Payload};
-use super::super::first::FirstEvent;
 use super::super::open::lock_to_write;
-use super::super::report::{
-    BegunLog, ClaimsReport, ImportReport, ImportRequest, ImportedPackage, PackageClaim,
-};
+use super::super::report::{ClaimsReport, ImportReport, ImportRequest, ImportedPackage, PackageClaim};
 use super::super::resolve::{Named, named};
 use super::super::{Access, OpenOptions, Registry};
+use super::aside;
+use super::begin::{Classes, begin};
 use super::claims::{Log, again, claims_on, is_nothing_left, open_remains};
-use super::{aside, failed};
 use crate::db::ReadTx;
 use crate::disk::{Disk, FileKind};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, with_causes};
-use crate::events::{EventType, INLINE_PAYLOAD_BYTES_MAX, Payloads as _, Position, payload};
+use crate::events::{EventType, Payloads as _, payload};
 use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::manifest::ScanError;
 use crate::monitor::{Monitor, Problem, Void};
-use crate::plane::{Fault, claims as plane_claims};
-use crate::retention::SEEDED_CLASSES;
-use crate::storage::{Action, Staging, StoreConfig, layout, root};
+use crate::plane::{Fault, claimed, claims};
+use crate::storage::{Staging, StoreConfig, layout, root};
 use crate::views::Standing;
 
 /// Where the events say that the packages come from.
@@ -164,9 +161,11 @@ fn import(
     let claims = confirmed(claims, request, on_claims)?;
     let look = Look { disk: disk.as_ref(), log: None, cancelled: &options.cancelled };
     let (mut report, mut accepted) = look.check(claims, monitor)?;
-    let classes = Classes::of(&accepted);
+    let claimed =
+        accepted.iter().map(|accepted| (accepted.claim.class.as_str(), accepted.claim.duration_seconds));
+    let classes = Classes::of(claimed);
     accepted.retain(|accepted| {
-        let is_known = classes.durations.contains_key(&accepted.claim.class);
+        let is_known = classes.contains(&accepted.claim.class);
         if !is_known {
             let why = "there are more retention classes than the first event can name".to_owned();
             report.refused.push((accepted.claim.reference(), why));
@@ -176,8 +175,7 @@ fn import(
     if accepted.is_empty() {
         return Err(Error::NothingClaimed { root: root.to_owned() });
     }
-    let (config, mut begun) = begin(&disk, root, &env, config, &classes.list())?;
-    begun.disputed_classes = classes.disputed.into_iter().collect();
+    let (config, begun) = begin(&disk, root, &env, config, classes)?;
     report.begun = Some(begun);
     // That settling writes log/ from the database is no news here: it was made so.
     let registry = Registry::open_under(lock, disk, root, config, options, env, &Void)?;
@@ -294,7 +292,7 @@ impl<'a> Look<'a> {
         let objects = said.len() as u64;
         let (wrong, bytes) = self.read(said, monitor)?;
         let manifests = readable.iter().map(|claim| claim.manifest);
-        plane_claims::make_durable(self.disk, manifests)?;
+        claimed::make_durable(self.disk, manifests)?;
         self.disk.point("claimed objects durable");
         let mut accepted = Vec::new();
         for claim in readable {
@@ -322,7 +320,7 @@ impl<'a> Look<'a> {
         mut each: impl FnMut(&Digests),
     ) -> Result<Result<(), String>, Error> {
         let mut count = 0_u32;
-        let gone_through = plane_claims::each_entry(self.disk, &claim.manifest.digest(), |entry| {
+        let gone_through = claims::each_entry(self.disk, &claim.manifest.digest(), |entry| {
             entry.object().into_iter().for_each(&mut each);
             count = count.wrapping_add(1);
             let stop = count.is_multiple_of(1024) && self.cancelled.load(Ordering::Relaxed);
@@ -357,9 +355,9 @@ impl<'a> Look<'a> {
         }
         unknown.sort_unstable_by_key(|object| (object.blake3, object.sha256, object.size_bytes));
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let checked = plane_claims::check_objects(self.disk, &unknown, threads, monitor, self.cancelled)?;
+        let checked = claimed::check_objects(self.disk, &unknown, threads, monitor, self.cancelled)?;
         bytes += checked.bytes;
-        plane_claims::make_durable(self.disk, unknown.iter().map(Digests::address))?;
+        claimed::make_durable(self.disk, unknown.iter().map(Digests::address))?;
         wrong.refuted = checked.refuted;
         wrong.faults.extend(checked.faults);
         purged.retain(|object| wrong.faults.contains_key(object));
@@ -419,83 +417,4 @@ fn standing(log: Option<&ReadTx<'_>>, object: &Blake3) -> Result<Option<Standing
         Named::Object(object) => object.standing(),
         Named::Leftover(_) => Standing::Purged,
     }))
-}
-
-/// The retention classes that a log begins with: the seeded ones, and those that claims speak of, with the durations
-/// that these have there. Where claims differ the longest counts: a class decides when bytes may go.
-struct Classes {
-    durations: BTreeMap<String, Option<u64>>,
-    disputed: BTreeSet<String>,
-}
-
-impl Classes {
-    fn of(claims: &[Accepted]) -> Self {
-        let seeded = SEEDED_CLASSES.iter().map(|(name, duration)| ((*name).to_owned(), *duration));
-        let mut classes = Self { durations: seeded.collect(), disputed: BTreeSet::new() };
-        let mut claimed: BTreeMap<&str, Option<u64>> = BTreeMap::new();
-        for Accepted { claim, .. } in claims {
-            let duration = claim.duration_seconds;
-            match claimed.get_mut(claim.class.as_str()) {
-                None => drop(claimed.insert(&claim.class, duration)),
-                Some(known) if *known == duration => {}
-                Some(known) => {
-                    classes.disputed.insert(claim.class.clone());
-                    *known = known.zip(duration).map(|(one, other)| one.max(other));
-                }
-            }
-        }
-        for (name, duration) in claimed {
-            let before = classes.durations.insert(name.to_owned(), duration);
-            // The event is small by its nature, and stays so whatever is claimed.
-            if before.is_none()
-                && payload::store_created(uuid::Uuid::nil(), &classes.list()).len() > INLINE_PAYLOAD_BYTES_MAX
-            {
-                classes.durations.remove(name);
-            }
-        }
-        classes
-    }
-
-    fn list(&self) -> Vec<(String, Option<u64>)> {
-        self.durations.iter().map(|(name, duration)| (name.clone(), *duration)).collect()
-    }
-}
-
-/// Begins a new log where nothing is left of the old one, and puts aside what was no log and no database.
-///
-/// The id comes first, so that a second try has the same one; the database is whole and durable before it has its name;
-/// settling then writes `log/` from it. Killed before that name, there still is nothing, and all of it can be done again.
-fn begin(
-    disk: &Arc<dyn Disk>,
-    root: &Path,
-    env: &Env,
-    config: Option<StoreConfig>,
-    classes: &[(String, Option<u64>)],
-) -> Result<(StoreConfig, BegunLog), Error> {
-    let (now, config_written) = (env.now(), config.is_none());
-    aside::clear_new(disk.as_ref())?;
-    let config = match config {
-        Some(config) => config,
-        None => {
-            let config = StoreConfig { store_id: env.random_id(), created_at: now };
-            root::write_config(disk.as_ref(), &config)?;
-            config
-        }
-    };
-    let first = FirstEvent::new(env, now, config.store_id, classes);
-    first.make_database(disk.as_ref(), root, layout::DATABASE_NEW, |_| Ok(Position::START))?;
-    let built = disk.open_write(Path::new(layout::DATABASE_NEW));
-    built.and_then(|file| file.sync()).map_err(failed(Action::Sync, layout::DATABASE_NEW))?;
-    disk.point("database built");
-    let mut put_aside: Vec<String> = aside::put_database_aside(disk.as_ref())?.into_iter().collect();
-    let listed = disk.list(Path::new(layout::LOG)).map_err(failed(Action::Read, layout::LOG))?;
-    if !listed.is_empty() {
-        put_aside.push(aside::put_log_aside(disk.as_ref())?);
-        root::make_directories(disk.as_ref())?;
-    }
-    disk.point("database aside");
-    aside::give_name(disk.as_ref(), layout::DATABASE_NEW)?;
-    disk.point("database named");
-    let store_id = config.store_id;
-    Ok((config, BegunLog { store_id, config_written, aside: put_aside, disputed_classes: Vec::new() }))
 }

@@ -5,6 +5,7 @@
 //! `log/` loses its own, so that at every instant one of them holds every event; killed anywhere, it can be repeated.
 
 mod aside;
+mod begin;
 mod claims;
 mod import;
 mod rebuild;
