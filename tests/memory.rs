@@ -118,7 +118,7 @@ fn dense() -> Vec<(&'static str, Vec<u8>)> {
         values.push((
             key,
             encoded(|e| {
-                keys.iter().fold(e.map(1).text(key).map(keys.len()), |e, key| e.text(key).text("")).done()
+                keys.iter().fold(e.map(1).text(key).map(keys.len()), |e, key| e.text(key).text("")).done();
             }),
         ));
     }

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::error::DbError;
 use super::tx::{ReadTx, WriteTx};
 use crate::disk::through_symlinks;
 
@@ -18,183 +20,6 @@ const WAIT: Duration = Duration::from_secs(600);
 const APPLICATION_ID: i64 = 0x6173_7472;
 
 const SCHEMA: &str = include_str!("sql/schema.sql");
-
-/// What SQLite or the look of the database can fail with.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DbError {
-    /// There is no database where one should be.
-    #[error("no database at {}", path.display())]
-    Missing {
-        /// Where it was looked for.
-        path: PathBuf,
-    },
-    /// The file is a database of something else.
-    #[error("{} is not an astore database", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Something that is no regular file stands where the database should, or a file that SQLite keeps beside it.
-    #[error("{} is not a regular file", path.display())]
-    NotRegular {
-        /// The name.
-        path: PathBuf,
-    },
-    /// A rollback journal stands beside the database, which never has one.
-    #[error("{} stands beside the database, which never has one", path.display())]
-    Journal {
-        /// The journal.
-        path: PathBuf,
-    },
-    /// The database holds something that acts on its tables and is not ours.
-    #[error("the database has a {kind} {name:?} that is not ours")]
-    Planted {
-        /// A trigger, a view, a virtual table.
-        kind: String,
-        /// Its name.
-        name: String,
-    },
-    /// Rows come back in another order than that of their keys: a page is damaged in a way that SQLite does not see.
-    #[error("the database: the rows of {table} are out of order")]
-    Disorder {
-        /// Which table.
-        table: &'static str,
-    },
-    /// The database was written by a later build.
-    #[error("the database has schema version {found}, this build knows {SCHEMA_VERSION}")]
-    Version {
-        /// The version it has.
-        found: i64,
-    },
-    /// SQLite would not keep a write-ahead log.
-    #[error("the database cannot be put into WAL mode, and stays in mode {journal}")]
-    NoWal {
-        /// The journal that it keeps instead.
-        journal: String,
-    },
-    /// The system would not let the database be opened.
-    #[error("the database cannot be opened")]
-    Open(#[source] std::io::Error),
-    /// SQLite refused.
-    #[error("the database: {}", in_words(_0))]
-    Sqlite(rusqlite::Error),
-}
-
-// Not thiserror's: SQLite's error is said above, and its own causes are numbers.
-impl From<rusqlite::Error> for DbError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
-    }
-}
-
-fn in_words(error: &rusqlite::Error) -> String {
-    format!("{}{error}", doing(error))
-}
-
-/// Says what the system refused to do, as far as SQLite's extended codes tell it (sqlite3.h, `SQLITE_IOERR_…`); its
-/// messages say "disk I/O error" of all of them.
-fn doing(error: &rusqlite::Error) -> &'static str {
-    use rusqlite::ffi;
-    match error.sqlite_error().map(|error| error.extended_code) {
-        Some(ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ) => "cannot read its files: ",
-        Some(ffi::SQLITE_IOERR_WRITE) => "cannot write its files: ",
-        Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => "cannot sync its files: ",
-        Some(ffi::SQLITE_IOERR_TRUNCATE) => "cannot cut its files to size: ",
-        Some(ffi::SQLITE_IOERR_FSTAT | ffi::SQLITE_IOERR_ACCESS) => "cannot look at its files: ",
-        Some(ffi::SQLITE_IOERR_DELETE | ffi::SQLITE_IOERR_DELETE_NOENT) => "cannot remove its files: ",
-        Some(
-            ffi::SQLITE_IOERR_LOCK
-            | ffi::SQLITE_IOERR_RDLOCK
-            | ffi::SQLITE_IOERR_UNLOCK
-            | ffi::SQLITE_IOERR_CHECKRESERVEDLOCK
-            | ffi::SQLITE_IOERR_SHMLOCK,
-        ) => "cannot lock its files: ",
-        Some(
-            ffi::SQLITE_IOERR_SHMOPEN
-            | ffi::SQLITE_IOERR_SHMSIZE
-            | ffi::SQLITE_IOERR_SHMMAP
-            | ffi::SQLITE_IOERR_MMAP,
-        ) => "cannot map its files: ",
-        Some(_) | None => "",
-    }
-}
-
-impl DbError {
-    /// Returns whether another connection holds what this one needs.
-    pub fn is_busy(&self) -> bool {
-        self.sqlite_code().is_some_and(|code| {
-            matches!(code, rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
-        })
-    }
-
-    /// Returns whether the system refused what the database needs: on a full disk, room for the files beside it.
-    pub fn is_system(&self) -> bool {
-        matches!(self, Self::Open(_))
-            || self.sqlite_code().is_some_and(|code| {
-                matches!(
-                    code,
-                    rusqlite::ErrorCode::SystemIoFailure
-                        | rusqlite::ErrorCode::DiskFull
-                        | rusqlite::ErrorCode::CannotOpen
-                )
-            })
-    }
-
-    /// Returns whether there was no room for what was to be written.
-    pub fn is_full(&self) -> bool {
-        self.sqlite_code() == Some(rusqlite::ErrorCode::DiskFull)
-    }
-
-    /// Returns whether the database's own bytes are damaged, or hold a value that nothing of ours writes there.
-    pub fn is_corrupt(&self) -> bool {
-        use rusqlite::Error as Odd;
-        matches!(
-            self,
-            Self::Foreign { .. }
-                | Self::NotRegular { .. }
-                | Self::Journal { .. }
-                | Self::Planted { .. }
-                | Self::Disorder { .. }
-                | Self::Sqlite(
-                    Odd::FromSqlConversionFailure(..)
-                        | Odd::IntegralValueOutOfRange(..)
-                        | Odd::InvalidColumnType(..)
-                        | Odd::InvalidColumnName(..)
-                        | Odd::Utf8Error(..)
-                        | Odd::QueryReturnedNoRows
-                        | Odd::InvalidQuery
-                )
-        ) || self.sqlite_code().is_some_and(|code| {
-            // Every statement is ours and known to be good. Where SQLite finds no such table or column, or a row
-            // breaks a rule of its table, it is the database that is not what we made.
-            matches!(
-                code,
-                rusqlite::ErrorCode::DatabaseCorrupt
-                    | rusqlite::ErrorCode::NotADatabase
-                    | rusqlite::ErrorCode::Unknown
-                    | rusqlite::ErrorCode::ConstraintViolation
-                    | rusqlite::ErrorCode::TypeMismatch
-                    | rusqlite::ErrorCode::TooBig
-            )
-        })
-    }
-
-    fn sqlite_code(&self) -> Option<rusqlite::ErrorCode> {
-        match self {
-            Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Missing { .. }
-            | Self::Foreign { .. }
-            | Self::NotRegular { .. }
-            | Self::Journal { .. }
-            | Self::Planted { .. }
-            | Self::Disorder { .. }
-            | Self::Version { .. }
-            | Self::NoWal { .. }
-            | Self::Open(_) => None,
-        }
-    }
-}
 
 /// How a database is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,6 +36,12 @@ pub struct Database {
     connection: Connection,
     /// Where it is and how it was opened; `None` for a temporary one.
     origin: Option<Origin>,
+}
+
+/// The write lock of a database, held until dropped, by somebody who writes nothing: nobody else commits meanwhile.
+#[derive(Debug)]
+pub struct WriteHold {
+    _connection: Connection,
 }
 
 /// Where a database came from.
@@ -365,21 +196,58 @@ impl Database {
     }
 
     /// Returns why the files of a database cannot be opened: SQLite keeps to itself what the system said. It opens three
-    /// at least, and has closed them again when it fails.
+    /// at least, and has closed them again when it fails. The directory stands in for them: whoever closes another
+    /// descriptor of the database's own file takes away the locks that this process has on it (POSIX, `fcntl`).
     fn why_not_open(path: &Path, error: DbError) -> DbError {
         if error.sqlite_code() != Some(rusqlite::ErrorCode::CannotOpen) {
             return error;
         }
-        let open = || std::fs::File::open(path);
+        let open = || std::fs::File::open(path.parent().unwrap_or(path));
         match (open(), open(), open(), open()) {
             (Ok(_), Ok(_), Ok(_), Ok(_)) => error,
             (Err(why), ..) | (_, Err(why), ..) | (_, _, Err(why), _) | (.., Err(why)) => DbError::Open(why),
         }
     }
 
+    /// Takes the write lock of the database at `path` and leaves everything in it as it is; `None` where it is missing
+    /// or so damaged that nobody can write to it either.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`], busy where the lock is not to be had in time.
+    pub fn hold(path: &Path, wait: Duration) -> Result<Option<WriteHold>, DbError> {
+        let held = || -> Result<WriteHold, DbError> {
+            check_regular(path)?;
+            let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX
+                | OpenFlags::SQLITE_OPEN_NOFOLLOW
+                | OpenFlags::SQLITE_OPEN_READ_WRITE;
+            let mut wal = path.as_os_str().to_owned();
+            wal.push("-wal");
+            let holds_events = std::fs::symlink_metadata(&wal).is_ok_and(|found| found.len() > 0);
+            let connection = Connection::open_with_flags(through_symlinks(path), flags)?;
+            // Else the last one to close it takes the WAL into the database.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, holds_events)?;
+            connection.busy_timeout(wait)?;
+            connection.execute_batch("BEGIN IMMEDIATE")?;
+            Ok(WriteHold { _connection: connection })
+        };
+        match held() {
+            Ok(held) => Ok(Some(held)),
+            Err(error) if error.is_busy() => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Returns whether the file under the name still is the one that was opened; a temporary one always is.
-    pub fn has_its_name(&self) -> bool {
-        self.origin.as_ref().is_none_or(|origin| file_of(&origin.path).ok() == Some(origin.file))
+    ///
+    /// # Errors
+    /// [`DbError::Look`] where the system does not say.
+    pub fn has_its_name(&self) -> Result<bool, DbError> {
+        let Some(origin) = &self.origin else { return Ok(true) };
+        match file_of(&origin.path) {
+            Ok(file) => Ok(file == origin.file),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(DbError::Look(error)),
+        }
     }
 
     /// Opens the same database once more, in the same way: for another thread.
@@ -438,7 +306,6 @@ impl Database {
 
     /// Believes nothing of what the file says it can do.
     fn be_wary(&self) -> Result<(), DbError> {
-        use rusqlite::config::DbConfig;
         self.connection.busy_timeout(WAIT)?;
         for (setting, on) in [
             (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
@@ -517,6 +384,25 @@ mod tests {
             let error = DbError::from(rusqlite::Error::SqliteFailure(refused, Some("disk I/O error".into())));
             assert_eq!(error.to_string(), says);
             assert!(std::error::Error::source(&error).is_none(), "its causes are numbers");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_one_process_is_no_damage() {
+        let of = |code| DbError::Sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB, ffi::SQLITE_ERROR, ffi::SQLITE_IOERR_READ] {
+            assert!(of(code).is_damage(), "{code}");
+        }
+        for code in [
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_CANTOPEN,
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_NOMEM,
+            ffi::SQLITE_PERM,
+            ffi::SQLITE_IOERR_SHMSIZE,
+            ffi::SQLITE_IOERR_LOCK,
+        ] {
+            assert!(!of(code).is_damage(), "{code}");
         }
     }
 }

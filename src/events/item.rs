@@ -57,9 +57,11 @@ pub(super) fn decode_item(bytes: &[u8]) -> Result<(Vec<Stored>, usize), NotAnIte
             return Err(NotAnItem::Unsound);
         }
         let record = string(&mut input)?;
-        let payload = match input.peek().map_err(refusal)? {
-            Major::Null => input.null().map(|()| None).map_err(refusal)?,
-            _ => Some(string(&mut input)?),
+        let payload = if input.peek().map_err(refusal)? == Major::Null {
+            input.null().map_err(refusal)?;
+            None
+        } else {
+            Some(string(&mut input)?)
         };
         let digest = Blake3::from_slice(string(&mut input)?).ok_or(NotAnItem::Unsound)?;
         let record = Record::decode(record)

@@ -179,7 +179,7 @@ fn is_clear(error: &Error) -> bool {
                 || text.contains("views")
                 || text.contains("doubted")
         }
-        _ => false,
+        ErrorKind::Busy | ErrorKind::PlanGone | ErrorKind::Cancelled | ErrorKind::ClosedPipe | _ => false,
     }
 }
 

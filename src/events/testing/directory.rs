@@ -9,7 +9,7 @@ use super::super::{
     compare, encode_item, event, head, insert, settle,
 };
 use crate::db::{Database, DbError, WriteTx};
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk as _, RealDisk};
 use crate::env::Timestamp;
 use crate::identity::Blake3;
 

@@ -296,10 +296,10 @@ impl<'a> Decoder<'a> {
 pub fn array_head(bytes: &[u8]) -> Result<(u64, usize), CborError> {
     let fault = |what| CborError { offset: 0, what };
     let head = parse_head(bytes).map_err(fault)?;
-    match head.major {
-        Major::Array => Ok((head.argument, head.len)),
-        found => Err(fault(CborFault::Unexpected { expected: Major::Array, found })),
+    if head.major == Major::Array {
+        return Ok((head.argument, head.len));
     }
+    Err(fault(CborFault::Unexpected { expected: Major::Array, found: head.major }))
 }
 
 /// Parses the head at the beginning of the bytes (RFC 8949 §3).

@@ -32,7 +32,7 @@ pub fn read_everything(root: &Path, scratch: &Path, packages: &[&str], objects: 
         match Registry::open(root, OpenOptions::new(access, scratch), env, &Void) {
             Err(error) => answers.push(("open".to_owned(), Err(error))),
             Ok(registry) if access == Access::Log => {
-                answers.push(("log alone".to_owned(), all_events(&registry)))
+                answers.push(("log alone".to_owned(), all_events(&registry)));
             }
             Ok(registry) => ask(&registry, packages, objects, &mut answers),
         }

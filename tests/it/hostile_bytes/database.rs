@@ -88,6 +88,43 @@ fn pages_may_change_places() {
     sweep(&store, cases);
 }
 
+/// Puts the cells of a page in another order: every one is sound, and a search among them goes anywhere, back to where
+/// it came from as well.
+fn shuffled(page: &[u8], header: usize, turn: usize) -> Option<Vec<u8>> {
+    let start = header + if matches!(page[header], 2 | 5) { 12 } else { 8 };
+    let count = usize::from(page[header + 3]) << 8 | usize::from(page[header + 4]);
+    if !matches!(page[header], 2 | 5 | 10 | 13) || count < 2 {
+        return None;
+    }
+    let mut cells: Vec<[u8; 2]> =
+        page[start..start + 2 * count].chunks_exact(2).map(|cell| [cell[0], cell[1]]).collect();
+    match turn {
+        0 => cells.reverse(),
+        1 => cells.rotate_left(1),
+        _ => cells.swap(0, count / 2),
+    }
+    let mut page = page.to_vec();
+    page[start..start + 2 * count].copy_from_slice(&cells.concat());
+    Some(page)
+}
+
+#[test]
+fn rows_may_stand_in_any_order() {
+    let store = Store::new();
+    let whole = store.whole();
+    let turns = if is_slow_run() { 0..3 } else { 0..2 };
+    let cases = turns.flat_map(|turn| {
+        let whole = &whole;
+        (1..whole.len() / PAGE).filter_map(move |number| {
+            let mut bytes = whole.clone();
+            let page = number * PAGE..(number + 1) * PAGE;
+            bytes[page.clone()].copy_from_slice(&shuffled(&whole[page], 0, turn)?);
+            Some((format!("page {number}, turn {turn}"), bytes))
+        })
+    });
+    sweep(&store, cases);
+}
+
 #[test]
 fn what_is_no_database_is_none() {
     let store = Store::new();
