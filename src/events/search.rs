@@ -49,7 +49,7 @@ impl LogFiles {
         for path in named.chain(strays) {
             let Ok(bytes) = self.read_file(&path) else { continue };
             each_whole(&bytes, &mut |found| match found {
-                Found::Event(event) => each(event),
+                Found::Event(event) => each(*event),
                 Found::Later { offset } => Err(LogError::Later { path: path.clone(), offset }.into()),
             })?;
         }
@@ -78,7 +78,7 @@ fn collect(bytes: &[u8], sequences: &[u64], found: &mut BTreeMap<u64, Stored>) {
         if let Found::Event(event) = whole
             && sequences.contains(&event.record.sequence)
         {
-            found.insert(event.record.sequence, event);
+            found.insert(event.record.sequence, *event);
         }
         Ok(())
     });
@@ -90,7 +90,7 @@ fn collect(bytes: &[u8], sequences: &[u64], found: &mut BTreeMap<u64, Stored>) {
 
 /// What stands in a file.
 enum Found {
-    Event(Stored),
+    Event(Box<Stored>),
     /// A record that is whole and that this build cannot read.
     Later {
         offset: u64,
@@ -108,7 +108,7 @@ fn each_whole<E>(bytes: &[u8], each: &mut dyn FnMut(Found) -> Result<(), E>) -> 
         match decode_item(&bytes[offset..]) {
             Ok((events, used)) => {
                 offset += used;
-                events.into_iter().map(Found::Event).try_for_each(&mut *each)?;
+                events.into_iter().map(|event| Found::Event(Box::new(event))).try_for_each(&mut *each)?;
             }
             Err(NotAnItem::Later) => {
                 each(Found::Later { offset: offset as u64 })?;

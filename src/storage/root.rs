@@ -116,12 +116,13 @@ pub fn has_remains(disk: &dyn Disk) -> Result<bool, StorageError> {
         }
     }
     // Other things have directories of such names: an application's `log/` is no store.
-    let is_log = |name: &str| {
+    fn is_log(name: &str) -> bool {
         name.strip_suffix(".cborseq").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    let is_shard = |name: &str| name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let ours: [(&str, &dyn Fn(&str) -> bool); 2] = [(layout::LOG, &is_log), (layout::OBJECTS, &is_shard)];
-    for (directory, is_ours) in ours {
+    }
+    fn is_shard(name: &str) -> bool {
+        name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+    for (directory, is_ours) in [(layout::LOG, is_log as fn(&str) -> bool), (layout::OBJECTS, is_shard)] {
         let directory = Path::new(directory);
         match disk.list(directory) {
             Ok(listed) if listed.iter().any(|entry| entry.name.to_str().is_some_and(is_ours)) => {

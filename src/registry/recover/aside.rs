@@ -96,8 +96,22 @@ pub(super) fn put_log_file_aside(disk: &dyn Disk, path: &Path) -> Result<String,
     Ok(aside)
 }
 
-/// Takes away what an earlier run, killed, left of a new database.
+/// Clears the names that a new database needs. A whole one that an earlier run left, and somebody then put another beside
+/// under the database's own name, goes aside: it may be the only one that has all events.
 pub(super) fn clear_new(disk: &dyn Disk) -> Result<(), Error> {
+    if is_there(disk, layout::DATABASE_READY)? {
+        rename(
+            disk,
+            layout::DATABASE_READY,
+            &layout::aside(layout::DATABASE, free(disk, layout::DATABASE)?),
+        )?;
+        sync_root(disk)?;
+    }
+    discard_new(disk)
+}
+
+/// Takes away what this run, failing, or an earlier one, killed, has made of a new database.
+pub(super) fn discard_new(disk: &dyn Disk) -> Result<(), Error> {
     let beside = layout::DATABASE_BESIDE.map(|suffix| format!("{}{suffix}", layout::DATABASE_NEW));
     for name in [layout::DATABASE_READY, layout::DATABASE_NEW].map(str::to_owned).into_iter().chain(beside) {
         match disk.remove_file(Path::new(&name)) {

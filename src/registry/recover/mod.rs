@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(super) use self::claims::is_nothing_left;
 use self::rebuild::{Rebuilding, Rebuilt};
 use super::add::append_healed;
-use super::change::{Change, settle_into, tell};
+use super::change::{Change, check_lock, settle_into, tell};
 use super::open::{file_mode, lock_to_write, open_database};
 use super::report::{LogMended, RecoverReport};
 use super::{Access, OpenOptions, Registry};
@@ -92,6 +92,7 @@ impl Registry {
         let rebuilt = rebuilt?;
         let database_fault = old.fault(rebuilt.merged.fault.as_deref());
 
+        check_lock(&lock, disk.as_ref())?; // from here on the store changes
         let database_aside = aside::put_database_aside(disk.as_ref())?;
         disk.point("database aside");
         aside::give_name(disk.as_ref(), layout::DATABASE_READY)?;

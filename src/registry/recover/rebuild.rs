@@ -54,7 +54,7 @@ impl Rebuilding<'_> {
         aside::clear_new(self.disk.as_ref())?;
         let built = self.build(old, monitor);
         if built.is_err() {
-            drop(aside::clear_new(self.disk.as_ref())); // the failure counts; the next run clears as well
+            drop(aside::discard_new(self.disk.as_ref())); // the failure counts; the next run clears as well
         }
         built
     }
