@@ -148,6 +148,22 @@ fn the_first_screen_of_the_readme_has_the_two_commands() {
 }
 
 #[test]
+fn the_tests_that_the_page_about_reliability_names_are_there() {
+    let page = read("docs/reliability.md");
+    let section = page.split("## How it is tested").nth(1).unwrap().split("\n## ").next().unwrap();
+    let mut named = 0;
+    for row in section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---")).skip(1) {
+        let column = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for name in column.split('`').skip(1).step_by(2) {
+            let path = if name.ends_with('/') { name.to_owned() } else { format!("tests/it/{name}.rs") };
+            assert!(root().join(&path).exists(), "there is no {path}");
+            named += 1;
+        }
+    }
+    assert!(named >= 20, "{named} tests are named");
+}
+
+#[test]
 fn decisions_are_numbered_and_whole() {
     let pages = files(&["docs/decisions"], "md");
     assert!(!pages.is_empty());

@@ -79,6 +79,37 @@ fn with_both_copies_of_the_events_gone_nothing_is_made_up() {
 }
 
 #[test]
+fn with_both_gone_and_no_backup_the_manifests_bring_the_finalised_packages_back() {
+    let story = Story::new();
+    story.again();
+    let list = |all: &str| -> Vec<String> {
+        let lines = story.desk.ok(["list", all, "--json"]);
+        let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        let mut found: Vec<String> = (lines.lines().map(line))
+            .map(|package| format!("{} {}", package["reference"], package["content_digest"]))
+            .collect();
+        found.sort();
+        found
+    };
+    let finalised: Vec<String> = list("--all").into_iter().filter(|line| !line.ends_with(" null")).collect();
+    assert_eq!(finalised.len(), 3);
+    story.lose("astore.db");
+    story.lose("log");
+    let before = bytes_of(&story.root());
+    let claims = story.desk.run(["recover", "--from-objects"]);
+    assert_eq!(claims.code, 0, "{claims:#?}");
+    assert!(["doc@1", "bulk@1", "later@1"].iter().all(|package| claims.out.contains(package)), "{claims:#?}");
+    assert!(bytes_of(&story.root()) == before, "it only lists");
+    story.desk.ok(["recover", "--from-objects", "--confirm", "--yes"]);
+    assert_eq!(list("--all"), finalised);
+    story.desk.ok(["export", "doc@1", "out"]);
+    assert_eq!(fs::read(story.desk.path("out/d/b")).unwrap(), b"beta");
+    story.desk.check_sound();
+    story.desk.ok(["add", "run", "--name", "next", "--finalize"]);
+    story.desk.check_sound();
+}
+
+#[test]
 fn objects_that_are_gone_are_named_and_come_back_by_recover_and_by_adding() {
     let story = Story::new();
     for all in [false, true] {
