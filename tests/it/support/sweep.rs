@@ -179,7 +179,7 @@ pub(crate) fn seeds() -> u64 {
 
 /// Up to how many changes that are not durable every subset of them is tried.
 fn subsets_up_to() -> usize {
-    if seeds() >= 32 { 12 } else { 8 }
+    if seeds() >= 32 { 10 } else { 8 }
 }
 
 /// What somebody finds who looks after a crash.
