@@ -20,7 +20,7 @@ use astore::registry::report::{
 use astore::registry::{Access, Registry};
 use astore::storage::StorageError;
 
-use self::harm::{EIO, Story};
+use self::harm::{EIO, Operate, Story};
 pub(crate) use self::harm::{ERRNOS, Packages, inspect};
 use crate::support::oracle;
 use crate::support::store::{
@@ -72,7 +72,7 @@ fn sweep(
 fn story(
     name: &'static str,
     stage: &Stage,
-    operate: &dyn Fn(Arc<dyn Disk>, &Path) -> Result<Option<String>, Error>,
+    operate: &Operate<'_>,
     before: &Packages,
     after: &Packages,
     run: impl FnOnce(&Story<'_>),
@@ -337,10 +337,8 @@ fn a_remove_gives_the_reserve_up_where_there_is_no_room() {
     let watch = move |_: usize, call: &Call| {
         let mut given_up = seen.lock().unwrap();
         *given_up |= matches!(call, Call::RemoveFile { path } if path == Path::new("reserve"));
-        match call {
-            Call::Write { .. } if !*given_up => Act::Fail(io::Error::from_raw_os_error(harm::ENOSPC)),
-            _ => Act::Pass,
-        }
+        let is_full = matches!(call, Call::Write { .. }) && !*given_up;
+        if is_full { Act::Fail(io::Error::from_raw_os_error(harm::ENOSPC)) } else { Act::Pass }
     };
     let disk = Observed::acting(real_disk(&root), watch).with_free_bytes(0);
     let mut spending = options(Access::Write);

@@ -155,10 +155,9 @@ mod tests {
     #[test]
     fn a_write_may_fail_half_way_and_a_read_may_be_short() {
         let (_root, real) = disk();
-        let disk = Observed::acting(real.clone(), |_, call| match call {
-            Call::Write { .. } => Act::HalfThenFail(io::ErrorKind::StorageFull.into()),
-            Call::Read { .. } => Act::ReadAtMost(1),
-            _ => Act::Pass,
+        let disk = Observed::acting(real.clone(), |_, call| {
+            let fails = matches!(call, Call::Write { .. });
+            if fails { Act::HalfThenFail(io::ErrorKind::StorageFull.into()) } else { Act::ReadAtMost(1) }
         });
         let file = disk.create(Path::new("a"), 0o600).expect("a file");
         let error = file.write_all_at(b"abcd", 0).expect_err("half of it");

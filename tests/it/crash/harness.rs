@@ -24,11 +24,8 @@ fn place(calls: &[Call], is_it: impl Fn(&Call) -> bool) -> usize {
 }
 
 fn syncs(call: &Call, directory: &str) -> bool {
-    match call {
-        Call::SyncAll => directory != "log",
-        Call::SyncFile { path, .. } | Call::SyncDir { path } => path.starts_with(directory),
-        _ => false,
-    }
+    let everywhere = *call == Call::SyncAll && directory != "log";
+    everywhere || (call.is_sync() && call.path().is_some_and(|path| path.starts_with(directory)))
 }
 
 fn logs(call: &Call) -> bool {

@@ -82,9 +82,9 @@ fn comes_back(root: &Path, events: &History) -> Result<(), String> {
     // After a kill it is recover's own to go on, wherever it was.
     let is_cut = !root.join("astore.db").exists() && !root.join("astore.db.ready").exists();
     if is_cut {
-        recover_or_rename(root)?
+        recover_or_rename(root)?;
     } else {
-        recover_again(root)?
+        recover_again(root)?;
     }
     let history = examine(root)?;
     if !history.chain.starts_with(&events.chain) {

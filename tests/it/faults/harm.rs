@@ -56,15 +56,18 @@ impl Harm {
             call,
             Call::Create { .. } | Call::Write { .. } | Call::MakeDir { .. } | Call::Rename { .. }
         );
-        match self {
-            Self::Once(errno) if n == nth => Some(Act::Fail(error(errno))),
-            Self::HalfWrite(errno) if n == nth => Some(Act::HalfThenFail(error(errno))),
-            Self::Syncs(errno) if n >= nth && call.is_sync() => Some(Act::Fail(error(errno))),
-            Self::Full if n >= nth && grows => Some(Act::Fail(error(ENOSPC))),
-            Self::Dead(errno) if n >= nth => Some(Act::Fail(error(errno))),
-            Self::Vanishes(_) if n == nth => Some(Act::Pass),
-            _ => None,
-        }
+        let happens = match self {
+            Self::Once(_) | Self::HalfWrite(_) | Self::Vanishes(_) => n == nth,
+            Self::Syncs(_) => n >= nth && call.is_sync(),
+            Self::Full => n >= nth && grows,
+            Self::Dead(_) => n >= nth,
+        };
+        happens.then(|| match self {
+            Self::Once(errno) | Self::Syncs(errno) | Self::Dead(errno) => Act::Fail(error(errno)),
+            Self::HalfWrite(errno) => Act::HalfThenFail(error(errno)),
+            Self::Full => Act::Fail(error(ENOSPC)),
+            Self::Vanishes(_) => Act::Pass,
+        })
     }
 
     fn errno(self) -> Option<i32> {
@@ -80,13 +83,15 @@ impl Harm {
 
 pub(crate) type Packages = BTreeMap<String, (bool, bool)>;
 
+/// Does something to a store on a disk. What it told and yet went on from is the answer.
+pub(super) type Operate<'a> = dyn Fn(Arc<dyn Disk>, &Path) -> Result<Option<String>, Error> + 'a;
+
 /// An operation, and what it makes of a store.
 pub(super) struct Story<'a> {
     pub(super) name: &'static str,
     /// The store that it begins from.
     pub(super) root: PathBuf,
-    /// Does it. What it told and yet went on from is the answer.
-    pub(super) operate: &'a dyn Fn(Arc<dyn Disk>, &Path) -> Result<Option<String>, Error>,
+    pub(super) operate: &'a Operate<'a>,
     /// Says what a store holds, as the next command finds it.
     pub(super) look: &'a dyn Fn(&Path) -> Result<Packages, String>,
     pub(super) before: Packages,
@@ -256,7 +261,7 @@ fn harms(nth: usize, call: &Call) -> Vec<Harm> {
     if call.is_change() || nth == 0 {
         harms.push(Harm::Full);
     }
-    if !call.is_reading() || is_slow_run() || nth % 4 == 0 {
+    if !call.is_reading() || is_slow_run() || nth.is_multiple_of(4) {
         harms.push(Harm::Dead(EIO));
     }
     harms

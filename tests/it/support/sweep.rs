@@ -179,7 +179,7 @@ pub(crate) fn seeds() -> u64 {
 
 /// Up to how many changes that are not durable every subset of them is tried.
 fn subsets_up_to() -> usize {
-    if seeds() >= 32 { 12 } else { 8 }
+    if seeds() >= 32 { 10 } else { 8 }
 }
 
 /// What somebody finds who looks after a crash.
@@ -427,12 +427,13 @@ impl Sweep {
     pub(crate) fn events_by(&self, done: usize) -> (usize, usize) {
         let (mut durable, mut begun) = (self.chain.0, self.chain.0);
         for (nth, call) in self.calls.iter().enumerate().take_while(|(nth, _)| *nth <= done) {
-            match call {
-                Call::Write { path, bytes, .. } if path.starts_with("log") && nth < done => {
-                    begun += history::count_events(bytes);
-                }
-                Call::Point { name: "log durable" } => durable = begun,
-                _ => {}
+            if let Call::Write { path, bytes, .. } = call
+                && path.starts_with("log")
+                && nth < done
+            {
+                begun += history::count_events(bytes);
+            } else if point(call) == Some("log durable") {
+                durable = begun;
             }
         }
         (durable, begun)
@@ -454,14 +455,12 @@ fn point(call: &Call) -> Option<&'static str> {
 }
 
 fn in_short(call: &Call) -> String {
-    match call {
-        Call::Write { path, offset, bytes, .. } => {
-            format!("a write of {} bytes at {offset} of {}", bytes.len(), path.display())
-        }
-        Call::Foreign { files } => {
-            format!("{:?} by SQLite", files.iter().map(|(path, _)| path).collect::<Vec<_>>())
-        }
-        call => format!("{call:?}"),
+    if let Call::Write { path, offset, bytes, .. } = call {
+        format!("a write of {} bytes at {offset} of {}", bytes.len(), path.display())
+    } else if let Call::Foreign { files } = call {
+        format!("{:?} by SQLite", files.iter().map(|(path, _)| path).collect::<Vec<_>>())
+    } else {
+        format!("{call:?}")
     }
 }
 

@@ -154,17 +154,17 @@ fn every_subset_of_what_was_not_synced_is_gone_through() {
         file.write_all_at(b"2", 1).expect("written");
         disk.rename(Path::new("a"), Path::new("b")).expect("renamed");
     });
-    let mut found: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> = Crashes::of(&tree, &calls, 0)
+    let mut found: Vec<[Option<Vec<u8>>; 2]> = Crashes::of(&tree, &calls, 0)
         .with_subsets_up_to(4)
         .filter(|state| state.calls == calls.len() && state.kind != CrashKind::Kill)
-        .map(|state| (state.tree.file("a").map(<[u8]>::to_vec), state.tree.file("b").map(<[u8]>::to_vec)))
+        .map(|state| ["a", "b"].map(|name| state.tree.file(name).map(<[u8]>::to_vec)))
         .collect();
     assert_eq!(found.len(), 16);
     found.sort();
     found.dedup();
     // Neither name, one of them, or both, with each of four contents, but for neither.
     assert_eq!(found.len(), 1 + 3 * 4);
-    assert!(found.contains(&(None, some(b"\x002"))), "{found:?}");
+    assert!(found.contains(&[None, some(b"\x002")]), "{found:?}");
     let fewer = Crashes::of(&tree, &calls, 0).with_subsets_up_to(3);
     assert!(fewer.filter(|state| state.calls == calls.len()).all(|state| state.kind == CrashKind::Kill));
 }
