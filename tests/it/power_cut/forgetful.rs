@@ -17,6 +17,8 @@ pub(super) enum Forget {
     Names,
     /// Those of `log/`.
     Log,
+    /// Those of what a gc deleted.
+    Deletions,
 }
 
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Forgetful {
     forget: Forget,
     /// Whether there are names that were given and not yet synced.
     renamed: AtomicBool,
+    /// Whether there are names that were taken away and not yet synced.
+    purged: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -35,14 +39,14 @@ struct ForgetfulFile {
 
 impl Forgetful {
     pub(super) fn new(inner: Arc<dyn Disk>, forget: Forget) -> Self {
-        Self { inner, forget, renamed: AtomicBool::new(false) }
+        Self { inner, forget, renamed: AtomicBool::new(false), purged: AtomicBool::new(false) }
     }
 
     fn file(&self, path: &Path, inner: io::Result<Box<dyn DiskFile>>) -> io::Result<Box<dyn DiskFile>> {
         let forgotten = match self.forget {
             Forget::Bytes => path.starts_with(SCRATCH),
             Forget::Log => path.starts_with("log"),
-            Forget::Nothing | Forget::Names => false,
+            Forget::Nothing | Forget::Names | Forget::Deletions => false,
         };
         Ok(Box::new(ForgetfulFile { inner: inner?, forgotten }))
     }
@@ -101,6 +105,7 @@ impl Disk for Forgetful {
         let forgotten = match self.forget {
             Forget::Names => path.starts_with("blake3"),
             Forget::Log => path.starts_with("log"),
+            Forget::Deletions => self.purged.load(Ordering::SeqCst),
             Forget::Nothing | Forget::Bytes => false,
         };
         if forgotten { Ok(()) } else { self.inner.sync_dir(path) }
@@ -109,6 +114,7 @@ impl Disk for Forgetful {
         let forgotten = match self.forget {
             Forget::Bytes => !self.renamed.load(Ordering::SeqCst),
             Forget::Names => self.renamed.load(Ordering::SeqCst),
+            Forget::Deletions => self.purged.load(Ordering::SeqCst),
             Forget::Nothing | Forget::Log => false,
         };
         if forgotten { Ok(()) } else { self.inner.sync_all() }
@@ -123,6 +129,8 @@ impl Disk for Forgetful {
         match name {
             "renamed" => self.renamed.store(true, Ordering::SeqCst),
             "published" => self.renamed.store(false, Ordering::SeqCst),
+            "purged" => self.purged.store(true, Ordering::SeqCst),
+            "purge durable" => self.purged.store(false, Ordering::SeqCst),
             _ => {}
         }
         self.inner.point(name);

@@ -45,6 +45,9 @@ pub(super) fn survey(run: &Run, on: &FileSystem, cuts: usize, word: Word, broken
                 let by_then =
                     acknowledged.iter().zip(&run.acknowledged).filter(|(moment, _)| **moment <= cut.at);
                 let packages = by_then.map(|(_, (_, package))| package.as_str()).collect::<Vec<_>>();
+                if moments.contains(&cut.at) {
+                    check_purged(&at, promised)?;
+                }
                 judge(&at, promised, &packages, run, nth % 4 == 0)
             }),
             Err(error) => {
@@ -80,6 +83,16 @@ fn guarded(judge: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         Err(text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned())
     })
+}
+
+/// What a gc had deleted is not there again, as long as nobody has added anything since.
+fn check_purged(at: &Path, promised: Option<&Promise>) -> Result<(), String> {
+    let purged = promised.iter().flat_map(|promise| &promise.purged);
+    let mut back = purged.filter(|object| oracle::object_path(&store_on(at), object).exists());
+    match back.next() {
+        Some(object) => Err(format!("{} was purged, and is there again", blake3::Hash::from_bytes(*object))),
+        None => Ok(()),
+    }
 }
 
 fn judge(

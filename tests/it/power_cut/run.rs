@@ -36,6 +36,8 @@ pub(super) struct Promise {
     pub(super) chain: Vec<Digest>,
     /// What the store says that it holds.
     pub(super) objects: BTreeSet<Digest>,
+    /// What a gc said that it had deleted, and nobody added since.
+    pub(super) purged: BTreeSet<Digest>,
     /// What `log/` held.
     pub(super) log: Vec<u8>,
     /// What mends the store, where somebody harmed it by hand right then: that comes before all else.
@@ -171,7 +173,11 @@ impl Promise {
         let packages = oracle::check_log(copy.path()).unwrap().packages;
         let log = std::fs::read(root.join(LOG)).unwrap();
         let (chain, objects) = (chain(copy.path()), objects(copy.path()));
-        Self { what: what.to_owned(), at, packages, chain, objects, log, mend: None }
+        // Not those of a round that was interrupted: of them some may be there still.
+        let ended = oracle::purges(copy.path()).into_iter().filter(|purge| purge.completed);
+        let purged =
+            ended.flat_map(|purge| purge.objects).filter(|object| !objects.contains(object)).collect();
+        Self { what: what.to_owned(), at, packages, chain, objects, purged, log, mend: None }
     }
 }
 
