@@ -4,6 +4,7 @@
 
 mod open;
 mod tx;
+mod words;
 
 pub use open::{Database, DbError, OpenMode, SCHEMA_VERSION};
 pub use tx::{ReadTx, WriteTx};

@@ -67,8 +67,8 @@ pub(super) fn judge(
 /// Holds what a command left against what it said, and repeats it where it failed. The fault is gone by now.
 pub(super) fn aftermath(deed: Deed, clean: &Clean, scene: &Scene, said: &Said) -> Result<(), String> {
     let seen = match scene.state(deed.soundness()) {
-        // Lost before, and not recovered.
-        Err(_) if deed.start == Start::Lost && said.code != 0 => State::default(),
+        // Lost before, and not recovered; or moved aside by a recover that did not come to its end.
+        Err(_) if (deed.start == Start::Lost || deed.line == "recover") && said.code != 0 => State::default(),
         seen => seen.or_else(|fault| Err(format!("{fault}: {said:?}")))?,
     };
     if said.code == 0 {
