@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::open::SCHEMA_VERSION;
+use super::words::in_words;
 
 /// What SQLite or the look of the database can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -73,38 +74,6 @@ pub enum DbError {
 impl From<rusqlite::Error> for DbError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
-    }
-}
-
-fn in_words(error: &rusqlite::Error) -> String {
-    format!("{}{error}", doing(error))
-}
-
-/// Says what the system refused to do, as far as SQLite's extended codes tell it (sqlite3.h, `SQLITE_IOERR_…`); its
-/// messages say "disk I/O error" of all of them.
-fn doing(error: &rusqlite::Error) -> &'static str {
-    use rusqlite::ffi;
-    match error.sqlite_error().map(|error| error.extended_code) {
-        Some(ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ) => "cannot read its files: ",
-        Some(ffi::SQLITE_IOERR_WRITE) => "cannot write its files: ",
-        Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => "cannot sync its files: ",
-        Some(ffi::SQLITE_IOERR_TRUNCATE) => "cannot cut its files to size: ",
-        Some(ffi::SQLITE_IOERR_FSTAT | ffi::SQLITE_IOERR_ACCESS) => "cannot look at its files: ",
-        Some(ffi::SQLITE_IOERR_DELETE | ffi::SQLITE_IOERR_DELETE_NOENT) => "cannot remove its files: ",
-        Some(
-            ffi::SQLITE_IOERR_LOCK
-            | ffi::SQLITE_IOERR_RDLOCK
-            | ffi::SQLITE_IOERR_UNLOCK
-            | ffi::SQLITE_IOERR_CHECKRESERVEDLOCK
-            | ffi::SQLITE_IOERR_SHMLOCK,
-        ) => "cannot lock its files: ",
-        Some(
-            ffi::SQLITE_IOERR_SHMOPEN
-            | ffi::SQLITE_IOERR_SHMSIZE
-            | ffi::SQLITE_IOERR_SHMMAP
-            | ffi::SQLITE_IOERR_MMAP,
-        ) => "cannot map its files: ",
-        Some(_) | None => "",
     }
 }
 
@@ -196,6 +165,32 @@ impl DbError {
             | Self::NoWal { .. }
             | Self::Look(_)
             | Self::Open(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn what_stands_in_the_way_of_one_process_is_no_damage() {
+        let of = |code| DbError::Sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB, ffi::SQLITE_ERROR, ffi::SQLITE_IOERR_READ] {
+            assert!(of(code).is_damage(), "{code}");
+        }
+        for code in [
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_CANTOPEN,
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_NOMEM,
+            ffi::SQLITE_PERM,
+            ffi::SQLITE_IOERR_SHMSIZE,
+            ffi::SQLITE_IOERR_LOCK,
+        ] {
+            assert!(!of(code).is_damage(), "{code}");
         }
     }
 }

@@ -5,6 +5,7 @@
 mod error;
 mod open;
 mod tx;
+mod words;
 
 pub use error::DbError;
 pub use open::{Database, OpenMode, SCHEMA_VERSION, WriteHold};

@@ -71,10 +71,17 @@ impl Registry {
         let beside = if all { Some(self.db.again()?) } else { None };
         let (looked, damage) = std::thread::scope(|threads| {
             // Beside the replay, which keeps one processor busy.
-            let damage = beside.map(|db| threads.spawn(move || look_at_pages(&db)));
+            let thread = std::thread::Builder::new;
+            let damage = beside.map(|db| thread().spawn_scoped(threads, move || look_at_pages(&db)));
             let looked = self.look_at_snapshot(request, scope, &mut look, monitor);
-            (looked, damage.map(std::thread::ScopedJoinHandle::join))
+            (looked, damage.map(|started| started.map(std::thread::ScopedJoinHandle::join)))
         });
+        let damage = match damage {
+            None => None,
+            Some(Ok(joined)) => Some(joined),
+            // The system has no thread to spare.
+            Some(Err(_)) => Some(Ok(look_at_pages(&self.db.again()?))),
+        };
         match looked {
             // The rest of the store is looked at all the same.
             Err(Error::Db(error)) if error.is_corrupt() => look.find(corrupt(error.to_string())),

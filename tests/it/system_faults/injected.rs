@@ -292,7 +292,7 @@ impl Try<'_> {
         let checkpoint = self.refusal.call == "fsync" && self.span.checkpoints.contains(&self.nth);
         // SQLite does not look at what comes of syncing the root for its WAL's name: log/ has what is in it.
         let root = what.contains("/store>)");
-        let forbids_success = hits.iter().any(|line| synced(&line)) && !checkpoint && !root;
+        let forbids_success = hits.iter().any(synced) && !checkpoint && !root;
         // What cannot be read counts as damage; what ends too early does, too.
         let codes: &[i32] = match self.error {
             "EIO" | "ENOENT" | "=0" | "ENOMEM" => &[4, 7, 8],

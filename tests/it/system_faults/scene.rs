@@ -391,9 +391,10 @@ impl Deed {
     pub(super) fn clean(self) -> Clean {
         let scene = Scene::new(self.start);
         let before = scene.state(self.soundness());
-        let before = match self.start {
-            Start::Lost => State::default(),
-            _ => before.unwrap_or_else(|fault| panic!("{self:?}: {fault}")),
+        let before = if self.start == Start::Lost {
+            State::default()
+        } else {
+            before.unwrap_or_else(|fault| panic!("{self:?}: {fault}"))
         };
         // Looking settled it: a fresh one for the command.
         let scene = Scene::new(self.start);

@@ -67,9 +67,9 @@ pub(super) fn judge(
 /// Holds what a command left against what it said, and repeats it where it failed. The fault is gone by now.
 pub(super) fn aftermath(deed: Deed, clean: &Clean, scene: &Scene, said: &Said) -> Result<(), String> {
     let seen = match scene.state(deed.soundness()) {
-        // Lost before, and not recovered.
-        Err(_) if deed.start == Start::Lost && said.code != 0 => State::default(),
-        seen => seen.or_else(|fault| Err(format!("{fault}: {said:?}")))?,
+        // Lost before, and not recovered; or moved aside by a recover that did not come to its end.
+        Err(_) if (deed.start == Start::Lost || deed.line == "recover") && said.code != 0 => State::default(),
+        seen => seen.map_err(|fault| format!("{fault}: {said:?}"))?,
     };
     if said.code == 0 {
         let is_before = is_unsure(said) && seen == clean.before;
@@ -95,7 +95,7 @@ pub(super) fn aftermath(deed: Deed, clean: &Clean, scene: &Scene, said: &Said) -
         return Err(format!("the repeat fails: {again:?} after {said:?}"));
     }
     let seen =
-        scene.state(Soundness::Whole).or_else(|fault| Err(format!("after the repeat: {fault}: {said:?}")))?;
+        scene.state(Soundness::Whole).map_err(|fault| format!("after the repeat: {fault}: {said:?}"))?;
     if deed.effect != Effect::None && seen != clean.after {
         return Err(format!("the repeat does something else: {said:?}: {}", difference(&clean.after, &seen)));
     }
