@@ -2,8 +2,10 @@
 //!
 //! Knows what a database and a transaction are; what an event or a view is, the rooms above know.
 
+mod error;
 mod open;
 mod tx;
 
-pub use open::{Database, DbError, OpenMode, SCHEMA_VERSION};
+pub use error::DbError;
+pub use open::{Database, OpenMode, SCHEMA_VERSION};
 pub use tx::{ReadTx, WriteTx};

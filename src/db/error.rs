@@ -1,0 +1,182 @@
+//! What can go wrong with the database, and what kind of failure that is.
+
+use std::path::PathBuf;
+
+use super::open::SCHEMA_VERSION;
+
+/// What SQLite or the look of the database can fail with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DbError {
+    /// There is no database where one should be.
+    #[error("no database at {}", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file is a database of something else.
+    #[error("{} is not an astore database", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something that is no regular file stands where the database should, or a file that SQLite keeps beside it.
+    #[error("{} is not a regular file", path.display())]
+    NotRegular {
+        /// The name.
+        path: PathBuf,
+    },
+    /// A rollback journal stands beside the database, which never has one.
+    #[error("{} stands beside the database, which never has one", path.display())]
+    Journal {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// The database holds something that acts on its tables and is not ours.
+    #[error("the database has a {kind} {name:?} that is not ours")]
+    Planted {
+        /// A trigger, a view, a virtual table.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
+    /// Rows come back in another order than that of their keys: a page is damaged in a way that SQLite does not see.
+    #[error("the database: the rows of {table} are out of order")]
+    Disorder {
+        /// Which table.
+        table: &'static str,
+    },
+    /// The database was written by a later build.
+    #[error("the database has schema version {found}, this build knows {SCHEMA_VERSION}")]
+    Version {
+        /// The version it has.
+        found: i64,
+    },
+    /// SQLite would not keep a write-ahead log.
+    #[error("the database cannot be put into WAL mode, and stays in mode {journal}")]
+    NoWal {
+        /// The journal that it keeps instead.
+        journal: String,
+    },
+    /// The system would not let the database be opened.
+    #[error("the database cannot be opened")]
+    Open(#[source] std::io::Error),
+    /// SQLite refused.
+    #[error("the database: {}", in_words(_0))]
+    Sqlite(rusqlite::Error),
+}
+
+// Not thiserror's: SQLite's error is said above, and its own causes are numbers.
+impl From<rusqlite::Error> for DbError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+fn in_words(error: &rusqlite::Error) -> String {
+    format!("{}{error}", doing(error))
+}
+
+/// Says what the system refused to do, as far as SQLite's extended codes tell it (sqlite3.h, `SQLITE_IOERR_…`); its
+/// messages say "disk I/O error" of all of them.
+fn doing(error: &rusqlite::Error) -> &'static str {
+    use rusqlite::ffi;
+    match error.sqlite_error().map(|error| error.extended_code) {
+        Some(ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ) => "cannot read its files: ",
+        Some(ffi::SQLITE_IOERR_WRITE) => "cannot write its files: ",
+        Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => "cannot sync its files: ",
+        Some(ffi::SQLITE_IOERR_TRUNCATE) => "cannot cut its files to size: ",
+        Some(ffi::SQLITE_IOERR_FSTAT | ffi::SQLITE_IOERR_ACCESS) => "cannot look at its files: ",
+        Some(ffi::SQLITE_IOERR_DELETE | ffi::SQLITE_IOERR_DELETE_NOENT) => "cannot remove its files: ",
+        Some(
+            ffi::SQLITE_IOERR_LOCK
+            | ffi::SQLITE_IOERR_RDLOCK
+            | ffi::SQLITE_IOERR_UNLOCK
+            | ffi::SQLITE_IOERR_CHECKRESERVEDLOCK
+            | ffi::SQLITE_IOERR_SHMLOCK,
+        ) => "cannot lock its files: ",
+        Some(
+            ffi::SQLITE_IOERR_SHMOPEN
+            | ffi::SQLITE_IOERR_SHMSIZE
+            | ffi::SQLITE_IOERR_SHMMAP
+            | ffi::SQLITE_IOERR_MMAP,
+        ) => "cannot map its files: ",
+        Some(_) | None => "",
+    }
+}
+
+impl DbError {
+    /// Returns whether another connection holds what this one needs.
+    pub fn is_busy(&self) -> bool {
+        self.sqlite_code().is_some_and(|code| {
+            matches!(code, rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+        })
+    }
+
+    /// Returns whether the system refused what the database needs: on a full disk, room for the files beside it.
+    pub fn is_system(&self) -> bool {
+        matches!(self, Self::Open(_))
+            || self.sqlite_code().is_some_and(|code| {
+                matches!(
+                    code,
+                    rusqlite::ErrorCode::SystemIoFailure
+                        | rusqlite::ErrorCode::DiskFull
+                        | rusqlite::ErrorCode::CannotOpen
+                )
+            })
+    }
+
+    /// Returns whether there was no room for what was to be written.
+    pub fn is_full(&self) -> bool {
+        self.sqlite_code() == Some(rusqlite::ErrorCode::DiskFull)
+    }
+
+    /// Returns whether the database's own bytes are damaged, or hold a value that nothing of ours writes there.
+    pub fn is_corrupt(&self) -> bool {
+        use rusqlite::Error as Odd;
+        matches!(
+            self,
+            Self::Foreign { .. }
+                | Self::NotRegular { .. }
+                | Self::Journal { .. }
+                | Self::Planted { .. }
+                | Self::Disorder { .. }
+                | Self::Sqlite(
+                    Odd::FromSqlConversionFailure(..)
+                        | Odd::IntegralValueOutOfRange(..)
+                        | Odd::InvalidColumnType(..)
+                        | Odd::InvalidColumnName(..)
+                        | Odd::Utf8Error(..)
+                        | Odd::QueryReturnedNoRows
+                        | Odd::InvalidQuery
+                )
+        ) || self.sqlite_code().is_some_and(|code| {
+            // Every statement is ours and known to be good. Where SQLite finds no such table or column, or a row
+            // breaks a rule of its table, it is the database that is not what we made.
+            matches!(
+                code,
+                rusqlite::ErrorCode::DatabaseCorrupt
+                    | rusqlite::ErrorCode::NotADatabase
+                    | rusqlite::ErrorCode::Unknown
+                    | rusqlite::ErrorCode::ConstraintViolation
+                    | rusqlite::ErrorCode::TypeMismatch
+                    | rusqlite::ErrorCode::TooBig
+            )
+        })
+    }
+
+    pub(super) fn sqlite_code(&self) -> Option<rusqlite::ErrorCode> {
+        match self {
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            Self::Missing { .. }
+            | Self::Foreign { .. }
+            | Self::NotRegular { .. }
+            | Self::Journal { .. }
+            | Self::Planted { .. }
+            | Self::Disorder { .. }
+            | Self::Version { .. }
+            | Self::NoWal { .. }
+            | Self::Open(_) => None,
+        }
+    }
+}
