@@ -110,6 +110,16 @@ pub enum Error {
         /// The version that this build writes.
         known: u64,
     },
+    /// The views hold other entries than they say.
+    #[error("{reference} has {expected} entries, and the views hold {found}")]
+    EntriesAstray {
+        /// The package, as `name@version`.
+        reference: String,
+        /// How many it has.
+        expected: u64,
+        /// How many were found.
+        found: u64,
+    },
     /// No package answers to a reference.
     #[error("no package {reference:?}")]
     NoSuchPackage {
@@ -349,12 +359,13 @@ impl Error {
             Self::Db(error) if error.is_busy() => ErrorKind::Busy,
             Self::Db(error) if error.is_corrupt() => ErrorKind::Damage,
             Self::PayloadUnavailable(error) if error.is_refused => ErrorKind::Failed,
-            Self::Log(LogError::Parted { .. } | LogError::Damaged { .. })
+            Self::Log(LogError::Parted { .. } | LogError::Damaged { .. } | LogError::Later { .. })
             | Self::Chain(_)
             | Self::PayloadUnavailable(_)
             | Self::Payload(_)
             | Self::Manifest(_)
             | Self::OtherStore { .. }
+            | Self::EntriesAstray { .. }
             | Self::DatabaseMissing
             | Self::NothingToRecover
             | Self::NothingClaimed { .. } => ErrorKind::Damage,
@@ -399,7 +410,6 @@ impl Error {
             | Self::PathTaken { .. }
             | Self::NoSuchClass { .. }
             | Self::NotAlone
-            | Self::DatabaseReplaced
             | Self::PinTaken { .. }
             | Self::EarlierExpiry { .. }
             | Self::Range { .. }
@@ -417,6 +427,7 @@ impl Error {
             | Self::Lock(_)
             | Self::ViewsVersion { .. }
             | Self::Changed { .. }
+            | Self::DatabaseReplaced
             | Self::MayStand(_)
             | Self::ClockDoubted { .. }
             | Self::Unsure { .. }

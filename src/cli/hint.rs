@@ -112,10 +112,11 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         }
         Error::Ingest(IngestError::Unreadable { .. }) if asked.command != "add" => return None,
         Error::Ingest(IngestError::Unreadable { .. }) => "--keep-going leaves out what cannot be read",
-        Error::Db(DbError::Version { .. }) | Error::ViewsVersion { .. } => {
-            "use the newer astore that wrote them"
-        }
+        Error::Db(DbError::Version { .. })
+        | Error::ViewsVersion { .. }
+        | Error::Log(LogError::Later { .. }) => "use the newer astore that wrote them",
         Error::Db(DbError::Missing { .. }) | Error::DatabaseMissing => RECOVER,
+        Error::EntriesAstray { .. } => "'astore replay' makes the views again",
         Error::Db(error) if error.is_corrupt() => RECOVER,
         Error::Serve(ServeError::Missing { .. } | ServeError::Damaged { .. }) => {
             "'astore verify' records it and says what it harms; then adding the same content again heals it"

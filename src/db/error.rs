@@ -1,4 +1,4 @@
-//! What can go wrong with the database, and what kind of failure that is.
+//! What a database can fail with, and of which kind it is.
 
 use std::path::PathBuf;
 
@@ -58,6 +58,9 @@ pub enum DbError {
         /// The journal that it keeps instead.
         journal: String,
     },
+    /// The system would not say which file is under the database's name.
+    #[error("the database cannot be looked at")]
+    Look(#[source] std::io::Error),
     /// The system would not let the database be opened.
     #[error("the database cannot be opened")]
     Open(#[source] std::io::Error),
@@ -115,7 +118,7 @@ impl DbError {
 
     /// Returns whether the system refused what the database needs: on a full disk, room for the files beside it.
     pub fn is_system(&self) -> bool {
-        matches!(self, Self::Open(_))
+        matches!(self, Self::Open(_) | Self::Look(_))
             || self.sqlite_code().is_some_and(|code| {
                 matches!(
                     code,
@@ -165,6 +168,21 @@ impl DbError {
         })
     }
 
+    /// Returns whether it tells of the file or of the disk beneath it: [corrupt](Self::is_corrupt), or a place that cannot
+    /// be read. What stands in the way of this process only (a lock, a full disk, a missing permission) is
+    /// none of that, and says nothing of what the database holds.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ffi;
+        const READS: [i32; 4] = [
+            ffi::SQLITE_IOERR_READ,
+            ffi::SQLITE_IOERR_SHORT_READ,
+            ffi::SQLITE_IOERR_CORRUPTFS,
+            ffi::SQLITE_IOERR_DATA,
+        ];
+        let Self::Sqlite(error) = self else { return self.is_corrupt() };
+        self.is_corrupt() || error.sqlite_extended_error_code().is_some_and(|code| READS.contains(&code))
+    }
+
     pub(super) fn sqlite_code(&self) -> Option<rusqlite::ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
@@ -176,6 +194,7 @@ impl DbError {
             | Self::Disorder { .. }
             | Self::Version { .. }
             | Self::NoWal { .. }
+            | Self::Look(_)
             | Self::Open(_) => None,
         }
     }

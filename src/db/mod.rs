@@ -7,5 +7,5 @@ mod open;
 mod tx;
 
 pub use error::DbError;
-pub use open::{Database, OpenMode, SCHEMA_VERSION};
+pub use open::{Database, OpenMode, SCHEMA_VERSION, WriteHold};
 pub use tx::{ReadTx, WriteTx};

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::DbError;
@@ -35,6 +36,12 @@ pub struct Database {
     connection: Connection,
     /// Where it is and how it was opened; `None` for a temporary one.
     origin: Option<Origin>,
+}
+
+/// The write lock of a database, held until dropped, by somebody who writes nothing: nobody else commits meanwhile.
+#[derive(Debug)]
+pub struct WriteHold {
+    _connection: Connection,
 }
 
 /// Where a database came from.
@@ -189,21 +196,58 @@ impl Database {
     }
 
     /// Returns why the files of a database cannot be opened: SQLite keeps to itself what the system said. It opens three
-    /// at least, and has closed them again when it fails.
+    /// at least, and has closed them again when it fails. The directory stands in for them: whoever closes another
+    /// descriptor of the database's own file takes away the locks that this process has on it (POSIX, `fcntl`).
     fn why_not_open(path: &Path, error: DbError) -> DbError {
         if error.sqlite_code() != Some(rusqlite::ErrorCode::CannotOpen) {
             return error;
         }
-        let open = || std::fs::File::open(path);
+        let open = || std::fs::File::open(path.parent().unwrap_or(path));
         match (open(), open(), open(), open()) {
             (Ok(_), Ok(_), Ok(_), Ok(_)) => error,
             (Err(why), ..) | (_, Err(why), ..) | (_, _, Err(why), _) | (.., Err(why)) => DbError::Open(why),
         }
     }
 
+    /// Takes the write lock of the database at `path` and leaves everything in it as it is; `None` where it is missing
+    /// or so damaged that nobody can write to it either.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`], busy where the lock is not to be had in time.
+    pub fn hold(path: &Path, wait: Duration) -> Result<Option<WriteHold>, DbError> {
+        let held = || -> Result<WriteHold, DbError> {
+            check_regular(path)?;
+            let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX
+                | OpenFlags::SQLITE_OPEN_NOFOLLOW
+                | OpenFlags::SQLITE_OPEN_READ_WRITE;
+            let mut wal = path.as_os_str().to_owned();
+            wal.push("-wal");
+            let holds_events = std::fs::symlink_metadata(&wal).is_ok_and(|found| found.len() > 0);
+            let connection = Connection::open_with_flags(through_symlinks(path), flags)?;
+            // Else the last one to close it takes the WAL into the database.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, holds_events)?;
+            connection.busy_timeout(wait)?;
+            connection.execute_batch("BEGIN IMMEDIATE")?;
+            Ok(WriteHold { _connection: connection })
+        };
+        match held() {
+            Ok(held) => Ok(Some(held)),
+            Err(error) if error.is_busy() => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Returns whether the file under the name still is the one that was opened; a temporary one always is.
-    pub fn has_its_name(&self) -> bool {
-        self.origin.as_ref().is_none_or(|origin| file_of(&origin.path).ok() == Some(origin.file))
+    ///
+    /// # Errors
+    /// [`DbError::Look`] where the system does not say.
+    pub fn has_its_name(&self) -> Result<bool, DbError> {
+        let Some(origin) = &self.origin else { return Ok(true) };
+        match file_of(&origin.path) {
+            Ok(file) => Ok(file == origin.file),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(DbError::Look(error)),
+        }
     }
 
     /// Opens the same database once more, in the same way: for another thread.
@@ -262,7 +306,6 @@ impl Database {
 
     /// Believes nothing of what the file says it can do.
     fn be_wary(&self) -> Result<(), DbError> {
-        use rusqlite::config::DbConfig;
         self.connection.busy_timeout(WAIT)?;
         for (setting, on) in [
             (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
@@ -341,6 +384,25 @@ mod tests {
             let error = DbError::from(rusqlite::Error::SqliteFailure(refused, Some("disk I/O error".into())));
             assert_eq!(error.to_string(), says);
             assert!(std::error::Error::source(&error).is_none(), "its causes are numbers");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_one_process_is_no_damage() {
+        let of = |code| DbError::Sqlite(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB, ffi::SQLITE_ERROR, ffi::SQLITE_IOERR_READ] {
+            assert!(of(code).is_damage(), "{code}");
+        }
+        for code in [
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_CANTOPEN,
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_NOMEM,
+            ffi::SQLITE_PERM,
+            ffi::SQLITE_IOERR_SHMSIZE,
+            ffi::SQLITE_IOERR_LOCK,
+        ] {
+            assert!(!of(code).is_damage(), "{code}");
         }
     }
 }

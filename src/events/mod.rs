@@ -19,13 +19,14 @@ mod search;
 mod settle;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod walk;
 
 pub use event::{
     Decoded, Event, EventType, INLINE_PAYLOAD_BYTES_MAX, Items, PayloadError, PinTarget, PurgedObject,
     RecordedFault, UndeletedObject, decode,
 };
 pub(crate) use fields::{read_labels, write_labels};
-pub use files::{FILE_BYTES_MAX, LogError, LogFiles, Step, Walk};
+pub use files::{FILE_BYTES_MAX, LogError, LogFiles};
 pub use item::encode_item;
 pub use log::{
     Bookkeeping, Head, Position, Stored, each_after, event, head, insert, of_package, since, stored_digest,
@@ -36,3 +37,4 @@ pub use merge::{Merged, merge};
 pub use record::{NO_PREDECESSOR, Record, RecordError};
 pub use replay::{ChainFault, PayloadUnavailable, Payloads, check_link, replay};
 pub use settle::{Compared, Settled, compare, settle};
+pub use walk::{Step, Walk};

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use super::files::{LogError, LogFiles, READ_BYTES_MAX, at, file_path};
-use super::item::{begins_item, decode_item};
+use super::item::{NotAnItem, begins_item, decode_item};
 use super::log::Stored;
 
 impl LogFiles {
@@ -23,7 +24,7 @@ impl LogFiles {
             let Some(&file) = names.iter().rfind(|&&first| first <= sequence) else { continue };
             if file != searched {
                 searched = file;
-                if let Ok(bytes) = self.read_file(file) {
+                if let Ok(bytes) = self.read_file(&file_path(file)) {
                     collect(&bytes, sequences, &mut found);
                 }
             }
@@ -31,36 +32,39 @@ impl LogFiles {
         Ok(found)
     }
 
-    /// Hands every event to `each` of which `log/` holds a whole item, wherever it stands: also behind what is broken.
-    /// That they continue a chain is for the caller to check.
+    /// Hands every event to `each` of which `log/` holds a whole item, wherever it stands: also behind what is broken,
+    /// and in a file under another name than its own. That they continue a chain is for the caller to check.
     ///
     /// Reads whole files into memory, one at a time: only for a log that is known to be damaged.
     ///
     /// # Errors
-    /// [`LogError::Io`] where the directory cannot be read, and whatever `each` returns. A file that cannot be read
-    /// holds nothing.
+    /// [`LogError::Io`] where the directory cannot be read, [`LogError::Later`], and whatever `each` returns. A file
+    /// that cannot be read holds nothing.
     pub(super) fn scan<E: From<LogError>>(
         &self,
         mut each: impl FnMut(Stored) -> Result<(), E>,
     ) -> Result<(), E> {
-        for first in self.names()? {
-            if let Ok(bytes) = self.read_file(first) {
-                each_whole(&bytes, &mut each)?;
-            }
+        let named = self.names()?.into_iter().map(file_path);
+        let strays: Vec<PathBuf> = self.strays()?;
+        for path in named.chain(strays) {
+            let Ok(bytes) = self.read_file(&path) else { continue };
+            each_whole(&bytes, &mut |found| match found {
+                Found::Event(event) => each(*event),
+                Found::Later { offset } => Err(LogError::Later { path: path.clone(), offset }.into()),
+            })?;
         }
         Ok(())
     }
 
-    fn read_file(&self, first: u64) -> Result<Vec<u8>, LogError> {
-        let path = file_path(first);
-        let file = self.disk.open(&path).map_err(at(&path))?;
-        if file.stat().map_err(at(&path))?.size_bytes > READ_BYTES_MAX {
-            return Err(at(&path)(io::ErrorKind::FileTooLarge.into()));
+    fn read_file(&self, path: &Path) -> Result<Vec<u8>, LogError> {
+        let file = self.disk.open(path).map_err(at(path))?;
+        if file.stat().map_err(at(path))?.size_bytes > READ_BYTES_MAX {
+            return Err(at(path)(io::ErrorKind::FileTooLarge.into()));
         }
         let mut bytes = Vec::new();
         let mut chunk = vec![0; 1 << 20];
         loop {
-            match file.read_at(&mut chunk, bytes.len() as u64).map_err(at(&path))? {
+            match file.read_at(&mut chunk, bytes.len() as u64).map_err(at(path))? {
                 0 => return Ok(bytes),
                 read => bytes.extend_from_slice(&chunk[..read]),
             }
@@ -70,9 +74,11 @@ impl LogFiles {
 
 /// Picks events out of the items of a file.
 fn collect(bytes: &[u8], sequences: &[u64], found: &mut BTreeMap<u64, Stored>) {
-    let kept: Result<(), std::convert::Infallible> = each_whole(bytes, &mut |event| {
-        if sequences.contains(&event.record.sequence) {
-            found.insert(event.record.sequence, event);
+    let kept: Result<(), std::convert::Infallible> = each_whole(bytes, &mut |whole| {
+        if let Found::Event(event) = whole
+            && sequences.contains(&event.record.sequence)
+        {
+            found.insert(event.record.sequence, *event);
         }
         Ok(())
     });
@@ -82,8 +88,17 @@ fn collect(bytes: &[u8], sequences: &[u64], found: &mut BTreeMap<u64, Stored>) {
     }
 }
 
+/// What stands in a file.
+enum Found {
+    Event(Box<Stored>),
+    /// A record that is whole and that this build cannot read.
+    Later {
+        offset: u64,
+    },
+}
+
 /// Hands on the events of the items of a file; where something is no item, the next one is looked for.
-fn each_whole<E>(bytes: &[u8], each: &mut dyn FnMut(Stored) -> Result<(), E>) -> Result<(), E> {
+fn each_whole<E>(bytes: &[u8], each: &mut dyn FnMut(Found) -> Result<(), E>) -> Result<(), E> {
     let mut offset = 0;
     while offset < bytes.len() {
         if !begins_item(&bytes[offset..]) {
@@ -93,9 +108,13 @@ fn each_whole<E>(bytes: &[u8], each: &mut dyn FnMut(Stored) -> Result<(), E>) ->
         match decode_item(&bytes[offset..]) {
             Ok((events, used)) => {
                 offset += used;
-                events.into_iter().try_for_each(&mut *each)?;
+                events.into_iter().map(|event| Found::Event(Box::new(event))).try_for_each(&mut *each)?;
             }
-            Err(_) => offset += 1,
+            Err(NotAnItem::Later) => {
+                each(Found::Later { offset: offset as u64 })?;
+                offset += 1;
+            }
+            Err(NotAnItem::Incomplete | NotAnItem::Unsound) => offset += 1,
         }
     }
     Ok(())

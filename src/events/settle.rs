@@ -4,9 +4,10 @@
 //! what was appended and durable when the process died before its COMMIT. Anything else was done by a hand or
 //! by a broken disk, and is completed where that loses nothing, else refused. store-layout.md, "Settling".
 
-use super::files::{LogError, LogFiles, Step};
+use super::files::{LogError, LogFiles};
 use super::item::encode_item;
 use super::log::{self, Bookkeeping, Head, Position, Stored};
+use super::walk::Step;
 use crate::db::{DbError, ReadTx, WriteTx};
 
 /// How the two copies of the log stood, and what was done.

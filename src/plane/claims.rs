@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::fault::{Fault, ReadFailure, fill, read_chunks};
 use super::stream::CHUNK_BYTES;
+use super::threads::crew_of;
 use super::verify::VerifyError;
 use crate::disk::{Disk, DiskFile, FileKind, Listed};
 use crate::identity::{Blake3, ContentAddress, Digests, DualHasher};
@@ -281,12 +282,14 @@ fn other_bytes(said: &Digests, found: &Digests) -> Fault {
 /// Does the same on several threads, and returns what each of them has.
 fn in_threads<T: Send>(threads: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
     let all = Mutex::new(Vec::new());
+    let share = || {
+        let done = work();
+        all.lock().unwrap_or_else(PoisonError::into_inner).push(done);
+    };
     std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                let done = work();
-                all.lock().unwrap_or_else(PoisonError::into_inner).push(done);
-            });
+        let (_, refused) = crew_of(threads, |thread| thread.spawn_scoped(scope, share));
+        if refused.is_err() {
+            share();
         }
     });
     all.into_inner().unwrap_or_else(PoisonError::into_inner)

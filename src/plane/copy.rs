@@ -41,7 +41,8 @@ pub(super) struct Copier<'a> {
     local: &'a Local,
     link: LinkMode,
     cancelled: &'a AtomicBool,
-    umask: u32,
+    /// Which bits of the modes of new files may not be those that were asked for.
+    doubtful: u32,
     hook: &'a Hook<'a>,
     /// Whether the destination's file system may still make reflinks of our objects.
     reflinks: AtomicBool,
@@ -50,12 +51,16 @@ pub(super) struct Copier<'a> {
 impl<'a> Copier<'a> {
     pub(super) fn new(
         local: &'a Local,
+        destination: &OwnedFd,
         options: &ExportOptions,
         cancelled: &'a AtomicBool,
         hook: &'a Hook<'a>,
     ) -> Self {
+        // A default ACL, which new directories inherit, stands in the place of the umask.
+        let has_acl = rustix::fs::fgetxattr(destination, c"system.posix_acl_default", &mut [0_u8; 0]).is_ok();
+        let doubtful = if has_acl { 0o777 } else { umask() };
         let reflinks = AtomicBool::new(options.link != LinkMode::Copy);
-        Self { local, link: options.link, cancelled, umask: umask(), hook, reflinks }
+        Self { local, link: options.link, cancelled, doubtful, hook, reflinks }
     }
 
     /// Makes a file of exactly this mode. Errors are those of the destination.
@@ -110,7 +115,7 @@ impl<'a> Copier<'a> {
         };
         if matches!(result, Ok(Copied::Whole)) {
             // Writing takes setuid bits away, so the mode comes after it.
-            if mode & (self.umask | !0o777) != 0 {
+            if mode & (self.doubtful | !0o777) != 0 {
                 rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
             }
             if let Some(mtime) = mtime {

@@ -177,7 +177,7 @@ pub(super) fn export_hooked(
 ) -> Result<Exported, ExportError> {
     let root = open_destination(destination)?;
     let export = Export {
-        copier: Copier::new(local, options, cancelled, hook),
+        copier: Copier::new(local, &root, options, cancelled, hook),
         hook,
         destination,
         mode_mask: mode_mask(options.special_modes),

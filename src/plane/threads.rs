@@ -22,12 +22,14 @@ pub(crate) fn crew_of<'scope, T>(
     (crew, Ok(()))
 }
 
-/// Returns whether an error tells of a limit of this process or machine, and nothing of the file it was met at.
-pub(crate) fn is_limit(error: &io::Error) -> bool {
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOLCK | Errno::INTR)
-    )
+/// Returns the error again if it tells of a limit of this process or machine, and nothing of the file it was met at.
+pub(crate) fn limit(error: &io::Error) -> Option<io::Error> {
+    match Errno::from_io_error(error)? {
+        errno @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOLCK | Errno::INTR) => {
+            Some(errno.into())
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

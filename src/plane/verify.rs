@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::fault::Fault;
 use super::ingest::{BoxError, Known};
 use super::look::Looker;
-use super::threads::{crew_of, is_limit};
+use super::threads::{crew_of, limit};
 use crate::disk::{Disk, FileKind};
 use crate::identity::{ContentAddress, Digests};
 use crate::monitor::{Counter, Monitor, Task};
@@ -186,7 +186,7 @@ pub fn scan(
 /// `known` tells whether wrong bytes are another object's.
 ///
 /// # Errors
-/// [`VerifyError::Known`] and [`VerifyError::Cancelled`].
+/// [`VerifyError::Known`], [`VerifyError::Limit`] and [`VerifyError::Cancelled`].
 pub fn look(
     disk: &dyn Disk,
     expected: &Digests,
@@ -194,7 +194,15 @@ pub fn look(
     known: &dyn Known,
     cancelled: &AtomicBool,
 ) -> Result<Vec<Fault>, VerifyError> {
-    Looker::new(disk, known, cancelled).look(expected, depth)
+    let faults = Looker::new(disk, known, cancelled).look(expected, depth)?;
+    for fault in &faults {
+        if let Fault::Unreadable { error } = fault
+            && let Some(source) = limit(error)
+        {
+            return Err(VerifyError::Limit { path: layout::object_path(&expected.address()), source });
+        }
+    }
+    Ok(faults)
 }
 
 /// Something to look at.
@@ -235,16 +243,15 @@ impl Scan<'_> {
 
     fn find(&self, subject: Subject, fault: Fault) {
         // Once in the log as damage, it would stand there for ever.
-        let fault = match fault {
-            Fault::Unreadable { error } if is_limit(&error) => {
-                let path = match subject {
-                    Subject::Object(address) => layout::object_path(&address),
-                    Subject::Path(path) => path,
-                };
-                return self.attempt(|| Err(VerifyError::Limit { path, source: error }));
-            }
-            other => other,
-        };
+        if let Fault::Unreadable { error } = &fault
+            && let Some(source) = limit(error)
+        {
+            let path = match subject {
+                Subject::Object(address) => layout::object_path(&address),
+                Subject::Path(path) => path,
+            };
+            return self.attempt(|| Err(VerifyError::Limit { path, source }));
+        }
         self.findings.lock().unwrap_or_else(PoisonError::into_inner).push(Finding { subject, fault });
     }
 

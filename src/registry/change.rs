@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use crate::db::{DbError, WriteTx};
+use crate::disk::Disk;
 use crate::env::Timestamp;
 use crate::error::Error;
 use crate::events::{
@@ -209,17 +210,21 @@ impl Registry {
     /// Fails where the lock that this process holds is no longer the file that others would lock: then a gc may
     /// have run beside it, and what was decided by may be so no more.
     fn check_lock(&self) -> Result<(), Error> {
-        let Some(lock) = &self.lock else { return Ok(()) };
-        let path = Path::new(layout::LOCK);
-        let stands = match self.disk.stat(path) {
-            Ok(stat) => lock.is_of(stat.inode)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(source) => {
-                return Err(StorageError::Io { action: Action::Look, path: path.to_owned(), source }.into());
-            }
-        };
-        if stands { Ok(()) } else { Err(LockError::Replaced.into()) }
+        self.lock.as_ref().map_or(Ok(()), |lock| check_lock(lock, self.disk.as_ref()))
     }
+}
+
+/// Fails where a lock is no longer the file of its name.
+pub(super) fn check_lock(lock: &StoreLock, disk: &dyn Disk) -> Result<(), Error> {
+    let path = Path::new(layout::LOCK);
+    let stands = match disk.stat(path) {
+        Ok(stat) => lock.is_of(stat.inode)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(source) => {
+            return Err(StorageError::Io { action: Action::Look, path: path.to_owned(), source }.into());
+        }
+    };
+    if stands { Ok(()) } else { Err(LockError::Replaced.into()) }
 }
 
 /// Enters an event into the table and the views.
@@ -235,7 +240,7 @@ fn enter(tx: &WriteTx<'_>, kept: &mut Bookkeeping, event: &Stored, payload: &[u8
 /// Settles inside a transaction and keeps what came of it in the bookkeeping.
 pub(super) fn settle_into(registry: &Registry, tx: &WriteTx<'_>) -> Result<(Bookkeeping, Settled), Error> {
     // Under the write lock of a database that has lost its name nothing that is written counts, and `log/` is another's.
-    if !registry.db.has_its_name() {
+    if !registry.db.has_its_name()? {
         return Err(Error::DatabaseReplaced);
     }
     let mut kept = Bookkeeping::load(tx)?;

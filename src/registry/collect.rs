@@ -8,7 +8,7 @@
 
 use uuid::Uuid;
 
-use super::change::Change;
+use super::change::{Change, check_lock};
 use super::open::no_room;
 use super::plan::Planned;
 use super::report::{ClockTrust, CollectReport, CollectRequest, Confirmed, PlanReport, Round};
@@ -263,7 +263,7 @@ impl Registry {
         head: Head,
         monitor: &dyn Monitor,
     ) -> Result<(Round, Head), Error> {
-        let outcome = delete_all(&self.local, objects, monitor);
+        let outcome = delete_all(&self.local, objects, &self.alone(), monitor)?;
         self.disk.point("purged");
         self.local.sync()?;
         self.disk.point("purge durable");
@@ -289,6 +289,13 @@ impl Registry {
         Ok((Round { started, completed, objects, bytes, missing, failed }, head))
     }
 
+    /// Returns a look at whether this gc still is alone: without its lock an add may be storing again just what is to
+    /// be deleted. Between that look and the unlink nothing helps; whoever deletes a lock in use takes that upon him.
+    fn alone(&self) -> impl Fn() -> Result<(), Error> + Sync + '_ {
+        let (lock, disk) = (self.lock.as_ref(), self.disk.as_ref());
+        move || lock.map_or(Ok(()), |lock| check_lock(lock, disk))
+    }
+
     /// Deletes files of objects that were purged before and could not be deleted then. Their intent is in the
     /// log already.
     fn delete_remains(&self, remains: &[Blake3]) -> Result<(u64, Vec<(ContentAddress, String)>), Error> {
@@ -301,6 +308,7 @@ impl Registry {
             if !is_purged(&tx, address)? {
                 continue;
             }
+            self.alone()()?;
             let address = ContentAddress::new(*address);
             match self.local.delete(&address) {
                 Ok(Deleted::Gone) => deleted += 1,
@@ -331,41 +339,56 @@ struct Outcome {
 }
 
 /// Deletes objects, on several threads where there are many. An error of one is no reason to stop.
-fn delete_all(local: &Local, objects: &[(Blake3, u64)], monitor: &dyn Monitor) -> Outcome {
+fn delete_all(
+    local: &Local,
+    objects: &[(Blake3, u64)],
+    alone: &Alone<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
     let handfuls = objects.len().div_ceil(UNLINKS_TOGETHER);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(handfuls);
     if threads < 2 {
-        return delete(local, objects, monitor);
+        return delete(local, objects, alone, monitor);
     }
     // Each thread has a stretch of its own: neighbours share a directory.
     let stretch = handfuls.div_ceil(threads) * UNLINKS_TOGETHER;
     let mut all = Outcome::default();
-    std::thread::scope(|scope| {
+    std::thread::scope(|scope| -> Result<(), Error> {
         let work = |objects| {
             let thread = std::thread::Builder::new();
-            (thread.spawn_scoped(scope, move || delete(local, objects, monitor)), objects)
+            (thread.spawn_scoped(scope, move || delete(local, objects, alone, monitor)), objects)
         };
         let at_work: Vec<_> = objects.chunks(stretch).map(work).collect();
         for (thread, objects) in at_work {
             let outcome = match thread {
-                Ok(thread) => thread.join().expect("deleting does not panic"),
+                Ok(thread) => thread.join().expect("deleting does not panic")?,
                 // The system has no thread to spare.
-                Err(_) => delete(local, objects, monitor),
+                Err(_) => delete(local, objects, alone, monitor)?,
             };
             all.objects += outcome.objects;
             all.bytes += outcome.bytes;
             all.missing.extend(outcome.missing);
             all.failed.extend(outcome.failed);
         }
-    });
-    all
+        Ok(())
+    })?;
+    Ok(all)
 }
 
-fn delete(local: &Local, objects: &[(Blake3, u64)], monitor: &dyn Monitor) -> Outcome {
+/// Fails where the gc is not alone any more.
+type Alone<'a> = dyn Fn() -> Result<(), Error> + Sync + 'a;
+
+fn delete(
+    local: &Local,
+    objects: &[(Blake3, u64)],
+    alone: &Alone<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Outcome, Error> {
     let mut outcome = Outcome::default();
     for handful in objects.chunks(UNLINKS_TOGETHER) {
         let (objects_before, bytes_before) = (outcome.objects, outcome.bytes);
         for (address, size_bytes) in handful {
+            alone()?;
             match local.delete(&ContentAddress::new(*address)) {
                 Ok(Deleted::Gone) => {
                     outcome.objects += 1;
@@ -378,7 +401,7 @@ fn delete(local: &Local, objects: &[(Blake3, u64)], monitor: &dyn Monitor) -> Ou
         monitor.count(Counter::ObjectsPurged, outcome.objects - objects_before);
         monitor.count(Counter::BytesPurged, outcome.bytes - bytes_before);
     }
-    outcome
+    Ok(outcome)
 }
 
 /// Returns whether the log at its head calls an object purged.

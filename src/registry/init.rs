@@ -10,10 +10,11 @@ use super::Registry;
 use super::first::FirstEvent;
 use super::open::file_mode;
 use super::report::{InitReport, InitRequest, Sharing};
+use crate::db::{Database, OpenMode};
 use crate::disk::Disk;
 use crate::env::Env;
 use crate::error::Error;
-use crate::events::{LogFiles, Position, Step};
+use crate::events::{LogFiles, Position, Step, head};
 use crate::retention::{RetentionClass, SEEDED_CLASSES};
 use crate::storage::{
     self, Action, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root,
@@ -169,6 +170,12 @@ fn clear_unfinished(disk: &dyn Disk, root: &Path, files: &LogFiles) -> Result<()
         }
     }
     if files.names()?.iter().any(|&first| first > 1) {
+        return Err(remains());
+    }
+    // The database of a store that lost all else, or that somebody put there to begin its recovery.
+    let path = layout::within(root, layout::DATABASE.as_ref());
+    let head = Database::open(&path, OpenMode::Read).and_then(|db| head(&db.read()?));
+    if head.is_ok_and(|head| head.sequence > 1) {
         return Err(remains());
     }
     let log = format!("{}/{:020}.cborseq", layout::LOG, 1);

@@ -164,10 +164,10 @@ impl Registry {
 impl Payloads for Local {
     fn load(&self, digest: &Blake3) -> Result<Vec<u8>, PayloadUnavailable> {
         let unavailable = |why: String| PayloadUnavailable { digest: *digest, why, is_refused: false };
+        // An error of the disk is taken for damage: the bytes are not to be had.
+        let is_refused = |error: &io::Error| Errno::from_io_error(error) != Some(Errno::IO);
         let found = self.get(&ContentAddress::new(*digest), None).map_err(|error| {
-            // An error of the disk is taken for damage: the bytes are not to be had.
-            let failed = |error: &io::Error| Errno::from_io_error(error) == Some(Errno::IO);
-            let is_refused = error.io().is_some_and(|error| !failed(error));
+            let is_refused = error.io().is_some_and(is_refused);
             PayloadUnavailable { is_refused, ..unavailable(with_causes(&error)) }
         })?;
         let mut reader = found.ok_or_else(|| unavailable("its object is missing".to_owned()))?;
@@ -180,7 +180,10 @@ impl Payloads for Local {
         room.and_then(|room| bytes.try_reserve_exact(room).ok()).ok_or_else(|| {
             unavailable(format!("its object has {size} bytes, and memory has no room for them"))
         })?;
-        reader.read_to_end(&mut bytes).map_err(|error| unavailable(error.to_string()))?;
+        reader.read_to_end(&mut bytes).map_err(|error| {
+            let is_refused = is_refused(&error);
+            PayloadUnavailable { is_refused, ..unavailable(error.to_string()) }
+        })?;
         if Blake3::of(&bytes) == *digest {
             Ok(bytes)
         } else {

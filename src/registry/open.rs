@@ -362,7 +362,7 @@ impl Registry {
 
     /// Sets the reserve aside again where it was given up and there is plenty of room.
     fn refill_reserve(&self) {
-        let plenty = self.disk.free_bytes().is_ok_and(|free| free > 16 * reserve::RESERVE_BYTES);
+        let plenty = self.disk.free_bytes().is_ok_and(|free| free > 4 * reserve::RESERVE_BYTES);
         if plenty && !reserve::is_present(self.disk.as_ref()).unwrap_or(true) {
             drop(reserve::create(self.disk.as_ref()));
         }
@@ -419,7 +419,8 @@ pub(super) fn lock_to_write(
         monitor.finish(Task::Waiting);
     }
     let lock = lock?;
-    if alone {
+    // Without the name it may be somebody else's directory, with a `tmp/` of its own.
+    if alone && root::read_config(disk)?.is_some() {
         staging::clear_dead(disk)?;
     }
     Ok(lock)
@@ -450,6 +451,7 @@ pub(super) fn open_database(path: &Path, mode: OpenMode) -> Result<Database, Err
         | DbError::Disorder { .. }
         | DbError::Version { .. }
         | DbError::NoWal { .. }
+        | DbError::Look(_)
         | DbError::Open(_)
         | DbError::Sqlite(_)) => error.into(),
     })

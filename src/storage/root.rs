@@ -100,8 +100,8 @@ pub fn open_unnamed(root: &Path) -> Result<Arc<dyn Disk>, StorageError> {
     }
 }
 
-/// Returns whether a root without `astore.toml` was a store once: it has a database, or something in `log/` or in
-/// `blake3/`.
+/// Returns whether a root without `astore.toml` was a store once: it has a database, a file of the log, or a directory
+/// of objects.
 ///
 /// # Errors
 /// [`StorageError::Io`].
@@ -115,9 +115,19 @@ pub fn has_remains(disk: &dyn Disk) -> Result<bool, StorageError> {
             return Err(StorageError::Io { action: Action::Look, path: database.to_owned(), source });
         }
     }
-    for directory in [layout::LOG, layout::OBJECTS].map(Path::new) {
+    // Other things have directories of such names: an application's `log/` is no store.
+    fn is_log(name: &str) -> bool {
+        name.strip_suffix(".cborseq").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+    fn is_shard(name: &str) -> bool {
+        name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+    for (directory, is_ours) in [(layout::LOG, is_log as fn(&str) -> bool), (layout::OBJECTS, is_shard)] {
+        let directory = Path::new(directory);
         match disk.list(directory) {
-            Ok(listed) if !listed.is_empty() => return Ok(true),
+            Ok(listed) if listed.iter().any(|entry| entry.name.to_str().is_some_and(is_ours)) => {
+                return Ok(true);
+            }
             Ok(_) => {}
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(source) => {
@@ -125,7 +135,8 @@ pub fn has_remains(disk: &dyn Disk) -> Result<bool, StorageError> {
             }
         }
     }
-    Ok(false)
+    // A recover that was stopped has left its new database.
+    Ok(disk.stat(Path::new(layout::DATABASE_READY)).is_ok())
 }
 
 /// Makes those of a store's directories that are missing.

@@ -431,6 +431,9 @@ fn what_the_log_calls_purged_stays_purged() {
     desk.check_sound();
 }
 
+/// What is lost, and how.
+type Disaster<'a> = (&'a str, &'a dyn Fn(&Path));
+
 #[test]
 fn where_one_copy_of_the_log_is_left_recover_comes_first() {
     let place = fast_dir();
@@ -444,7 +447,7 @@ fn where_one_copy_of_the_log_is_left_recover_comes_first() {
     registry.remove(&[reference("x")], "gone").unwrap();
     drop(registry);
     put_object(&root, &manifest(1, "z", 1, FOR_EVER, &[file("a", Digests::of(b"alpha"))]));
-    let lost: [(&str, &dyn Fn(&Path)); 4] = [
+    let lost: [Disaster<'_>; 4] = [
         ("nothing", &|_| {}),
         ("the database", &|root| std::fs::remove_file(root.join("astore.db")).unwrap()),
         ("log/", &|root| std::fs::remove_dir_all(root.join("log")).unwrap()),
@@ -594,7 +597,7 @@ fn a_manifest_of_very_many_entries_is_listed_in_little_memory() {
     lose_log(&desk.root());
     let object = Digests::of(b"alpha");
     let entry = |n: u32| {
-        let path = EntryPath::new(format!("{:0>100}", n).into_bytes()).unwrap();
+        let path = EntryPath::new(format!("{n:0>100}").into_bytes()).unwrap();
         Entry::file(path, 0o644, object.blake3, object.sha256, object.size_bytes)
     };
     let entries: Vec<Entry> = (0..count).map(entry).collect();
@@ -682,6 +685,29 @@ fn fingerprint(tree: &Tree) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
+/// What was there before is durable before the database is begun, and that before it has its name. No crash of the
+/// sweep shows that: it takes what was there, and what SQLite wrote, for durable.
+#[track_caller]
+fn check_order(calls: &[Call]) {
+    let new = Path::new("astore.db.new");
+    let steps: [(&str, &dyn Fn(&Call) -> bool); 6] = [
+        ("objects synced", &|call| matches!(call, Call::SyncAll)),
+        ("database begun", &|call| matches!(call, Call::Create { path, .. } if path == new)),
+        ("database synced", &|call| matches!(call, Call::SyncFile { path, .. } if path == new)),
+        ("database named", &|call| matches!(call, Call::Rename { from, .. } if from == new)),
+        ("name synced", &|call| matches!(call, Call::SyncDir { path } if path.as_os_str().is_empty())),
+        ("log begun", &|call| matches!(call, Call::Create { path, .. } if path.starts_with("log"))),
+    ];
+    let mut at = 0;
+    for (what, is) in steps {
+        let found = calls[at..].iter().position(is);
+        at += found.unwrap_or_else(|| panic!("no {what} after call {at}: {:#?}", &calls[at..]));
+    }
+    let first = calls.iter().position(|call| matches!(call, Call::Create { path, .. } if path == new));
+    let synced = calls.iter().position(|call| matches!(call, Call::SyncAll));
+    assert!(synced < first, "the database is begun before the objects are durable");
+}
+
 #[test]
 fn an_import_that_is_stopped_anywhere_is_ended_by_the_next_one() {
     let seeds =
@@ -692,6 +718,7 @@ fn an_import_that_is_stopped_anywhere_is_ended_by_the_next_one() {
         let trace = Arc::new(Trace::with_foreign(real_disk(&stage.root), &stage.root, &DATABASE));
         import_on(trace.clone(), &stage.root).unwrap();
         let calls = trace.take();
+        check_order(&calls);
         let (mut seen, mut states, mut begun) = (BTreeSet::new(), 0, 0);
         for state in Crashes::of(&before, &calls, seeds) {
             states += 1;

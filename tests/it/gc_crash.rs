@@ -19,16 +19,13 @@ use astore::registry::report::{
 };
 use astore::registry::{Access, Registry};
 
-use crate::faults::assert_clear;
+use crate::faults::{ERRNOS, assert_clear};
 use crate::support::gc;
 use crate::support::oracle::{self, Digest};
 use crate::support::store::{
     add, copy_store, fast_dir, init, later_clock, open_by, options, real_disk, reference, request, tree,
 };
 use crate::support::verdict::{Verdict, cat, verdict};
-
-const EIO: i32 = 5;
-const ENOSPC: i32 = 28;
 
 /// How many power cuts are tried at each call.
 fn seeds() -> u64 {
@@ -337,7 +334,7 @@ fn a_gc_fails_clearly_or_succeeds() {
     for reads in [false, true] {
         let mut nth = 0;
         loop {
-            let errno = [EIO, ENOSPC][nth % 2];
+            let errno = ERRNOS[nth % 7];
             let place = fast_dir();
             let root = place.path().join("store");
             copy_store(&stage.root(), &root);

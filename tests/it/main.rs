@@ -40,6 +40,7 @@ mod races;
 mod reader;
 mod real;
 mod recover;
+mod recover_again;
 mod rotten;
 mod same_content;
 mod schedules;

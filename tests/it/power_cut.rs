@@ -128,24 +128,24 @@ fn on_btrfs_what_a_killed_writer_left_is_not_believed() {
     on(&BTRFS, "on_btrfs_what_a_killed_writer_left_is_not_believed", after_kills);
 }
 
-/// What was harmed by hand is being mended when the power goes: `recover` can simply be run again.
-fn recovers(on: &FileSystem) {
-    survey(&run::recovers(on), on, states(12), Word::Honest, 5).assert_unbroken();
+/// What was harmed by hand is being mended when the power goes: `recover`, or an add, can simply be run again.
+fn mended(on: &FileSystem) {
+    survey(&run::mended(on), on, states(12), Word::Honest, 5).assert_unbroken();
 }
 
 #[test]
-fn on_ext4_a_recover_that_was_cut_short_is_repeated() {
-    on(&EXT4, "on_ext4_a_recover_that_was_cut_short_is_repeated", recovers);
+fn on_ext4_what_was_being_mended_is_mended_again() {
+    on(&EXT4, "on_ext4_what_was_being_mended_is_mended_again", mended);
 }
 
 #[test]
-fn on_xfs_a_recover_that_was_cut_short_is_repeated() {
-    on(&XFS, "on_xfs_a_recover_that_was_cut_short_is_repeated", recovers);
+fn on_xfs_what_was_being_mended_is_mended_again() {
+    on(&XFS, "on_xfs_what_was_being_mended_is_mended_again", mended);
 }
 
 #[test]
-fn on_btrfs_a_recover_that_was_cut_short_is_repeated() {
-    on(&BTRFS, "on_btrfs_a_recover_that_was_cut_short_is_repeated", recovers);
+fn on_btrfs_what_was_being_mended_is_mended_again() {
+    on(&BTRFS, "on_btrfs_what_was_being_mended_is_mended_again", mended);
 }
 
 /// The power goes again while the store, and the file system, mend what the first cut left: in the last batch of an

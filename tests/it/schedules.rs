@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use astore::disk::Disk;
+use astore::disk::testing::Call;
 use astore::env::Env;
 use astore::error::Error;
 use astore::monitor::{Monitor, Void};
@@ -114,6 +115,12 @@ fn check_whole(root: &Path, at: &str) -> Vec<String> {
 
 fn verify(registry: &Registry) -> VerifyReport {
     registry.verify(&VerifyRequest { record: Recorded::No, ..Default::default() }, &Void).unwrap()
+}
+
+/// Returns whether whoever makes this call may hold the write lock: then nobody else settles or commits.
+fn is_inside(call: &Call) -> bool {
+    call.path().is_some_and(|path| path.starts_with("log"))
+        || matches!(call, Call::Point { name: "log written" | "log durable" })
 }
 
 /// Returns how many events `log/` holds, read by hand: each item is an array of events.

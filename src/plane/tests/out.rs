@@ -194,6 +194,32 @@ fn special_bits_are_left_out_unless_asked_for() {
     }
 }
 
+/// A default ACL takes other bits away than the umask, and so may give what nobody asked for.
+#[test]
+fn modes_are_exact_where_a_directory_has_a_default_acl() {
+    let bench = Bench::new();
+    bench.file("f", "1").file("d/f", "2").file("none", "3");
+    mode(&bench.path("none"), 0o000);
+    let added = bench.add().unwrap();
+    let out = tempfile::tempdir().unwrap();
+    // Version 2; user::rwx, group::---, other::---: what `setfacl -d -m u::rwx,g::---,o::---` sets.
+    let mut acl = 2u32.to_le_bytes().to_vec();
+    for (tag, bits) in [(0x01u16, 7u16), (0x04, 0), (0x20, 0)] {
+        acl.extend([tag.to_le_bytes(), bits.to_le_bytes()].concat());
+        acl.extend(u32::MAX.to_le_bytes());
+    }
+    let set =
+        rustix::fs::setxattr(out.path(), c"system.posix_acl_default", &acl, rustix::fs::XattrFlags::empty());
+    if let Err(error) = set {
+        return eprintln!("skipped: no default ACLs here: {error}");
+    }
+    let destination = out.path().join("out");
+    export_to(&bench, &added.entries, &destination, &ExportOptions::default()).unwrap();
+    for (name, bits) in [("f", 0o644), ("d", 0o755), ("d/f", 0o644), ("none", 0)] {
+        assert_eq!(destination.join(name).metadata().unwrap().mode() & 0o7777, bits, "{name}");
+    }
+}
+
 #[test]
 fn a_destination_is_missing_or_empty() {
     let bench = Bench::new();

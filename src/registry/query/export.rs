@@ -16,7 +16,8 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::NoSuchPackage`], [`Error::Ambiguous`], [`Error::Purged`] where bytes of it are gone for good
-    /// (before anything is written, unless a gc takes them meanwhile); [`Error::Changed`], [`Error::Export`].
+    /// (before anything is written, unless a gc takes them meanwhile); [`Error::Changed`], [`Error::Export`],
+    /// [`Error::EntriesAstray`].
     pub fn export(&self, request: &ExportRequest, monitor: &dyn Monitor) -> Result<ExportReport, Error> {
         let tx = self.db.read()?;
         let package = self.resolve(&tx, &request.reference)?;
@@ -38,6 +39,10 @@ impl Registry {
         let exported =
             plane::export(&mut entries, &self.local, destination, &options, monitor, &self.cancelled)?;
         let name = spelled(&package);
+        let found = exported.entries + exported.damaged.len() as u64;
+        if found != package.totals.entries {
+            return Err(Error::EntriesAstray { reference: name, expected: package.totals.entries, found });
+        }
         let missing = (exported.damaged.iter())
             .filter(|damaged| matches!(damaged.fault, plane::Fault::Missing))
             .filter_map(|damaged| objects::find(&tx, &damaged.object.blake3).transpose())

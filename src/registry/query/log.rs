@@ -45,6 +45,8 @@ impl Registry {
             self.check_cancelled()?;
             std::thread::sleep(POLL);
             match &mut files {
+                // What others write goes to another database now.
+                None if !self.db.has_its_name()? => return Err(Error::DatabaseReplaced),
                 None => told = self.tell(filter, told, each)?,
                 Some(walk) => {
                     while let Step::Item(events) = walk.step()? {

@@ -196,13 +196,26 @@ impl KnownPackages {
 pub(in crate::registry) fn is_nothing_left(disk: &Arc<dyn Disk>, root: &Path) -> Result<bool, Error> {
     // A format that this build does not know is refused before anything is looked at.
     root::read_config(disk.as_ref())?;
+    // A recover that was stopped left the database that it had built.
+    if disk.stat(Path::new(layout::DATABASE_READY)).is_ok() {
+        return Ok(false);
+    }
     let path = layout::within(root, layout::DATABASE.as_ref());
-    match Database::open(&path, OpenMode::Read).and_then(|db| events::head(&db.read()?)) {
-        Ok(head) if head.sequence > 0 => return Ok(false),
-        Ok(_) | Err(DbError::Missing { .. }) => {}
-        Err(error) if error.is_corrupt() => {}
-        // Whoever opens it to work with it says what is the matter.
-        Err(_) => return Ok(false),
+    // Its end may be damaged, and its beginning not.
+    let first = |db: Database| Ok(events::event(&db.read()?, 1)?.is_some_and(|event| event.is_sound()));
+    let head = |db: Database| Ok(events::head(&db.read()?)?.sequence > 0);
+    let looks = [
+        Database::open(&path, OpenMode::Read).and_then(head),
+        Database::open(&path, OpenMode::Read).and_then(first),
+    ];
+    for look in looks {
+        match look {
+            Ok(true) => return Ok(false),
+            Ok(false) | Err(DbError::Missing { .. }) => {}
+            Err(error) if error.is_damage() => {}
+            // Whoever opens it to work with it says what is the matter.
+            Err(_) => return Ok(false),
+        }
     }
     let files = LogFiles::new(disk.clone(), file_mode(disk.as_ref())?);
     match files.walk(Position::START).step() {

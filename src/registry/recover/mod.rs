@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(super) use self::claims::is_nothing_left;
 use self::rebuild::{Rebuilding, Rebuilt};
 use super::add::append_healed;
-use super::change::{Change, settle_into, tell};
+use super::change::{Change, check_lock, settle_into, tell};
 use super::open::{file_mode, lock_to_write, open_database};
 use super::report::{LogMended, RecoverReport};
 use super::{Access, OpenOptions, Registry};
@@ -24,9 +24,9 @@ use crate::db::{Database, DbError, OpenMode, ReadTx};
 use crate::disk::Disk;
 use crate::env::Env;
 use crate::error::{Error, with_causes};
-use crate::events::{Bookkeeping, LogError, LogFiles, Settled};
+use crate::events::{self, Bookkeeping, LogError, LogFiles, Position, Settled, Step};
 use crate::monitor::{Monitor, Task};
-use crate::storage::{Action, Local, StorageError, layout, root};
+use crate::storage::{Action, Local, StorageError, layout, root, staging};
 use crate::views::VIEWS_VERSION;
 
 impl Registry {
@@ -79,17 +79,27 @@ impl Registry {
             cancelled: &options.cancelled,
         };
         aside::end_earlier(disk.as_ref())?;
+        // Who has lost the lock, because somebody deleted its file, may be in the middle of a transaction: its item must
+        // not come into `log/` behind those of the new database.
+        let held = Database::hold(&layout::within(root, layout::DATABASE.as_ref()), options.wait)?;
         let old = OldDatabase::look(root, &options)?;
+        if config.is_none() && old.with(|tx| Ok(has_first(tx, &files)))? {
+            staging::clear_dead(disk.as_ref())?; // a store, though it has lost its name
+        }
         monitor.start(Task::Replaying, None);
         let rebuilt = old.with(|tx| rebuilding.run(tx, monitor));
         monitor.finish(Task::Replaying);
         let rebuilt = rebuilt?;
-        let database_fault = old.into_fault(rebuilt.merged.fault.as_deref());
+        let database_fault = old.fault(rebuilt.merged.fault.as_deref());
 
+        check_lock(&lock, disk.as_ref())?; // from here on the store changes
         let database_aside = aside::put_database_aside(disk.as_ref())?;
         disk.point("database aside");
         aside::give_name(disk.as_ref(), layout::DATABASE_READY)?;
+        drop(held); // from here on it finds that its database has lost its name
         disk.point("database named");
+        // Until here, so that no reader was the last to close it: that one takes the WAL in and deletes what has its name.
+        drop(old);
         let config_written = config.is_none();
         if config_written {
             root::write_config(disk.as_ref(), &rebuilt.config)?;
@@ -97,7 +107,7 @@ impl Registry {
 
         let db = open_database(&layout::within(root, layout::DATABASE.as_ref()), OpenMode::Write)?;
         let registry = Self::assemble(disk, root, rebuilt.config.clone(), options, env, db, Some(lock))?;
-        let log = registry.mend_log(&rebuilt, monitor)?;
+        let log = registry.mend_log(&rebuilt, database_fault.is_some(), monitor)?;
         registry.record_healed(&rebuilt, monitor)?;
         let healed = rebuilt.healed.iter().map(|(healed, from)| (healed.object.address(), *from)).collect();
         Ok(RecoverReport {
@@ -117,8 +127,22 @@ impl Registry {
     }
 
     /// Makes `log/` agree with the new database, which has every event: completed where it ends too early, put aside
-    /// and written again where something else is wrong with it.
-    fn mend_log(&self, rebuilt: &Rebuilt, monitor: &dyn Monitor) -> Result<LogMended, Error> {
+    /// and written again where something else is wrong with it. Its last file is written again, too, where no database
+    /// vouches for it that what stands at the end never was an event: settling would cut it off.
+    fn mend_log(
+        &self,
+        rebuilt: &Rebuilt,
+        unvouched: bool,
+        monitor: &dyn Monitor,
+    ) -> Result<LogMended, Error> {
+        if let Some(tail @ LogError::Damaged { path, .. }) = &rebuilt.merged.tail
+            && unvouched
+        {
+            let aside = aside::put_log_file_aside(self.disk.as_ref(), path)?;
+            self.disk.point("log aside");
+            self.settle_quietly()?;
+            return Ok(LogMended::WrittenAgain { aside, damage: with_causes(tail) });
+        }
         let settled = match self.settle_quietly() {
             Err(Error::Log(LogError::Parted { .. } | LogError::Damaged { .. } | LogError::Io { .. }))
                 if rebuilt.merged.damage.is_some() =>
@@ -177,7 +201,7 @@ impl OldDatabase {
         let db = match Database::open(&path, OpenMode::Read) {
             Ok(db) => db,
             Err(DbError::Missing { .. }) => return Ok(Self::Missing),
-            Err(error) if is_rotten(&error) => return Ok(Self::Unreadable(error.to_string())),
+            Err(error) if error.is_damage() => return Ok(Self::Unreadable(error.to_string())),
             Err(error) => return Err(error.into()),
         };
         db.set_wait(options.wait)?;
@@ -188,7 +212,7 @@ impl OldDatabase {
                 Err(Error::ViewsVersion { found: kept.views_version, known: VIEWS_VERSION })
             }
             Ok(_) => Ok(Self::Open(db)),
-            Err(error) if error.is_busy() => Err(error.into()),
+            Err(error) if !error.is_damage() => Err(error.into()),
             // The table beside the events is gone; the events may be there.
             Err(_) => {
                 let readable = db.read().map(drop);
@@ -208,18 +232,21 @@ impl OldDatabase {
         }
     }
 
-    /// Closes it and says what was wrong with it, if anything was; `found` is what its events showed.
-    fn into_fault(self, found: Option<&str>) -> Option<String> {
+    /// Says what was wrong with it, if anything was; `found` is what its events showed.
+    fn fault(&self, found: Option<&str>) -> Option<String> {
         match self {
             Self::Missing => Some("it is missing".to_owned()),
-            Self::Unreadable(why) => Some(why),
+            Self::Unreadable(why) => Some(why.clone()),
             Self::Open(_) => found.map(str::to_owned),
         }
     }
 }
 
-fn is_rotten(error: &DbError) -> bool {
-    error.is_corrupt() || (error.is_system() && !error.is_busy())
+/// Returns whether either copy has a first event, so that this is a store.
+fn has_first(database: Option<&ReadTx<'_>>, files: &LogFiles) -> bool {
+    let row = database.and_then(|tx| events::event(tx, 1).ok().flatten());
+    row.is_some_and(|event| event.is_sound())
+        || matches!(files.walk(Position::START).step(), Ok(Step::Item(_)))
 }
 
 /// Says which file an action failed on.

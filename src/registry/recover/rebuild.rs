@@ -20,7 +20,7 @@ use crate::events::{
 use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::monitor::{Counter, Monitor};
 use crate::plane::{Healed, HealedFault, HealedFrom};
-use crate::storage::{Action, Backend as _, Local, Staging, StoreConfig, layout};
+use crate::storage::{Action, Backend as _, Local, Staging, StorageError, StoreConfig, layout};
 use crate::views::{Applied, VIEWS_VERSION, ViewWriter, view_digest};
 
 /// What building works with.
@@ -54,7 +54,7 @@ impl Rebuilding<'_> {
         aside::clear_new(self.disk.as_ref())?;
         let built = self.build(old, monitor);
         if built.is_err() {
-            drop(aside::clear_new(self.disk.as_ref())); // the failure counts; the next run clears as well
+            drop(aside::discard_new(self.disk.as_ref())); // the failure counts; the next run clears as well
         }
         built
     }
@@ -196,10 +196,11 @@ impl Entering<'_, '_, '_> {
     fn heal(&mut self, bytes: &[u8], from: HealedFrom) -> Result<(), Error> {
         let object = Digests::of(bytes);
         if self.staging.put_bytes(bytes, object)? {
-            let fault = match self.local.head(&object.address())? {
-                None => HealedFault::Missing,
-                Some(found) if found.size_bytes != object.size_bytes => HealedFault::Truncated,
-                Some(_) => HealedFault::Damaged,
+            let fault = match self.local.head(&object.address()) {
+                Ok(None) => HealedFault::Missing,
+                Ok(Some(found)) if found.size_bytes != object.size_bytes => HealedFault::Truncated,
+                Ok(Some(_)) | Err(StorageError::NotAFile { .. }) => HealedFault::Damaged,
+                Err(error) => return Err(error.into()),
             };
             self.healed.push((Healed { object, fault }, from));
         }

@@ -12,7 +12,7 @@ use astore::disk::Disk;
 use astore::disk::testing::{Observed, dead_from};
 use astore::monitor::Void;
 use astore::registry::report::{ClockTrust, Completion, InitRequest};
-use astore::registry::{Access, OpenOptions, Registry};
+use astore::registry::{Access, Registry};
 
 use super::forgetful::{Forget, Forgetful};
 use super::recording::{Position, Recorder, Recording};
@@ -38,8 +38,8 @@ pub(super) struct Promise {
     pub(super) objects: BTreeSet<Digest>,
     /// What `log/` held.
     pub(super) log: Vec<u8>,
-    /// Whether somebody harmed the store by hand then, so that `recover` comes before all else.
-    pub(super) harmed: bool,
+    /// What mends the store, where somebody harmed it by hand right then: that comes before all else.
+    pub(super) mend: Option<Vec<String>>,
 }
 
 /// What was done, recorded.
@@ -171,7 +171,7 @@ impl Promise {
         let packages = oracle::check_log(copy.path()).unwrap().packages;
         let log = std::fs::read(root.join(LOG)).unwrap();
         let (chain, objects) = (chain(copy.path()), objects(copy.path()));
-        Self { what: what.to_owned(), at, packages, chain, objects, log, harmed: false }
+        Self { what: what.to_owned(), at, packages, chain, objects, log, mend: None }
     }
 }
 
@@ -264,34 +264,41 @@ pub(super) fn writers_together(on: &FileSystem) -> Run {
     desk.end()
 }
 
-/// A store whose database is deleted by hand, and then a byte of its log changed: `recover` mends each.
-pub(super) fn recovers(on: &FileSystem) -> Run {
+/// A store whose database is deleted by hand, then a byte of its log changed, then an object deleted: `recover` mends
+/// the first two, an add the last.
+pub(super) fn mended(on: &FileSystem) -> Run {
     let mut desk = Desk::new(on);
     let root = store_on(&desk.at);
     let run = |desk: &mut Desk, arguments: &[&str]| {
         let said = astore(&desk.at, arguments);
         assert_eq!(said.code, 0, "{arguments:?}: {said:#?}");
-        desk.promise(arguments[0]);
+        desk.promise(&arguments.join(" "));
     };
-    let tree = |desk: &Desk, name: &str| desk.trees.tree(name).into_os_string().into_string().unwrap();
-    let (small, many, wide) = (tree(&desk, "small"), tree(&desk, "many"), tree(&desk, "wide"));
+    let tree = |name: &str| desk.trees.tree(name).into_os_string().into_string().unwrap();
+    let (small, many, wide) = (tree("small"), tree("many"), tree("wide"));
     run(&mut desk, &["init"]);
     run(&mut desk, &["add", &many, "--name", "many"]);
     run(&mut desk, &["add", &wide, "--name", "wide", "--finalize"]);
+    run(&mut desk, &["add", &small, "--name", "small", "--finalize"]);
     run(&mut desk, &["remove", "many@1", "--reason", "a slip"]);
-    let harms: [&dyn Fn(); 2] = [&|| std::fs::remove_file(root.join("astore.db")).unwrap(), &|| {
+    let no_database = || std::fs::remove_file(root.join("astore.db")).unwrap();
+    let other_log = || {
         let log = File::options().read(true).write(true).open(root.join(LOG)).unwrap();
         let middle = log.metadata().unwrap().size() / 2;
         let mut byte = [0];
         log.read_exact_at(&mut byte, middle).unwrap();
         log.write_all_at(&[byte[0] ^ 1], middle).unwrap();
-    }];
-    for harm in harms {
-        desk.promises.last_mut().unwrap().harmed = true;
+    };
+    let no_object = || std::fs::remove_file(oracle::file_of(&root, b"alpha")).unwrap();
+    let add: &[&str] = &["add", &small, "--name", "small", "--finalize", "--no-cache"];
+    let harms: [(&dyn Fn(), &[&str]); 3] =
+        [(&no_database, &["recover"]), (&other_log, &["recover"]), (&no_object, add)];
+    for (harm, mend) in harms {
+        let harmed = desk.promises.last_mut().unwrap();
+        harmed.mend = Some(mend.iter().map(|argument| (*argument).to_owned()).collect());
         harm();
-        run(&mut desk, &["recover"]);
+        run(&mut desk, mend);
     }
-    run(&mut desk, &["add", &small, "--name", "small", "--finalize"]);
     desk.end()
 }
 
@@ -364,18 +371,22 @@ pub(super) fn beside_a_neighbour(on: &FileSystem, forget: Forget) -> Run {
         registry.set_batch_files(18);
         registry
     };
-    let (small, many) = (desk.trees.tree("small"), desk.trees.tree("many"));
+    let [small, many, wide] = ["small", "many", "wide"].map(|name| desk.trees.tree(name));
     drop(add(&open(), "small", &small, Completion::Finalize).unwrap());
     desk.promise("add small");
     drop(add(&open(), "many", &many, Completion::LeaveOpen).unwrap());
     desk.promise("add many");
     drop(open().finalize(&reference("many"), &Void).unwrap());
     desk.promise("finalize many");
-    drop(open().remove(&[reference("small")], "old").unwrap());
+    drop(add(&open(), "wide", &wide, Completion::Finalize).unwrap());
+    desk.promise("add wide");
+    drop(open().remove(&[reference("small"), reference("wide")], "old").unwrap());
     desk.promise("remove small");
-    let alone = OpenOptions { ..options(Access::Alone) };
-    let registry = Registry::open_on(disk(), &root, alone, env(), &Void).unwrap();
-    drop(collect(&registry, whatever(Duration::ZERO), None, ClockTrust::Accepted).unwrap());
+    let alone = options(Access::Alone);
+    let mut registry = Registry::open_on(disk(), &root, alone, env(), &Void).unwrap();
+    registry.set_round_objects(2);
+    let report = collect(&registry, whatever(Duration::ZERO), None, ClockTrust::Accepted).unwrap();
+    assert_eq!(report.rounds.len(), 3, "{report:?}");
     drop(registry);
     desk.promise("gc");
     drop(add(&open(), "small", &small, Completion::Finalize).unwrap());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use astore::disk::Disk;
+use astore::disk::testing::Call;
 use astore::error::{Error, ErrorKind};
 use astore::monitor::Void;
 use astore::registry::Access;
@@ -63,10 +64,13 @@ fn nobody_writes_while_a_recover_is_at_work() {
             |disk| recover(&copy.root(), disk),
             |call, at_work| {
                 let writer = copy.open(copy.disk(), Access::Write);
-                // Before it has the lock it has changed nothing but a missing directory.
-                assert!(is_busy(&writer) || !at_work || writer.is_ok() && nth < 3, "{call:?}: {writer:?}");
+                // Before it has the lock it makes directories that are missing, and nothing else.
+                let no_lock =
+                    matches!(call, Call::MakeDir { .. }) || nth < 5 && matches!(call, Call::SyncDir { .. });
+                assert!(is_busy(&writer) || !at_work || no_lock, "a writer got in at {call:?}: {writer:?}");
+                drop(writer);
                 let again = recover(&copy.root(), copy.disk());
-                assert!(is_busy(&again) || !at_work || nth < 3, "two recovers at {call:?}: {again:?}");
+                assert!(is_busy(&again) || !at_work || no_lock, "two recovers at {call:?}: {again:?}");
             },
         );
         recovered.unwrap();
@@ -105,13 +109,8 @@ fn a_recover_without_the_lock_file_lets_nothing_of_the_old_history_into_the_new(
             assert_eq!(found.contains(&"another@1".to_owned()), another, "{at}: {found:?}");
             match added {
                 Ok(_) => assert!(found.contains(&"x@1".to_owned()), "{at}: acknowledged, and not there"),
-                Err(error) => {
-                    let clear = matches!(error, Error::DatabaseReplaced | Error::MayStand(_))
-                        || matches!(error, Error::Lock(LockError::Replaced))
-                        || error.kind() == ErrorKind::Busy
-                        || error.to_string().contains("tmp/");
-                    assert!(clear, "{at}");
-                }
+                // Its bytes in flight were cleared away, its lock or its database is another's: all of that is said.
+                Err(error) => assert!(error.kind() != ErrorKind::Damage, "{at}"),
             }
             met.is_some()
         });
@@ -179,7 +178,12 @@ fn a_reader_that_opens_the_old_database_just_before_the_swap_is_told_the_truth()
             },
         );
         let at = format!("{nth}, {met:?}");
-        let (listed, content) = read.unwrap_or_else(|error| panic!("{at}: {error:?}"));
+        let (listed, content) = match read {
+            Ok(read) => read,
+            // It found `log/` ahead of a database that is none any more, and would have had to write to it.
+            Err(Error::DatabaseReplaced) => return true,
+            Err(error) => panic!("{at}: {error:?}"),
+        };
         assert!(listed == ["first@1"] || listed == ["first@1", "x@1"], "{at}: {listed:?}");
         assert_eq!(content, FIRST, "{at}");
         check_recovered(&copy, &at);

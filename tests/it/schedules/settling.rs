@@ -1,6 +1,8 @@
 //! `log/` is ahead of the database, and several find it so: what it has is entered once, in order, by whoever comes
 //! first.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, mpsc};
@@ -12,9 +14,9 @@ use astore::monitor::{Problem, Recording};
 use astore::registry::Access;
 use astore::registry::report::Completion;
 
-use super::{Stage, packages};
+use super::{Stage, is_inside, packages};
 use crate::support::stalled::{Calls, LONG, each_call, stalled};
-use crate::support::store::{add, open};
+use crate::support::store::{add, open, request};
 
 /// A store whose database is yesterday's: `log/` has two transactions more.
 fn behind() -> Stage {
@@ -31,12 +33,16 @@ fn caught_up(monitor: &Recording) -> u64 {
     problems.iter().map(|problem| if let Problem::CaughtUp { events } = problem { *events } else { 0 }).sum()
 }
 
-/// Says when somebody makes the first call of his disk: from then on he is on his way to the write lock.
-fn on_his_way(disk: Arc<dyn Disk>) -> (Arc<dyn Disk>, mpsc::Receiver<()>) {
+/// Says when somebody makes his first call of this directory: from then on he is on his way to the write lock.
+fn on_his_way(disk: Arc<dyn Disk>, directory: &'static [u8]) -> (Arc<dyn Disk>, mpsc::Receiver<()>) {
     let (told, hears) = channel();
     let told = Mutex::new(Some(told));
-    let watched = Observed::with_reads(disk, move |_, _| {
-        drop(told.lock().unwrap().take());
+    let directory = OsStr::from_bytes(directory);
+    let watched = Observed::with_reads(disk, move |_, call| {
+        let listing = matches!(call, Call::List { .. });
+        if directory.is_empty() || !listing && call.path().is_some_and(|path| path.starts_with(directory)) {
+            drop(told.lock().unwrap().take());
+        }
         Ok(())
     });
     (Arc::new(watched), hears)
@@ -58,7 +64,7 @@ fn two_writers_who_settle_the_same_tail_apply_it_once() {
                         copy.add_by(&registry, "one", b"one")
                     },
                     |_, _| {
-                        let (disk, hears) = on_his_way(copy.disk());
+                        let (disk, hears) = on_his_way(copy.disk(), b"");
                         let (copy, other) = (&copy, &other);
                         let second = threads.spawn(move || {
                             let registry = copy.open_and_wait(disk, Access::Write, LONG, other)?;
@@ -95,8 +101,7 @@ fn a_reader_and_a_writer_who_settle_the_same_tail_apply_it_once() {
             |disk| copy.open_and_wait(disk, Access::Read, LONG, &one).map(|reader| packages(&reader)),
             |call, _| {
                 // While the reader settles it has the write lock; a writer waits, and its test with it.
-                let settling = call.path().is_some_and(|path| path.starts_with("log"));
-                if !settling {
+                if !is_inside(call) {
                     copy.open_and_wait(copy.disk(), Access::Write, LONG, &other).unwrap();
                 }
             },
@@ -128,16 +133,20 @@ fn who_waits_for_the_write_lock_enters_what_the_killed_one_had_appended() {
             Ok(())
         });
         let monitor = Recording::default();
+        // It has settled before there was anything to settle; what it finds now it finds in its own transaction.
+        let (disk, hears) = on_his_way(stage.disk(), b"tmp");
+        let waiter = stage.open_and_wait(disk, Access::Write, LONG, &monitor).unwrap();
+        let source = stage.tree("waited", b"waited");
         scope(|threads| {
             let first = threads.spawn(|| {
                 let registry = stage.open(Arc::new(killed_at), Access::Write).unwrap();
                 stage.add_by(&registry, "killed", b"killed").map(drop)
             });
             standing.recv().unwrap();
-            let (disk, hears) = on_his_way(stage.disk());
-            let waits = threads.spawn(|| {
-                let registry = stage.open_and_wait(disk, Access::Write, LONG, &monitor)?;
-                stage.add_by(&registry, "waited", b"waited")
+            let monitor = &monitor;
+            let waits = threads.spawn(move || {
+                let request = request("waited", &source, Completion::Finalize);
+                waiter.add(request, &mut std::io::empty(), monitor)
             });
             hears.recv().ok();
             go.send(()).unwrap();
@@ -169,7 +178,7 @@ fn two_writers_close_a_full_log_file_once() {
                 (Calls::Changes, nth),
                 |disk| write(disk, "one"),
                 |_, _| {
-                    let (disk, hears) = on_his_way(copy.disk());
+                    let (disk, hears) = on_his_way(copy.disk(), b"");
                     let second = threads.spawn(move || write(disk, "other"));
                     hears.recv().ok();
                     second

@@ -266,7 +266,8 @@ impl Try<'_> {
         let trace = scene.path().join("trace");
         let mut around =
             vec!["strace".to_owned(), "-f".to_owned(), "-y".to_owned(), format!("-o{}", trace.display())];
-        if self.refusal.about.is_empty() {
+        // It is faster, and does not know signals.
+        if self.refusal.about.is_empty() && self.error != KILL {
             around.push("--seccomp-bpf".to_owned());
         }
         around.push(format!("--trace={}", self.refusal.call));

@@ -26,6 +26,8 @@ pub(super) enum Start {
     Ahead,
     /// The same; an object is missing that the tree has.
     Hurt,
+    /// The same without its database.
+    Lost,
 }
 
 /// Whether a command changes the store.
@@ -52,7 +54,7 @@ const fn deed(line: &'static str, start: Start, effect: Effect) -> Deed {
 }
 
 /// Every command that writes to the store.
-pub(super) const WRITERS: [Deed; 21] = [
+pub(super) const WRITERS: [Deed; 23] = [
     deed("init", Start::Nothing, Effect::Steps),
     deed("add --finalize tree --name new", Start::Stocked, Effect::Whole),
     deed("add many --name new", Start::Stocked, Effect::Whole),
@@ -74,6 +76,8 @@ pub(super) const WRITERS: [Deed; 21] = [
     deed("verify", Start::Wal, Effect::Whole),
     deed("replay", Start::Stocked, Effect::None),
     deed("replay", Start::Wal, Effect::None),
+    deed("recover", Start::Stocked, Effect::Steps),
+    deed("recover", Start::Lost, Effect::Steps),
 ];
 
 /// Every command that reads it.
@@ -156,6 +160,9 @@ impl Templates {
 
         copy_store(&stocked, &at("hurt"));
         std::fs::remove_file(oracle::file_of(&at("hurt"), b"alpha")).unwrap();
+
+        copy_store(&stocked, &at("lost"));
+        std::fs::remove_file(at("lost").join("astore.db")).unwrap();
         Self { place }
     }
 
@@ -166,6 +173,7 @@ impl Templates {
             Start::Wal => "wal",
             Start::Ahead => "ahead",
             Start::Hurt => "hurt",
+            Start::Lost => "lost",
         };
         Some(self.place.path().join(name))
     }
@@ -382,7 +390,11 @@ impl Deed {
     /// Runs it on a scene of its own, in peace.
     pub(super) fn clean(self) -> Clean {
         let scene = Scene::new(self.start);
-        let before = scene.state(self.soundness()).unwrap_or_else(|fault| panic!("{self:?}: {fault}"));
+        let before = scene.state(self.soundness());
+        let before = match self.start {
+            Start::Lost => State::default(),
+            _ => before.unwrap_or_else(|fault| panic!("{self:?}: {fault}")),
+        };
         // Looking settled it: a fresh one for the command.
         let scene = Scene::new(self.start);
         let said = scene.run(self.line);

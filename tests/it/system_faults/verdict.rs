@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::scene::{Clean, Deed, Effect, Scene, Soundness, State};
+use super::scene::{Clean, Deed, Effect, Scene, Soundness, Start, State};
 use crate::support::cli::Said;
 
 /// Whether a message leaves it open what happened.
@@ -66,7 +66,11 @@ pub(super) fn judge(
 
 /// Holds what a command left against what it said, and repeats it where it failed. The fault is gone by now.
 pub(super) fn aftermath(deed: Deed, clean: &Clean, scene: &Scene, said: &Said) -> Result<(), String> {
-    let seen = scene.state(deed.soundness()).or_else(|fault| Err(format!("{fault}: {said:?}")))?;
+    let seen = match scene.state(deed.soundness()) {
+        // Lost before, and not recovered.
+        Err(_) if deed.start == Start::Lost && said.code != 0 => State::default(),
+        seen => seen.or_else(|fault| Err(format!("{fault}: {said:?}")))?,
+    };
     if said.code == 0 {
         let is_before = is_unsure(said) && seen == clean.before;
         if deed.effect != Effect::None && seen != clean.after && !is_before {
