@@ -25,7 +25,7 @@ fn a_destination_that_has_symlinks_where_directories_should_be_is_refused() {
         let out = desk.path(format!("out-{name}"));
         fs::create_dir(&out).unwrap();
         symlink(desk.path("elsewhere"), out.join(name)).unwrap();
-        let said = desk.run([&"export", &"t", &*out.to_string_lossy()]);
+        let said = desk.run(["export", "t", &*out.to_string_lossy()]);
         assert_eq!((said.code, said.err.lines().count()), (2, 1), "{said:#?}");
         assert!(said.err.contains("is not empty"), "{said:#?}");
         assert_eq!(surroundings.fault(), None);

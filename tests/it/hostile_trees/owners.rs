@@ -236,7 +236,7 @@ fn an_object_that_nobody_may_read_is_named_and_healed() {
     owner.run(["init"]).expect(0);
     owner.run(["add", "t", "--finalize"]).expect(0);
     let object = oracle::file_of(&desk.root(), b"content");
-    fs::set_permissions(&object, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&object, fs::Permissions::from_mode(0o000)).unwrap();
     let refused = owner.run(["cat", "t:f"]);
     assert!([1, 4].contains(&refused.code) && refused.err.contains("ermission denied"), "{refused:#?}");
     let found = owner.run(["verify"]);

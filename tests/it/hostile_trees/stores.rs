@@ -120,10 +120,9 @@ impl Stage {
             if sound.is_some_and(|sound| said.code == sound.code && said.out != sound.out) {
                 fault("another answer");
             }
-            if said.code == 0 && arguments[0] == "export" {
-                if fs::read(self.desk.path("out/f")).unwrap() != KEPT {
-                    fault("another tree");
-                }
+            let exported = said.code == 0 && arguments[0] == "export";
+            if exported && fs::read(self.desk.path("out/f")).unwrap() != KEPT {
+                fault("another tree");
             }
             if let Some(what) = surroundings.fault() {
                 fault(&what);
