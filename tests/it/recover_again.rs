@@ -69,12 +69,15 @@ fn head(root: &Path) -> u64 {
     last
 }
 
+/// What is done to a store before it is recovered.
+type Harm<'a> = &'a dyn Fn(&Path);
+
 #[test]
 fn a_recover_that_is_stopped_anywhere_is_repeated_without_a_loss() {
     // store-layout.md 19.4
     let (_place, whole) = store();
     let bytes = std::fs::read(whole.join(LOG)).unwrap();
-    let harms: [(&str, &dyn Fn(&Path)); 5] = [
+    let harms: [(&str, Harm<'_>); 5] = [
         ("each has what the other lacks", &|root| {
             std::fs::write(root.join(LOG), [&bytes[..700], &[0xff; 9], &bytes[709..]].concat()).unwrap();
             let db = rusqlite::Connection::open(root.join("astore.db")).unwrap();
