@@ -164,8 +164,10 @@ impl Registry {
 impl Payloads for Local {
     fn load(&self, digest: &Blake3) -> Result<Vec<u8>, PayloadUnavailable> {
         let unavailable = |why: String| PayloadUnavailable { digest: *digest, why, is_refused: false };
-        // An error of the disk is taken for damage: the bytes are not to be had.
-        let is_refused = |error: &io::Error| Errno::from_io_error(error) != Some(Errno::IO);
+        // An error of the disk, or something else in its place, is taken for damage: the bytes are not to be had.
+        let is_refused = |error: &io::Error| {
+            Errno::from_io_error(error).is_some_and(|errno| !matches!(errno, Errno::IO | Errno::LOOP))
+        };
         let found = self.get(&ContentAddress::new(*digest), None).map_err(|error| {
             let is_refused = error.io().is_some_and(is_refused);
             PayloadUnavailable { is_refused, ..unavailable(with_causes(&error)) }

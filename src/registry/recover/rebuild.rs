@@ -148,8 +148,9 @@ impl Entering<'_, '_, '_> {
                 let applied = self.views.apply(event, payload)?;
                 // A small manifest stands in its event, and is an object all the same.
                 if EventType::of(&record.event_type) == Some(EventType::PackageFinalized)
-                    && self.local.load(&record.payload_digest).is_err()
+                    && let Err(unavailable) = self.local.load(&record.payload_digest)
                 {
+                    refuse_limits(unavailable)?;
                     self.heal(payload, HealedFrom::Log)?;
                 }
                 applied
@@ -182,7 +183,7 @@ impl Entering<'_, '_, '_> {
     fn payload(&mut self, digest: &Blake3) -> Result<Result<Vec<u8>, PayloadUnavailable>, Error> {
         let unavailable = match self.local.load(digest) {
             Ok(bytes) => return Ok(Ok(bytes)),
-            Err(unavailable) => unavailable,
+            Err(unavailable) => refuse_limits(unavailable)?,
         };
         match self.old.and_then(|tx| manifest_from_views(tx, digest)) {
             Some(bytes) => {
@@ -206,4 +207,9 @@ impl Entering<'_, '_, '_> {
         }
         Ok(())
     }
+}
+
+/// What this process may not or cannot do now says nothing of the object: nothing is healed or left out for that.
+fn refuse_limits(unavailable: PayloadUnavailable) -> Result<PayloadUnavailable, Error> {
+    if unavailable.is_refused { Err(unavailable.into()) } else { Ok(unavailable) }
 }
