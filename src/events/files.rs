@@ -2,6 +2,7 @@
 //!
 //! Appending, walking, cutting and completing; when to do which is [`super::settle`]'s.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +11,6 @@ use super::item::encode_item;
 use super::log::{Head, Position, Stored};
 use super::walk::Walk;
 use crate::disk::{Disk, DiskFile, FileKind, Listed};
-use crate::storage::layout::within;
 
 /// A file of `log/` is closed once it is this long.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -258,11 +258,8 @@ impl LogFiles {
         let is_stray = |entry: &Listed| {
             entry.kind == FileKind::File && entry.name.to_str().and_then(parse_name).is_none()
         };
-        Ok(listed
-            .iter()
-            .filter(|entry| is_stray(entry))
-            .map(|entry| within(directory, &entry.name))
-            .collect())
+        let path = |entry: &Listed| PathBuf::from_iter([OsStr::new(DIRECTORY), &entry.name]);
+        Ok(listed.iter().filter(|entry| is_stray(entry)).map(path).collect())
     }
 
     /// Walks the log's items from a position on.

@@ -22,13 +22,12 @@ const NEIGHBOURS: [(&str, &str); 4] =
 const SQLITE: [&str; 4] = ["db", "events", "views", "cache"];
 
 /// Files of more than 500 lines, and why they are one thought.
-const LONG: [(&str, &str); 8] = [
+const LONG: [(&str, &str); 7] = [
     ("src/cli/output/samples.rs", "plain values: one report of each kind"),
     (
         "src/events/settle.rs",
         "two thirds of it tests: every way in which the two copies of the log can differ",
     ),
-    ("src/events/files.rs", "one format of file: appending, walking and cutting must agree about it"),
     ("src/events/event.rs", "a list of fifteen types, each with its fields and how they are read"),
     ("src/manifest/jcs.rs", "one codec, both ways, with its tests"),
     ("src/plane/hand.rs", "one worker of an add, from the open file to the staged object"),
