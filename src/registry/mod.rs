@@ -56,14 +56,14 @@ pub enum Access {
     /// Writing: takes the shared lock before the database is opened and keeps it.
     Write,
     /// Writing while nobody else does: takes the exclusive lock before the database is opened and keeps it. For
-    /// [`Registry::collect`].
+    /// [`Registry::collect`] and [`Registry::recover`].
     Alone,
     /// Reading the log alone: works with views that a later build wrote.
     Log,
 }
 
 /// How a store is opened.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OpenOptions {
     /// To read or to write.
     pub access: Access,

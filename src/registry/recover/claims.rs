@@ -9,11 +9,12 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::super::open::file_mode;
-use super::super::report::{ClaimStanding, ClaimsReport, PackageClaim};
+use super::super::report::{ClaimStanding, ClaimsReport, DEFAULT_WAIT, PackageClaim};
 use super::super::{Access, OpenOptions, Registry};
 use super::OldDatabase;
 use crate::db::{Database, DbError, OpenMode, ReadTx};
@@ -46,12 +47,12 @@ impl Registry {
         if is_nothing_left(&disk, root)? {
             return claims_on(disk.as_ref(), root, &Log::Gone, &cancelled);
         }
-        let reading = again(&options, Access::Read);
+        let reading = OpenOptions { access: Access::Read, ..options.clone() };
         match Self::open(root, reading, env, monitor) {
             Ok(registry) => registry.claims_now(),
             // What one copy has lost, the other may have: recover would see.
             Err(error) if error.kind() == ErrorKind::Damage => {
-                let events = KnownPackages::of(&disk, root, &options)?;
+                let events = KnownPackages::of(&disk, root, options.wait)?;
                 claims_on(disk.as_ref(), root, &Log::Events(events), &cancelled)
             }
             Err(error) => Err(error),
@@ -62,18 +63,6 @@ impl Registry {
     pub(super) fn claims_now(&self) -> Result<ClaimsReport, Error> {
         let tx = self.db.read()?;
         claims_on(self.disk.as_ref(), &self.root, &Log::Views(&tx), &self.cancelled)
-    }
-}
-
-/// Returns the same options for another access.
-pub(super) fn again(options: &OpenOptions, access: Access) -> OpenOptions {
-    OpenOptions {
-        access,
-        wait: options.wait,
-        command: options.command.clone(),
-        cancelled: options.cancelled.clone(),
-        scratch: options.scratch.clone(),
-        spends_reserve: options.spends_reserve,
     }
 }
 
@@ -135,11 +124,11 @@ pub(super) struct KnownPackages {
 
 impl KnownPackages {
     /// Reads both copies of the log as far as they go, as recover would, and changes nothing.
-    fn of(disk: &Arc<dyn Disk>, root: &Path, options: &OpenOptions) -> Result<Self, Error> {
+    fn of(disk: &Arc<dyn Disk>, root: &Path, wait: Duration) -> Result<Self, Error> {
         let mut known = Self::default();
         let local = Local::new(disk.clone());
         let files = LogFiles::new(disk.clone(), file_mode(disk.as_ref())?);
-        OldDatabase::look(root, options)?.with(|tx| {
+        OldDatabase::look(root, wait)?.with(|tx| {
             merge(tx, &files, &mut |event| -> Result<(), Error> {
                 known.hear(&event, &local);
                 Ok(())
@@ -196,8 +185,9 @@ impl KnownPackages {
 pub(in crate::registry) fn is_nothing_left(disk: &Arc<dyn Disk>, root: &Path) -> Result<bool, Error> {
     // A format that this build does not know is refused before anything is looked at.
     root::read_config(disk.as_ref())?;
-    // A recover that was stopped left the database that it had built.
-    if disk.stat(Path::new(layout::DATABASE_READY)).is_ok() {
+    // A recover that was stopped left the database that it had built: the next one gives it its name.
+    let is_ready = || disk.stat(Path::new(layout::DATABASE_READY)).is_ok();
+    if is_ready() {
         return Ok(false);
     }
     let path = layout::within(root, layout::DATABASE.as_ref());
@@ -217,8 +207,8 @@ pub(in crate::registry) fn is_nothing_left(disk: &Arc<dyn Disk>, root: &Path) ->
             Err(_) => return Ok(false),
         }
     }
-    // A recover that was killed before its last rename: the next one ends it.
-    if disk.stat(Path::new(layout::DATABASE_READY)).is_ok() {
+    // Whoever comes to read has no lock, and a recover may have taken the other one's name away meanwhile.
+    if is_ready() {
         return Ok(false);
     }
     let files = LogFiles::new(disk.clone(), file_mode(disk.as_ref())?);
@@ -228,7 +218,7 @@ pub(in crate::registry) fn is_nothing_left(disk: &Arc<dyn Disk>, root: &Path) ->
         Ok(Step::End | Step::Broken { .. }) | Err(_) => {}
     }
     // Neither begins well: whether there is an event anywhere is for recover to tell.
-    let old = OldDatabase::look(root, &OpenOptions::new(Access::Read, ""))?;
+    let old = OldDatabase::look(root, DEFAULT_WAIT)?;
     let merged = old.with(|tx| merge(tx, &files, &mut |_| -> Result<(), Error> { Ok(()) }));
     match merged {
         Ok(merged) => Ok(merged.head.sequence == 0),

@@ -20,7 +20,7 @@ use super::super::resolve::{Named, named};
 use super::super::{Access, OpenOptions, Registry};
 use super::aside;
 use super::begin::{Classes, begin};
-use super::claims::{Log, again, claims_on, is_nothing_left, open_remains};
+use super::claims::{Log, claims_on, is_nothing_left, open_remains};
 use crate::db::ReadTx;
 use crate::disk::{Disk, FileKind};
 use crate::env::Env;
@@ -195,13 +195,11 @@ fn import_into(
 ) -> Result<ImportReport, Error> {
     let open = |config: Option<StoreConfig>| {
         let config = config.ok_or(Error::DatabaseMissing)?;
-        let alone = again(&options, Access::Alone);
-        Registry::open_as(disk.clone(), config, root, alone, env.clone(), monitor)
+        Registry::open_as(disk.clone(), config, root, options.clone(), env.clone(), monitor)
     };
     let (registry, recovered) = match open(root::read_config(disk.as_ref())?) {
         Err(error) if error.kind() == ErrorKind::Damage => {
-            let alone = again(&options, Access::Alone);
-            let recovered = Registry::recover_on(disk.clone(), root, alone, env.clone(), monitor)?;
+            let recovered = Registry::recover_on(disk.clone(), root, options.clone(), env.clone(), monitor)?;
             (open(root::read_config(disk.as_ref())?)?, Some(recovered))
         }
         opened => (opened?, None),

@@ -13,6 +13,7 @@ mod rebuild;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) use self::claims::is_nothing_left;
 use self::rebuild::{Rebuilding, Rebuilt};
@@ -83,7 +84,7 @@ impl Registry {
         // Who has lost the lock, because somebody deleted its file, may be in the middle of a transaction: its item must
         // not come into `log/` behind those of the new database.
         let held = Database::hold(&layout::within(root, layout::DATABASE.as_ref()), options.wait)?;
-        let old = OldDatabase::look(root, &options)?;
+        let old = OldDatabase::look(root, options.wait)?;
         if config.is_none() && old.with(|tx| Ok(has_first(tx, &files)))? {
             staging::clear_dead(disk.as_ref())?; // a store, though it has lost its name
         }
@@ -197,7 +198,7 @@ enum OldDatabase {
 
 impl OldDatabase {
     /// Opens it to be read: what it is must not change before it is put aside.
-    fn look(root: &Path, options: &OpenOptions) -> Result<Self, Error> {
+    fn look(root: &Path, wait: Duration) -> Result<Self, Error> {
         let path = layout::within(root, layout::DATABASE.as_ref());
         let db = match Database::open(&path, OpenMode::Read) {
             Ok(db) => db,
@@ -205,7 +206,7 @@ impl OldDatabase {
             Err(error) if error.is_damage() => return Ok(Self::Unreadable(error.to_string())),
             Err(error) => return Err(error.into()),
         };
-        db.set_wait(options.wait)?;
+        db.set_wait(wait)?;
         let looked = db.read().and_then(|tx| Bookkeeping::load(&tx));
         match looked {
             // A later build's: its views say more than this one can compute.
