@@ -196,7 +196,7 @@ fn adding_the_same_content_again_heals_whatever_became_of_the_file() {
             assert_eq!(healed(&desk), expected.into_iter().collect(), "{harm:?}");
             check_whole(&desk, &[(ALONE, "doc@1:alone"), (SHARED, "run@1:shared")]);
             if harm == Harm::FullDirectory {
-                // What somebody put there is nobody's to delete: it stands aside until he has looked.
+                // store-layout.md 4.7: it is nobody's to delete, and stands aside until he who put it there has looked.
                 let found = mends(&desk.run(["verify", "--quiet", "--no-record"]));
                 assert_eq!(found.len(), 2, "{found:?}");
                 for (what, mend) in found {

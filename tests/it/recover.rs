@@ -117,6 +117,10 @@ fn a_lost_database_comes_back_to_the_byte() {
                 garbage,
                 "nothing is thrown away"
             );
+            // store-layout.md 19.9
+            std::fs::remove_file(root.join("astore.db.aside-1")).unwrap();
+            assert_sound(&root);
+            assert_eq!(recover(&root).unwrap().head_sequence, 8);
         }
         assert!(!names(&root).iter().any(|name| name.starts_with("astore.db.new")), "{:?}", names(&root));
     }

@@ -55,6 +55,7 @@ fn a_recover_waits_for_a_writer_that_has_the_old_database_open() {
 
 #[test]
 fn nobody_writes_while_a_recover_is_at_work() {
+    // store-layout.md 19.1
     let stage = Stage::new();
     each_call(10, |nth| {
         let copy = stage.copy();
@@ -83,6 +84,7 @@ fn nobody_writes_while_a_recover_is_at_work() {
 /// adds to the new database before the first goes on.
 #[test]
 fn a_recover_without_the_lock_file_lets_nothing_of_the_old_history_into_the_new() {
+    // store-layout.md 19.1
     let stage = Stage::new();
     for then_another in [false, true] {
         each_call(15, |nth| {
