@@ -17,7 +17,7 @@ use crate::views::{VIEWS_VERSION, ViewWriter};
 
 /// Event 1, `v1.store.created`, with its payload.
 pub(super) struct FirstEvent {
-    pub(super) event: Stored,
+    event: Stored,
     payload: Vec<u8>,
 }
 

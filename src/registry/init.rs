@@ -1,7 +1,7 @@
 //! `init`: a new store, which gets its name last.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -178,13 +178,13 @@ fn clear_unfinished(disk: &dyn Disk, root: &Path, files: &LogFiles) -> Result<()
     if head.is_ok_and(|head| head.sequence > 1) {
         return Err(remains());
     }
-    let log = format!("{}/{:020}.cborseq", layout::LOG, 1);
-    let database = ["astore.db", "astore.db-wal", "astore.db-shm", "astore.db-journal"];
-    for name in database.into_iter().chain([layout::RESERVE, layout::CONFIG_NEW, &log]) {
-        match disk.remove_file(Path::new(name)) {
+    let beside = layout::DATABASE_BESIDE.map(|suffix| format!("{}{suffix}", layout::DATABASE).into());
+    let others = [layout::RESERVE.into(), layout::CONFIG_NEW.into(), LogFiles::path(1)];
+    for path in [PathBuf::from(layout::DATABASE)].into_iter().chain(beside).chain(others) {
+        match disk.remove_file(&path) {
             Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(Path::new(name))(error).into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(&path)(error).into()),
         }
     }
     Ok(())
