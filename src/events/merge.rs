@@ -5,7 +5,8 @@
 //! one and events stand behind it, the log has a hole, and a person has to say that what is behind it is given up.
 
 use std::collections::BTreeSet;
-use std::io;
+
+use rustix::io::Errno;
 
 use super::files::{LogError, LogFiles};
 use super::log::{self, Head, Position, Stored};
@@ -102,8 +103,7 @@ where
 
 /// The disk gives these bytes no more, however often it is asked.
 fn is_bad_sector(error: &LogError) -> bool {
-    const EIO: i32 = 5;
-    matches!(error, LogError::Io { source, .. } if io::Error::raw_os_error(source) == Some(EIO))
+    matches!(error, LogError::Io { source, .. } if Errno::from_io_error(source) == Some(Errno::IO))
 }
 
 /// The database's events, as far as it can be read.
