@@ -56,8 +56,8 @@ pub(super) const KNOWN: [&str; 16] = [
     TMP,
 ];
 
-/// Returns the name that something in the root gets when `recover` puts it aside for the n-th time:
-/// `astore.db.aside-1`, `log.aside-2`.
+/// Returns the name that something gets when it is put aside for the n-th time: by `recover` in the root
+/// (`astore.db.aside-1`, `log.aside-2`), or a directory in the place of an object.
 pub fn aside(name: &str, nth: u32) -> String {
     format!("{name}.aside-{nth}")
 }

@@ -20,7 +20,6 @@
 //! This module hashes nothing: the caller says what the digests of the bytes are, and took them as it wrote.
 
 use std::collections::{BTreeSet, HashSet};
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -319,12 +318,10 @@ impl Staging {
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
             removed => return unless_gone(removed).doing(Action::Remove, path),
         }
-        let mut name = OsString::from(path.file_name().unwrap_or_default());
-        name.push(".aside-");
+        // An object's name is hexadecimal digits: nothing is lost.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         for number in 1..u32::MAX {
-            let mut aside = name.clone();
-            aside.push(number.to_string());
-            let aside = path.with_file_name(aside);
+            let aside = path.with_file_name(layout::aside(&name, number));
             match self.disk.stat(&aside) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return unless_gone(self.disk.rename(path, &aside)).doing(Action::Rename, path);
