@@ -6,9 +6,9 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::claims::in_threads;
 use super::fault::{Fault, ReadFailure, read_chunks};
 use super::stream::CHUNK_BYTES;
+use super::threads::in_threads;
 use super::verify::VerifyError;
 use crate::disk::Disk;
 use crate::identity::{Blake3, ContentAddress, Digests, DualHasher};

@@ -11,11 +11,11 @@ use std::convert::Infallible;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::fault::fill;
-use super::threads::crew_of;
-use crate::disk::{Disk, DiskFile, FileKind, Listed};
+use super::shards::{Met, beginning, each_file};
+use super::threads::in_threads;
+use crate::disk::{Disk, DiskFile};
 use crate::identity::{Blake3, ContentAddress};
 use crate::manifest::cbor::INTEGER_MAX;
 use crate::manifest::{
@@ -81,23 +81,12 @@ pub struct Claims {
 pub fn claims(disk: &dyn Disk, threads: usize, cancelled: &AtomicBool) -> Result<Claims, StorageError> {
     let objects = Path::new(layout::OBJECTS);
     let failed = |source| StorageError::Io { action: Action::Read, path: objects.to_owned(), source };
-    let outer = disk.list(objects).map_err(failed)?;
-    let next = AtomicUsize::new(0);
+    let walked = each_file(disk, threads, cancelled, Walked::default, |walked, met| walked.take(disk, met))?;
     let (mut there, mut candidates, mut found) = (Vec::new(), Vec::new(), Claims::default());
-    let walked = in_threads(threads, || {
-        let mut walker = Walker { disk, there: Vec::new(), candidates: Vec::new(), unreadable: Vec::new() };
-        while let Some(outer) = outer.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if cancelled.load(Ordering::Relaxed) {
-                break;
-            }
-            walker.outer(outer);
-        }
-        walker
-    });
-    for mut walker in walked {
-        there.append(&mut walker.there);
-        candidates.append(&mut walker.candidates);
-        found.unreadable.append(&mut walker.unreadable);
+    for mut walked in walked {
+        there.append(&mut walked.there);
+        candidates.append(&mut walked.candidates);
+        found.unreadable.append(&mut walked.unreadable);
     }
     let inventory = Inventory::new(there);
     candidates.sort_unstable();
@@ -149,68 +138,35 @@ pub fn each_entry<E>(
     }
 }
 
-/// Does the same on several threads, and returns what each of them has.
-pub(super) fn in_threads<T: Send>(threads: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
-    let all = Mutex::new(Vec::new());
-    let share = || {
-        let done = work();
-        all.lock().unwrap_or_else(PoisonError::into_inner).push(done);
-    };
-    std::thread::scope(|scope| {
-        let (_, refused) = crew_of(threads, |thread| thread.spawn_scoped(scope, share));
-        if refused.is_err() {
-            share();
-        }
-    });
-    all.into_inner().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Goes through the directories: what is there, and what may be a manifest.
-struct Walker<'a> {
-    disk: &'a dyn Disk,
+/// What is there, and what may be a manifest.
+#[derive(Default)]
+struct Walked {
     there: Vec<(u64, u64)>,
     candidates: Vec<Blake3>,
     unreadable: Vec<String>,
 }
 
-impl Walker<'_> {
-    fn outer(&mut self, outer: &Listed) {
-        if outer.kind != FileKind::Directory {
-            return;
-        }
-        let path = layout::within(Path::new(layout::OBJECTS), &outer.name);
-        for inner in self.list(&path) {
-            if inner.kind != FileKind::Directory {
-                continue;
-            }
-            let path = layout::within(&path, &inner.name);
-            for file in self.list(&path) {
-                let address = layout::parse_object_path(&outer.name, &inner.name, &file.name);
-                if let Some(address) = address.filter(|_| file.kind == FileKind::File)
-                    && let Err(error) = self.file(&address)
-                {
+impl Walked {
+    fn take(&mut self, disk: &dyn Disk, met: Met<'_>) {
+        match met {
+            Met::File(address) => {
+                if let Err(error) = self.file(disk, &address) {
                     self.unreadable(&layout::object_path(&address), &error);
                 }
             }
+            Met::Unlisted(path, error) => self.unreadable(path, &error),
         }
     }
 
-    fn list(&mut self, path: &Path) -> Vec<Listed> {
-        self.disk.list(path).unwrap_or_else(|error| {
-            self.unreadable(path, &error);
-            Vec::new()
-        })
-    }
-
-    fn file(&mut self, address: &ContentAddress) -> io::Result<()> {
-        let file = match self.disk.open(&layout::object_path(address)) {
+    fn file(&mut self, disk: &dyn Disk, address: &ContentAddress) -> io::Result<()> {
+        let file = match disk.open(&layout::object_path(address)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()), // it went meanwhile
             opened => opened?,
         };
-        let mut beginning = [0; BEGINNING_BYTES];
-        let filled = fill(&*file, &mut beginning, 0)?;
-        self.there.push((prefix(&address.digest()), file.stat()?.size_bytes));
-        if begins_manifest(&beginning[..filled]) {
+        let mut start = [0; BEGINNING_BYTES];
+        let filled = fill(&*file, &mut start, 0)?;
+        self.there.push((beginning(&address.digest()), file.stat()?.size_bytes));
+        if begins_manifest(&start[..filled]) {
             self.candidates.push(address.digest());
         }
         Ok(())
@@ -254,12 +210,6 @@ impl Inventory {
     }
 }
 
-fn prefix(digest: &Blake3) -> u64 {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&digest.as_bytes()[..8]);
-    u64::from_be_bytes(bytes)
-}
-
 /// What is counted while a manifest goes by.
 struct Tally {
     files: u64,
@@ -277,7 +227,7 @@ impl Tally {
             self.files += 1;
             let sum = self.bytes.and_then(|bytes| bytes.checked_add(object.size_bytes));
             self.bytes = sum.filter(|&sum| sum <= INTEGER_MAX);
-            self.objects.push((prefix(&object.blake3), object.size_bytes));
+            self.objects.push((beginning(&object.blake3), object.size_bytes));
         }
     }
 }
@@ -359,7 +309,7 @@ impl Reader<'_> {
         let mut objects = std::mem::take(&mut tally.objects);
         objects.sort_unstable();
         objects.dedup();
-        self.inventory.claim(&(prefix(&scanned.digest), scanned.size_bytes));
+        self.inventory.claim(&(beginning(&scanned.digest), scanned.size_bytes));
         let missing = objects.iter().filter(|object| !self.inventory.claim(object)).count() as u64;
         let mut header = scanned.header;
         header.metadata = Labels::new();

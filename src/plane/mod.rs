@@ -19,6 +19,7 @@ mod look;
 mod queue;
 mod roots;
 pub mod serve;
+mod shards;
 mod strays;
 mod stream;
 mod threads;

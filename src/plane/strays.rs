@@ -5,15 +5,13 @@
 //! nobody's to delete.
 
 use std::io;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
 
-use super::threads::crew_of;
-use crate::disk::{Disk, FileKind, Listed};
+use super::shards::{Met, beginning, each_file};
+use crate::disk::Disk;
 use crate::env::Timestamp;
 use crate::identity::{Blake3, ContentAddress};
-use crate::storage::{Action, StorageError, layout};
+use crate::storage::{StorageError, layout};
 
 /// What the log says of every object, in eight bytes each: the beginning of its digest.
 ///
@@ -61,12 +59,6 @@ impl NamedObjects {
     }
 }
 
-fn beginning(address: &Blake3) -> u64 {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&address.as_bytes()[..8]);
-    u64::from_be_bytes(bytes)
-}
-
 /// A file that no event names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnrecordedFile {
@@ -101,83 +93,36 @@ pub fn strays(
     cancelled: &AtomicBool,
 ) -> Result<Strays, StorageError> {
     named.sort();
-    let objects = Path::new(layout::OBJECTS);
-    let failed = |source| StorageError::Io { action: Action::Read, path: objects.to_owned(), source };
-    let outer = disk.list(objects).map_err(failed)?;
-    let (next, found) = (AtomicUsize::new(0), Mutex::new(Strays::default()));
-    let list = || {
-        let mut lister = Lister { disk, named: &named, found: Strays::default() };
-        while let Some(outer) = outer.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if cancelled.load(Ordering::Relaxed) {
-                break;
-            }
-            lister.outer(outer);
-        }
-        let mut all = found.lock().unwrap_or_else(PoisonError::into_inner);
-        all.unrecorded.append(&mut lister.found.unrecorded);
-        all.purged.append(&mut lister.found.purged);
-        all.unreadable.append(&mut lister.found.unreadable);
-    };
-    std::thread::scope(|scope| {
-        let (_, refused) = crew_of(threads, |thread| thread.spawn_scoped(scope, list));
-        if refused.is_err() {
-            list();
-        }
-    });
-    if cancelled.load(Ordering::Relaxed) {
-        return Err(failed(io::ErrorKind::Interrupted.into()));
+    let parts =
+        each_file(disk, threads, cancelled, Strays::default, |found, met| found.take(disk, &named, met))?;
+    let mut found = Strays::default();
+    for mut part in parts {
+        found.unrecorded.append(&mut part.unrecorded);
+        found.purged.append(&mut part.purged);
+        found.unreadable.append(&mut part.unreadable);
     }
-    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     found.unrecorded.sort_unstable_by_key(|file| file.address);
     found.purged.sort_unstable();
     found.unreadable.sort_unstable();
     Ok(found)
 }
 
-struct Lister<'a> {
-    disk: &'a dyn Disk,
-    named: &'a NamedObjects,
-    found: Strays,
-}
-
-impl Lister<'_> {
-    fn outer(&mut self, outer: &Listed) {
-        if outer.kind != FileKind::Directory {
-            return;
-        }
-        let path = layout::within(Path::new(layout::OBJECTS), &outer.name);
-        for inner in self.list(&path) {
-            if inner.kind != FileKind::Directory {
-                continue;
-            }
-            let path = layout::within(&path, &inner.name);
-            for file in self.list(&path) {
-                let address = layout::parse_object_path(&outer.name, &inner.name, &file.name);
-                if let Some(address) = address.filter(|_| file.kind == FileKind::File) {
-                    self.file(&address);
-                }
-            }
+impl Strays {
+    fn take(&mut self, disk: &dyn Disk, named: &NamedObjects, met: Met<'_>) {
+        match met {
+            Met::File(address) => self.file(disk, named, &address),
+            Met::Unlisted(path, error) => self.unreadable.push(format!("{}: {error}", path.display())),
         }
     }
 
-    fn list(&mut self, path: &Path) -> Vec<Listed> {
-        match self.disk.list(path) {
-            Ok(listed) => listed,
-            Err(error) => {
-                self.found.unreadable.push(format!("{}: {error}", path.display()));
-                Vec::new()
-            }
-        }
-    }
-
-    fn file(&mut self, address: &ContentAddress) {
-        match self.named.ask(&address.digest()) {
+    fn file(&mut self, disk: &dyn Disk, named: &NamedObjects, address: &ContentAddress) {
+        match named.ask(&address.digest()) {
             Named::Stored => {}
-            Named::Purged => self.found.purged.push(address.digest()),
+            Named::Purged => self.purged.push(address.digest()),
             Named::Never => {
                 let path = layout::object_path(address);
-                match self.disk.stat(&path) {
-                    Ok(stat) => self.found.unrecorded.push(UnrecordedFile {
+                match disk.stat(&path) {
+                    Ok(stat) => self.unrecorded.push(UnrecordedFile {
                         address: address.digest(),
                         size_bytes: stat.size_bytes,
                         changed_at: Timestamp::from_micros(
@@ -185,7 +130,7 @@ impl Lister<'_> {
                         ),
                     }),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => self.found.unreadable.push(format!("{}: {error}", path.display())),
+                    Err(error) => self.unreadable.push(format!("{}: {error}", path.display())),
                 }
             }
         }

@@ -1,6 +1,8 @@
-//! Threads that the system may refuse: whoever has one goes on with it, and whoever has none says so.
+//! Threads, and other things that the system may refuse: whoever has one thread goes on with it, and whoever has none
+//! says so or does the work alone.
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, ScopedJoinHandle};
 
 use rustix::io::Errno;
@@ -20,6 +22,22 @@ pub(crate) fn crew_of<'scope, T>(
         }
     }
     (crew, Ok(()))
+}
+
+/// Does the same on several threads, or without one where the system has none to spare; returns what each of them has.
+pub(super) fn in_threads<T: Send>(threads: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
+    let all = Mutex::new(Vec::new());
+    let share = || {
+        let done = work();
+        all.lock().unwrap_or_else(PoisonError::into_inner).push(done);
+    };
+    std::thread::scope(|scope| {
+        let (_, refused) = crew_of(threads, |thread| thread.spawn_scoped(scope, share));
+        if refused.is_err() {
+            share();
+        }
+    });
+    all.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the error again if it tells of a limit of this process or machine, and nothing of the file it was met at.
