@@ -199,7 +199,8 @@ fn import_into(
     };
     let (registry, recovered) = match open(root::read_config(disk.as_ref())?) {
         Err(error) if error.kind() == ErrorKind::Damage => {
-            let recovered = Registry::recover_on(disk.clone(), root, options.clone(), env.clone(), monitor)?;
+            let recovered =
+                Registry::recover_opened(disk.clone(), root, options.clone(), env.clone(), monitor)?;
             (open(root::read_config(disk.as_ref())?)?, Some(recovered))
         }
         opened => (opened?, None),

@@ -45,14 +45,25 @@ impl Registry {
         env: Env,
         monitor: &dyn Monitor,
     ) -> Result<RecoverReport, Error> {
-        Self::recover_on(root::open_unnamed(root)?, root, options, env, monitor)
+        Self::recover_opened(root::open_unnamed(root)?, root, options, env, monitor)
     }
 
-    /// The same on a disk that is open already.
+    /// The same on a disk that is open already: a test's, which fails or stalls where it is told to.
     ///
     /// # Errors
     /// As [`Registry::recover`].
+    #[cfg(any(test, feature = "testing"))]
     pub fn recover_on(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        options: OpenOptions,
+        env: Env,
+        monitor: &dyn Monitor,
+    ) -> Result<RecoverReport, Error> {
+        Self::recover_opened(disk, root, options, env, monitor)
+    }
+
+    fn recover_opened(
         disk: Arc<dyn Disk>,
         root: &Path,
         options: OpenOptions,
