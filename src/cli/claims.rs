@@ -220,7 +220,7 @@ mod tests {
             "yes\n"
         });
         assert_eq!((code, store.is_lost()), (5, true), "{err}");
-        assert!(err.contains("no longer what was shown; nothing was changed"), "{err}");
+        assert!(err.contains("no longer what was shown; nothing was imported"), "{err}");
     }
 
     #[test]

@@ -148,7 +148,7 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         }
         Error::NothingClaimed { .. } => "put log/ or astore.db of a backup there, then 'astore recover'",
         Error::ClaimsChanged => {
-            "nothing was changed; 'astore recover --from-objects' shows what they say now"
+            "nothing was imported; 'astore recover --from-objects' shows what they say now"
         }
         Error::OtherStore { .. } => {
             "put back what belongs here; or move aside what does not, astore.toml or astore.db, then 'astore recover'"

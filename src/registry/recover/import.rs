@@ -52,8 +52,8 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::ClaimsChanged`] where something else was shown, [`Error::NothingClaimed`] where a log would begin
-    /// without a package; then nothing was changed. As [`Registry::open`] where there is a log or a database that is to
-    /// be recovered first.
+    /// without a package: then nothing was imported, though a copy of the log that was damaged may have been mended.
+    /// As [`Registry::recover`] and [`Registry::open`] where there is a log or a database.
     pub fn import_claims(
         root: &Path,
         request: &ImportRequest,

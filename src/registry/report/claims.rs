@@ -146,9 +146,10 @@ pub struct ImportReport {
     pub imported: Vec<ImportedPackage>,
     /// Claims that were not imported though they looked fit, and why.
     pub refused: Vec<(String, String)>,
-    /// Objects of imported packages whose bytes are not to be had, what is wrong with each, and more about that.
+    /// Objects of the claims whose bytes are not to be had, what is wrong with each, and more about that.
     pub faults: Vec<(ContentAddress, &'static str, String)>,
-    /// How many objects the imported packages have, and how many bytes of them were read and compared.
+    /// How many objects the importable claims have, and how many bytes of them were read and compared: not those of
+    /// objects that the log vouches for.
     pub checked: (u64, u64),
 }
 
