@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, fstat, openat, statat, unlinkat};
 use rustix::io::retry_on_intr;
 
-use super::crew::{Hook, Moment};
 use super::export::{ExportOptions, LinkMode};
 use super::fault::{Fault, ReadFailure, fill, read_chunks};
+use super::hook::{Hook, Moment};
 use super::stream::{CHUNK_BYTES, is_zero};
 use crate::disk::DiskFile;
 use crate::identity::{Blake3, ContentAddress, Digests};

@@ -20,9 +20,9 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, mkdirat, symlinkat, utimens
 use rustix::io::{Errno, retry_on_intr};
 
 use super::copy::{Copied, Copier, times};
-use super::crew::{Hook, Moment};
 use super::fault::Fault;
 use super::handle::{Follow, Kind, open_beneath, open_directory, stat, stat_at};
+use super::hook::{Hook, Moment};
 use super::ingest::BoxError;
 use super::threads::crew_of;
 use crate::cache::FileId;

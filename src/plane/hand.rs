@@ -10,8 +10,9 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use crossbeam_channel::Sender;
 use rustix::io::Errno;
 
-use super::crew::{Haul, Moment, Run};
+use super::crew::{Haul, Run};
 use super::handle::{FileStat, Follow, Kind, open_file, stat, stat_at};
+use super::hook::Moment;
 use super::ingest::{Healed, HealedFault, IngestError, Standing, Unreadable};
 use super::stream::{CHUNK_BYTES, StreamError, stream};
 use super::tick::wait_out_the_tick;

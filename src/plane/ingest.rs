@@ -13,7 +13,8 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use super::crew::{Hook, Run};
+use super::crew::Run;
+use super::hook::Hook;
 use crate::cache::{FileId, StatCache};
 use crate::identity::{ContentAddress, Digests};
 use crate::manifest::{EntryList, EntryPath, PathError};

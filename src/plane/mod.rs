@@ -14,6 +14,7 @@ pub mod export;
 mod fault;
 mod hand;
 mod handle;
+mod hook;
 pub mod ingest;
 mod look;
 mod queue;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::super::crew::Moment;
+use super::super::hook::Moment;
 use super::*;
 use crate::cache::StatCache;
 use crate::disk::testing::Observed;

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::super::crew::Moment;
+use super::super::hook::Moment;
 use super::*;
 use crate::monitor::Problem;
 

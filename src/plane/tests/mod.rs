@@ -20,7 +20,8 @@ use std::sync::{Arc, Mutex};
 
 use uuid::Uuid;
 
-use super::crew::{Hook, Run};
+use super::crew::Run;
+use super::hook::Hook;
 use super::*;
 use crate::disk::{Disk, RealDisk};
 use crate::identity::{ContentAddress, Digests};

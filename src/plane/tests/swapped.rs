@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 
 use rustix::fs::{CWD, FileType, mknodat};
 
-use super::super::crew::Moment;
 use super::super::export::export_hooked;
+use super::super::hook::Moment;
 use super::*;
 
 const SECRET: &[u8] = b"nobody's business";
