@@ -6,9 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use rustix::io::Errno;
-
-use super::files::{LogError, LogFiles};
+use super::files::{LogError, LogFiles, is_bad_sector};
 use super::log::{self, Head, Position, Stored};
 use super::replay::ChainFault;
 use super::walk::Step;
@@ -83,7 +81,9 @@ where
                 break (continued || !cut_short).then(|| walk.damage());
             }
             Err(error @ LogError::Parted { .. }) => break Some(error),
-            Err(error) if is_bad_sector(&error) => break Some(error),
+            Err(LogError::Io { path, source }) if is_bad_sector(&source) => {
+                break Some(LogError::Io { path, source });
+            }
             Err(error) => return Err(error.into()),
         }
     };
@@ -99,11 +99,6 @@ where
     }
     merge.see_to_the_end()?;
     Ok(merge.merged)
-}
-
-/// The disk gives these bytes no more, however often it is asked.
-fn is_bad_sector(error: &LogError) -> bool {
-    matches!(error, LogError::Io { source, .. } if Errno::from_io_error(source) == Some(Errno::IO))
 }
 
 /// The database's events, as far as it can be read.
