@@ -270,16 +270,16 @@ fn what_stands_behind_a_sector_that_cannot_be_read_is_found() {
     grow(BAD.end + 9000);
     let truth = rows(&root);
     std::fs::write(root.join("astore.db"), yesterday).unwrap();
-    let failing = Observed::acting(real_disk(&root), |_, call| match call {
-        Call::Read { path, offset, length } if path == Path::new(LOG) => {
-            let end = offset + *length as u64;
-            match (*offset < BAD.start, end <= BAD.start || *offset >= BAD.end) {
-                (_, true) => Act::Pass,
-                (true, false) => Act::ReadAtMost(usize::try_from(BAD.start - offset).unwrap()),
-                (false, false) => Act::Fail(std::io::Error::from_raw_os_error(5)),
-            }
+    let failing = Observed::acting(real_disk(&root), |_, call| {
+        let Call::Read { path, offset, length } = call else { return Act::Pass };
+        let end = offset + *length as u64;
+        if path != Path::new(LOG) || end <= BAD.start || *offset >= BAD.end {
+            Act::Pass
+        } else if *offset < BAD.start {
+            Act::ReadAtMost(usize::try_from(BAD.start - offset).unwrap())
+        } else {
+            Act::Fail(std::io::Error::from_raw_os_error(5))
         }
-        _ => Act::Pass,
     });
     let report =
         Registry::recover_on(Arc::new(failing), &root, options(Access::Alone), env(), &Void).unwrap();
