@@ -64,6 +64,17 @@ pub(crate) fn recovered(report: &RecoverReport, style: Style, out: &mut dyn Writ
             "what these events say is not to be seen until their payloads are back under blake3/: then 'astore replay'"
         )?;
     }
+    // What stood behind it, and whether anything did, nobody can tell.
+    if report.database_fault.is_some()
+        && report.only_in_database == 0
+        && matches!(report.log, LogMended::WrittenAgain { .. })
+    {
+        writeln!(
+            out,
+            "what stood behind the last event that could be read is in neither copy: if packages are missing, see \
+             'astore recover --from-objects'"
+        )?;
+    }
     writeln!(out, "view digest {}", super::human::primary(report.view_digest))
 }
 
