@@ -150,9 +150,9 @@ fn a_store_of_format_2_is_not_touched() {
     assert!(!desk.path("out").exists());
     // What is no configuration at all.
     fs::write(&config, "format = \n").unwrap();
-    assert_snapshot!(told(&desk, &["list"]), @"4 astore: astore.toml is damaged: string values must be quoted, expected literal string (root ~/store)");
+    assert_snapshot!(told(&desk, &["list"]), @"4 astore: astore.toml is damaged: string values must be quoted, expected literal string; put it back from a backup, or move it aside, and 'astore recover' writes it again from the event log (root ~/store)");
     fs::write(&config, "").unwrap();
-    assert_snapshot!(told(&desk, &["list"]), @"4 astore: astore.toml is damaged: `format` is missing (root ~/store)");
+    assert_snapshot!(told(&desk, &["list"]), @"4 astore: astore.toml is damaged: `format` is missing; put it back from a backup, or move it aside, and 'astore recover' writes it again from the event log (root ~/store)");
 }
 
 #[test]
