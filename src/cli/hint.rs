@@ -248,8 +248,9 @@ fn storage(error: &StorageError, asked: Asked<'_>) -> Option<String> {
              then says what would mend what is missing"
         }
         StorageError::Io { path, source, .. }
-            if is_in_the_way(source)
-                || (path.ends_with("astore.toml") && source.raw_os_error().is_none()) =>
+            if path.is_relative() // what is named in full is the root, or stands outside of it
+                && (is_in_the_way(source)
+                    || (path.ends_with("astore.toml") && source.raw_os_error().is_none())) =>
         {
             IN_THE_WAY
         }
