@@ -88,3 +88,25 @@ fn lost(left_out: &LeftOut, style: Style) -> String {
         escape::line(why)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    #[test]
+    fn a_loss_that_nobody_can_measure_is_spoken_of() {
+        let said = |report: &RecoverReport| {
+            let mut out = Vec::new();
+            recovered(report, Style::Plain, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let words = "in neither copy: if packages are missing, see 'astore recover --from-objects'\n";
+        let both = samples::recovered();
+        assert!(!said(&both).contains(words), "the database had the rest");
+        let torn = RecoverReport { only_in_database: 0, ..both };
+        assert!(said(&torn).contains(words), "{}", said(&torn));
+        let read = RecoverReport { database_fault: None, ..torn };
+        assert!(!said(&read).contains(words), "the database was read in full");
+    }
+}
