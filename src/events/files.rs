@@ -73,6 +73,11 @@ pub enum LogError {
     },
 }
 
+/// Returns whether the disk gives these bytes no more, however often it is asked.
+pub(super) fn is_bad_sector(error: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::IO)
+}
+
 /// Returns the path of the file that begins with this event, relative to the root.
 pub(super) fn file_path(first: u64) -> PathBuf {
     PathBuf::from(format!("{DIRECTORY}/{first:020}.cborseq"))

@@ -5,9 +5,8 @@
 //! one and events stand behind it, the log has a hole, and a person has to say that what is behind it is given up.
 
 use std::collections::BTreeSet;
-use std::io;
 
-use super::files::{LogError, LogFiles};
+use super::files::{LogError, LogFiles, is_bad_sector};
 use super::log::{self, Head, Position, Stored};
 use super::replay::ChainFault;
 use super::walk::Step;
@@ -82,7 +81,9 @@ where
                 break (continued || !cut_short).then(|| walk.damage());
             }
             Err(error @ LogError::Parted { .. }) => break Some(error),
-            Err(error) if is_bad_sector(&error) => break Some(error),
+            Err(LogError::Io { path, source }) if is_bad_sector(&source) => {
+                break Some(LogError::Io { path, source });
+            }
             Err(error) => return Err(error.into()),
         }
     };
@@ -98,12 +99,6 @@ where
     }
     merge.see_to_the_end()?;
     Ok(merge.merged)
-}
-
-/// The disk gives these bytes no more, however often it is asked.
-fn is_bad_sector(error: &LogError) -> bool {
-    const EIO: i32 = 5;
-    matches!(error, LogError::Io { source, .. } if io::Error::raw_os_error(source) == Some(EIO))
 }
 
 /// The database's events, as far as it can be read.

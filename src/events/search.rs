@@ -4,9 +4,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::{LogError, LogFiles, READ_BYTES_MAX, at, file_path};
+use super::files::{LogError, LogFiles, READ_BYTES_MAX, at, file_path, is_bad_sector};
 use super::item::{NotAnItem, begins_item, decode_item};
 use super::log::Stored;
+
+/// How much is read at once.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// How much of a file is given up where one read of it fails: the unit in which disks and page caches read.
+const SECTOR_BYTES: usize = 4096;
 
 impl LogFiles {
     /// Returns those of some events of which `log/` holds a whole item, wherever it stands in its file. That
@@ -56,19 +62,33 @@ impl LogFiles {
         Ok(())
     }
 
+    /// Reads a file, with zeros for what the disk does not give any more: what stands behind may be whole.
     fn read_file(&self, path: &Path) -> Result<Vec<u8>, LogError> {
         let file = self.disk.open(path).map_err(at(path))?;
-        if file.stat().map_err(at(path))?.size_bytes > READ_BYTES_MAX {
+        let size_bytes = file.stat().map_err(at(path))?.size_bytes;
+        if size_bytes > READ_BYTES_MAX {
             return Err(at(path)(io::ErrorKind::FileTooLarge.into()));
         }
         let mut bytes = Vec::new();
-        let mut chunk = vec![0; 1 << 20];
-        loop {
-            match file.read_at(&mut chunk, bytes.len() as u64).map_err(at(path))? {
-                0 => return Ok(bytes),
-                read => bytes.extend_from_slice(&chunk[..read]),
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let mut wanted = CHUNK_BYTES;
+        while (bytes.len() as u64) < size_bytes {
+            let page_end = (bytes.len() / SECTOR_BYTES + 1) * SECTOR_BYTES;
+            match file.read_at(&mut chunk[..wanted], bytes.len() as u64) {
+                Ok(0) => break,
+                Ok(read) => {
+                    bytes.extend_from_slice(&chunk[..read]);
+                    wanted = CHUNK_BYTES;
+                }
+                // Somewhere in it: again, as little as can be bad by itself.
+                Err(error) if is_bad_sector(&error) && wanted > SECTOR_BYTES => {
+                    wanted = page_end - bytes.len();
+                }
+                Err(error) if is_bad_sector(&error) => bytes.resize(page_end, 0),
+                Err(error) => return Err(at(path)(error)),
             }
         }
+        Ok(bytes)
     }
 }
 

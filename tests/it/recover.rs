@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use astore::disk::testing::{Act, Call, Observed};
 use astore::error::Error;
 use astore::events::LogError;
 use astore::monitor::Void;
@@ -15,7 +17,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::support::oracle;
-use crate::support::store::{add, copy_store, env, fast_dir, init, open, options, reference, tree};
+use crate::support::store::{
+    add, copy_store, env, fast_dir, init, open, options, real_disk, reference, tree,
+};
 
 const LOG: &str = "log/00000000000000000001.cborseq";
 
@@ -240,6 +244,44 @@ fn manifests_are_written_again_from_the_log_and_from_the_views() {
     std::fs::set_permissions(path(&root, &large.to_string()), mode).unwrap();
     open(&root, Access::Write).unwrap().replay(&Void).unwrap();
     assert!(open(&root, Access::Read).unwrap().show(&reference("large")).is_ok());
+    assert_sound(&root);
+}
+
+/// The database is yesterday's, and one sector of `log/` cannot be read: the events in it are in the database, and
+/// those behind it are whole.
+#[test]
+fn what_stands_behind_a_sector_that_cannot_be_read_is_found() {
+    const BAD: std::ops::Range<u64> = 4096..8192;
+    let stage = Stage::new();
+    let root = stage.root();
+    let source = stage.place.path().join("y");
+    let grow = |until: u64| {
+        while std::fs::metadata(root.join(LOG)).unwrap().len() < until {
+            add(&open(&root, Access::Write).unwrap(), "more", &source, Completion::Finalize).unwrap();
+        }
+    };
+    grow(BAD.end + 1000);
+    let yesterday = std::fs::read(root.join("astore.db")).unwrap();
+    assert!(!root.join("astore.db-wal").exists(), "all of it is in the database");
+    grow(BAD.end + 9000);
+    let truth = rows(&root);
+    std::fs::write(root.join("astore.db"), yesterday).unwrap();
+    let failing = Observed::acting(real_disk(&root), |_, call| match call {
+        Call::Read { path, offset, length } if path == Path::new(LOG) => {
+            let end = offset + *length as u64;
+            match (*offset < BAD.start, end <= BAD.start || *offset >= BAD.end) {
+                (_, true) => Act::Pass,
+                (true, false) => Act::ReadAtMost(usize::try_from(BAD.start - offset).unwrap()),
+                (false, false) => Act::Fail(std::io::Error::from_raw_os_error(5)),
+            }
+        }
+        _ => Act::Pass,
+    });
+    let report =
+        Registry::recover_on(Arc::new(failing), &root, options(Access::Alone), env(), &Void).unwrap();
+    assert_eq!(report.head_sequence, truth.len() as u64);
+    assert!(matches!(report.log, LogMended::WrittenAgain { .. }), "{:?}", report.log);
+    assert!(rows(&root) == truth);
     assert_sound(&root);
 }
 
