@@ -357,7 +357,7 @@ impl Error {
             ) => ErrorKind::Damage,
             Self::Storage(StorageError::NotEmpty { .. }) | Self::Remains { .. } => ErrorKind::Usage,
             Self::Db(error) if error.is_busy() => ErrorKind::Busy,
-            Self::Db(error) if error.is_corrupt() => ErrorKind::Damage,
+            Self::Db(error) | Self::View(ViewError::Db(error)) if error.is_corrupt() => ErrorKind::Damage,
             Self::PayloadUnavailable(error) if error.is_refused => ErrorKind::Failed,
             Self::Log(LogError::Parted { .. } | LogError::Damaged { .. } | LogError::Later { .. })
             | Self::Chain(_)

@@ -29,7 +29,7 @@ pub(crate) struct Asked<'a> {
 
 const MAKE_ROOM: &str = "make room: 'astore remove' and 'astore gc' work on a full disk";
 
-const RECOVER: &str = "'astore recover' builds it anew from log/; so would an old backup of it catch up";
+const RECOVER: &str = "'astore recover' builds it anew from log/; an old backup of it would catch up, too";
 
 /// Returns what to do about it, where there is something.
 pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
@@ -78,6 +78,11 @@ fn disk(error: &Error, asked: Asked<'_>) -> Option<&'static str> {
         _ if matches!(asked.command, "remove" | "gc") => {
             "the room set aside for this is used up: take something else off this disk, a MiB or two will do"
         }
+        // Both need the database that is to be built.
+        _ if asked.command == "recover" => {
+            "nothing was lost; take something else off this disk, or delete the file 'reserve' of the root, which is \
+             made again, then repeat it"
+        }
         // There is nothing to remove from a store that is yet to be made.
         _ if asked.command.is_empty() => "make room, then repeat it",
         _ => MAKE_ROOM,
@@ -86,7 +91,8 @@ fn disk(error: &Error, asked: Asked<'_>) -> Option<&'static str> {
         Error::Db(error) | Error::View(ViewError::Db(error)) if error.is_full() => return Some(full),
         Error::Db(error) | Error::View(ViewError::Db(error)) if error.is_system() => {
             return Some(
-                "see whether its disk is full, read-only, over quota or failing; the kernel's log may say more",
+                "see whether its disk is full, read-only, over quota or failing, or a limit is reached ('ulimit -f', \
+                 'ulimit -n'); the kernel's log may say more",
             );
         }
         _ => {}
@@ -117,7 +123,7 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         | Error::Log(LogError::Later { .. }) => "use the newer astore that wrote them",
         Error::Db(DbError::Missing { .. }) | Error::DatabaseMissing => RECOVER,
         Error::EntriesAstray { .. } => "'astore replay' makes the views again",
-        Error::Db(error) if error.is_corrupt() => RECOVER,
+        Error::Db(error) | Error::View(ViewError::Db(error)) if error.is_corrupt() => RECOVER,
         Error::Serve(ServeError::Missing { .. } | ServeError::Damaged { .. }) => {
             "'astore verify' records it and says what it harms; then adding the same content again heals it"
         }
@@ -132,9 +138,13 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
             "these are two histories, and only you can say which is true: move aside astore.db or log/, whichever you \
              do not believe, then 'astore recover'"
         }
-        Error::Log(LogError::Damaged { .. }) if asked.command == "recover" => {
-            "nothing was changed, and the database lacks that event too: put log/ or astore.db of a backup there; or \
-             move aside what stands behind that place, and it is given up"
+        Error::Log(LogError::Damaged { path, offset, .. }) if asked.command == "recover" => {
+            return Some(format!(
+                "nothing was changed, and the database lacks that event too: put log/ or astore.db of a backup there; \
+                 or give up that event and all behind it: copy log/ elsewhere, 'truncate -s {offset} {path}' in the \
+                 root, move later files out of log/, then 'astore recover'",
+                path = path.display()
+            ));
         }
         Error::Log(LogError::Damaged { .. }) => "'astore recover' mends it from the database",
         Error::Chain(_) if asked.command == "recover" => {
@@ -155,14 +165,11 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         }
         Error::DatabaseReplaced => "a recover was here: run the command again",
         Error::Lock(LockError::Busy { .. }) => "try again later, or wait longer with --wait",
-        Error::Lock(LockError::Io { source, .. })
-            if matches!(
-                source.kind(),
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
-            ) =>
-        {
+        Error::Lock(LockError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
             "only who may write to the store can change it"
         }
+        Error::Lock(LockError::Io { source, .. }) if is_in_the_way(source) => IN_THE_WAY,
+        Error::Log(LogError::Io { source, .. }) if is_in_the_way(source) => IN_THE_WAY,
         Error::NoSuchPackage { reference } => return Some(no_such_package(reference, asked)),
         Error::NoSuchPath { reference, .. } => {
             return Some(format!("'astore files {reference}' shows its paths"));
@@ -223,6 +230,9 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
 #[expect(clippy::wildcard_enum_match_arm, reason = "most failures say all there is to say")]
 fn storage(error: &StorageError, asked: Asked<'_>) -> Option<String> {
     let said = match error {
+        StorageError::NoStore { .. } if asked.command == "recover" => {
+            "see whether its disk is mounted and the root is the right one; what is left of a store goes there first"
+        }
         StorageError::NoStore { .. } if asked.root_option => {
             "make one with 'astore init' and the same --root"
         }
@@ -237,12 +247,27 @@ fn storage(error: &StorageError, asked: Asked<'_>) -> Option<String> {
             "if blake3/ is gone, put it back from a backup, or 'astore recover' makes an empty one; 'astore verify' \
              then says what would mend what is missing"
         }
+        StorageError::Io { path, source, .. }
+            if path.is_relative() // what is named in full is the root, or stands outside of it
+                && (is_in_the_way(source)
+                    || (path.ends_with("astore.toml") && source.raw_os_error().is_none())) =>
+        {
+            IN_THE_WAY
+        }
         StorageError::UnknownFormat { .. } => "use the newer astore that made it",
         StorageError::NotEmpty { .. } => "name a directory that is missing or empty",
         StorageError::NetworkFileSystem { .. } => "name a directory on a local file system",
         _ => return None,
     };
     Some(said.to_owned())
+}
+
+const IN_THE_WAY: &str = "something else stands where the store has a file or a directory of its own: look at each part of \
+                          that path, move what is not right out of the root, then 'astore recover'";
+
+/// Returns whether a file stands where a directory should, a directory or a symlink where a file should.
+fn is_in_the_way(said: &io::Error) -> bool {
+    matches!(Errno::from_io_error(said), Some(Errno::NOTDIR | Errno::ISDIR | Errno::LOOP))
 }
 
 /// Says how bytes come back that were purged, and who knows about them.
@@ -323,6 +348,9 @@ mod tests {
             let source = Errno::NOSPC.into();
             Error::Export(ExportError::Write { path: PathBuf::from("a"), source })
         };
+        let lock = |errno: Errno| {
+            Error::Lock(LockError::Io { path: PathBuf::from("astore.lock"), source: errno.into() })
+        };
         for (error, command, says) in [
             (write(Errno::MFILE), "add", "ulimit -n"),
             (read(Errno::MFILE), "add", "ulimit -n"),
@@ -334,6 +362,11 @@ mod tests {
             (write(Errno::NOSPC), "add", "'astore remove' and 'astore gc' work on a full disk"),
             (write(Errno::NOSPC), "gc", "take something else off this disk"),
             (write(Errno::NOSPC), "", "make room, then repeat it"),
+            (write(Errno::NOSPC), "recover", "delete the file 'reserve'"),
+            (write(Errno::NOTDIR), "add", "something else stands where"),
+            (lock(Errno::ROFS), "add", "see why its file system is read-only"),
+            (lock(Errno::ACCESS), "add", "only who may write"),
+            (lock(Errno::ISDIR), "add", "something else stands where"),
             (export(), "export", "where the output goes"),
             (Error::Ingest(IngestError::Thread(Errno::AGAIN.into())), "add", "ulimit -u"),
         ] {
@@ -360,6 +393,10 @@ mod tests {
 
         let unsure = Error::Unsure { what: "event 7 is not known".into(), undecided: "what may be purged" };
         assert!(said(&unsure, "gc").starts_with("nothing was deleted; "));
+
+        let damaged = Error::Log(LogError::Damaged { path: "log/1".into(), offset: 495, sequence: 2 });
+        assert_eq!(said(&damaged, "add"), "'astore recover' mends it from the database");
+        assert!(said(&damaged, "recover").contains("'truncate -s 495 log/1' in the root"));
 
         let open = Error::WrongState { reference: "doc@3".into(), state: "open" };
         assert_eq!(said(&open, "manifest"), "freeze it with 'astore finalize doc@3'");

@@ -103,6 +103,14 @@ impl DbError {
         self.sqlite_code() == Some(rusqlite::ErrorCode::DiskFull)
     }
 
+    /// Returns whether the file itself is damaged: no new tables in it help.
+    pub fn is_malformed(&self) -> bool {
+        matches!(
+            self.sqlite_code(),
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+        )
+    }
+
     /// Returns whether the database's own bytes are damaged, or hold a value that nothing of ours writes there.
     pub fn is_corrupt(&self) -> bool {
         use rusqlite::Error as Odd;

@@ -385,3 +385,29 @@ fn a_payload_that_the_store_has_nowhere_else_is_a_backups_to_mend() {
     let sequence = event["sequence"].as_u64().unwrap();
     assert!(found.contains(&(format!("payload event {sequence}"), backup)), "{found:?}");
 }
+
+#[test]
+fn views_on_scribbled_pages_are_mended_by_recover_and_no_replay_is_advised() {
+    let desk = store();
+    let path = desk.root().join("astore.db");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    let number =
+        |sql: &str| usize::try_from(db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()).unwrap();
+    let page = number("SELECT rootpage FROM sqlite_master WHERE name = 'artifact_files'");
+    let size = number("PRAGMA page_size");
+    drop(db);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[(page - 1) * size..page * size].fill(0xa5);
+    fs::write(&path, bytes).unwrap();
+
+    let said = desk.run(["verify", "--quiet"]);
+    let found = mends(&said);
+    assert!(found.iter().any(|(what, _)| what.starts_with("views ")), "{said:#?}");
+    assert!(found.iter().all(|(_, mend)| mend == "astore recover"), "{said:#?}");
+    let said = desk.run(["replay"]);
+    assert_eq!(said.code, 4, "{said:#?}");
+    assert!(said.err.contains("; 'astore recover' builds it anew from log/"), "{said:#?}");
+    desk.ok(["recover"]);
+    desk.check_sound();
+}

@@ -288,7 +288,7 @@ fn a_store_on_read_only_media_is_read() {
     }
     let before = everything(&root);
     check_read_only(&|arguments| said(mounted(arguments)));
-    assert_snapshot!(shown(&desk, said(mounted(&["add", "doc"]))), @"1 astore: cannot lock astore.lock: Read-only file system (os error 30); only who may write to the store can change it (root ~/store)");
+    assert_snapshot!(shown(&desk, said(mounted(&["add", "doc"]))), @"1 astore: cannot lock astore.lock: Read-only file system (os error 30); see why its file system is read-only: some are after an error of the disk (root ~/store)");
     assert_eq!(everything(&root), before);
     // With a write-ahead log that nobody may bring in, too.
     let db = rusqlite::Connection::open(root.join("astore.db")).unwrap();

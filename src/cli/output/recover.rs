@@ -64,6 +64,17 @@ pub(crate) fn recovered(report: &RecoverReport, style: Style, out: &mut dyn Writ
             "what these events say is not to be seen until their payloads are back under blake3/: then 'astore replay'"
         )?;
     }
+    // What stood behind it, and whether anything did, nobody can tell.
+    if report.database_fault.is_some()
+        && report.only_in_database == 0
+        && matches!(report.log, LogMended::WrittenAgain { .. })
+    {
+        writeln!(
+            out,
+            "what stood behind the last event that could be read is in neither copy: if packages are missing, see \
+             'astore recover --from-objects'"
+        )?;
+    }
     writeln!(out, "view digest {}", super::human::primary(report.view_digest))
 }
 
@@ -76,4 +87,26 @@ fn lost(left_out: &LeftOut, style: Style) -> String {
         escape::line(subject_id),
         escape::line(why)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    #[test]
+    fn a_loss_that_nobody_can_measure_is_spoken_of() {
+        let said = |report: &RecoverReport| {
+            let mut out = Vec::new();
+            recovered(report, Style::Plain, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let words = "in neither copy: if packages are missing, see 'astore recover --from-objects'\n";
+        let both = samples::recovered();
+        assert!(!said(&both).contains(words), "the database had the rest");
+        let torn = RecoverReport { only_in_database: 0, ..both };
+        assert!(said(&torn).contains(words), "{}", said(&torn));
+        let read = RecoverReport { database_fault: None, ..torn };
+        assert!(!said(&read).contains(words), "the database was read in full");
+    }
 }

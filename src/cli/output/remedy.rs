@@ -24,6 +24,13 @@ pub(crate) fn remedy(fault: &Fault) -> String {
         Remedy::NewConfig => {
             "if another store's astore.toml was put there, move it aside, then astore recover".to_owned()
         }
+        // It may be the only copy of what it holds.
+        Remedy::MoveAway(path) if fault.kind == "misnamed" => {
+            format!(
+                "move {0} out of the store; add it, if its bytes are missing elsewhere",
+                escape::line(&path.display().to_string())
+            )
+        }
         Remedy::MoveAway(path) => {
             format!("move {} out of the store, or delete it", escape::line(&path.display().to_string()))
         }
@@ -65,6 +72,12 @@ mod tests {
         assert_eq!(super::remedy(&nobody), "add the same content again");
         let manifest = Fault { harms: Vec::new(), remedy: Remedy::SetMode(path()), ..samples::fault() };
         assert_eq!(super::remedy(&manifest), "chmod 444 blake3/ab/cd/abcd");
+        let misnamed =
+            Fault { kind: "misnamed".into(), remedy: Remedy::MoveAway(path()), ..samples::fault() };
+        assert_eq!(
+            super::remedy(&misnamed),
+            "move blake3/ab/cd/abcd out of the store; add it, if its bytes are missing elsewhere"
+        );
         for (remedy, says) in [
             (Remedy::SetMode(path()), "chmod 444 blake3/ab/cd/abcd, or add the same content again (doc@2:"),
             (Remedy::Recover, "astore recover"),

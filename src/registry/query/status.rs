@@ -112,7 +112,7 @@ impl Registry {
             concerns.push(format!("events or fields of the log that this build does not know: {skipped}"));
         }
         if !reserve::is_present(self.disk.as_ref()).unwrap_or(true) {
-            concerns.push("the reserve is used up: the disk was full".to_owned());
+            concerns.push("the reserve is gone: the disk was full, or somebody deleted it".to_owned());
         }
         if free_bytes < ROOM_BYTES_MIN {
             concerns.push(format!("only {free_bytes} bytes are free"));

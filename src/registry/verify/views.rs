@@ -158,7 +158,8 @@ fn each_sound(
 
 /// Makes the fault of views that are not even tables any more.
 pub(super) fn unreadable(error: &DbError) -> Fault {
-    fault("the views", format!("they cannot be read: {error}"))
+    let found = fault("the views", format!("they cannot be read: {error}"));
+    if error.is_malformed() { Fault { remedy: Remedy::Recover, ..found } } else { found }
 }
 
 fn fault(subject: &str, detail: String) -> Fault {
