@@ -97,6 +97,12 @@ pub enum Problem {
         /// How many events were written.
         events: u64,
     },
+    /// The plain-file log is damaged or another history behind what the database knows: the answer comes from the
+    /// database as it stands, and may lack what happened since.
+    LogAstray {
+        /// What is wrong with it.
+        what: String,
+    },
     /// The lock is held by others; the operation waits.
     Waiting {
         /// Who holds it, one description a process.
@@ -117,6 +123,9 @@ impl fmt::Display for Problem {
             }
             Self::LogRewritten { events } => {
                 write!(f, "log/ was behind the database; {events} event(s) were written to it again")
+            }
+            Self::LogAstray { what } => {
+                write!(f, "{what}; the database is read as it stands, and may lack what happened since")
             }
             Self::Waiting { holders } if holders.is_empty() => write!(f, "waiting for the store's lock"),
             Self::Waiting { holders } => write!(f, "waiting for {}", holders.join(", ")),

@@ -202,7 +202,7 @@ impl Context {
             command: format!("astore {command}"),
             cancelled: self.interrupt.flag(),
             scratch: self.environment.scratch.clone(),
-            spends_reserve: matches!(command, "remove" | "gc"),
+            spends_reserve: matches!(command, "remove" | "gc" | "recover"),
         };
         Ok((root, options, env))
     }

@@ -75,13 +75,8 @@ fn disk(error: &Error, asked: Asked<'_>) -> Option<&'static str> {
             "make room where the output goes"
         }
         // These have given up the reserve by now, if it was there.
-        _ if matches!(asked.command, "remove" | "gc") => {
-            "the room set aside for this is used up: take something else off this disk, a MiB or two will do"
-        }
-        // Both need the database that is to be built.
-        _ if asked.command == "recover" => {
-            "nothing was lost; take something else off this disk, or delete the file 'reserve' of the root, which is \
-             made again, then repeat it"
+        _ if matches!(asked.command, "remove" | "gc" | "recover") => {
+            "the room set aside for this is used up: take something else off this disk, and repeat it"
         }
         // There is nothing to remove from a store that is yet to be made.
         _ if asked.command.is_empty() => "make room, then repeat it",
@@ -362,7 +357,7 @@ mod tests {
             (write(Errno::NOSPC), "add", "'astore remove' and 'astore gc' work on a full disk"),
             (write(Errno::NOSPC), "gc", "take something else off this disk"),
             (write(Errno::NOSPC), "", "make room, then repeat it"),
-            (write(Errno::NOSPC), "recover", "delete the file 'reserve'"),
+            (write(Errno::NOSPC), "recover", "take something else off this disk"),
             (write(Errno::NOTDIR), "add", "something else stands where"),
             (lock(Errno::ROFS), "add", "see why its file system is read-only"),
             (lock(Errno::ACCESS), "add", "only who may write"),

@@ -112,7 +112,7 @@ impl Monitor for Terminal {
             Problem::StoreSkipped { path } => {
                 self.warn(&format!("astore: skipped {} (the store itself)", escape::path(path)));
             }
-            Problem::CaughtUp { .. } | Problem::LogRewritten { .. } => {
+            Problem::CaughtUp { .. } | Problem::LogRewritten { .. } | Problem::LogAstray { .. } => {
                 self.warn(&format!("astore: {}", escape::line(&problem.to_string())));
             }
             Problem::Waiting { .. } | Problem::Note(_) | _ => {

@@ -75,8 +75,8 @@ pub struct OpenOptions {
     pub cancelled: Arc<AtomicBool>,
     /// Where a private copy of the database goes when a store that may not be written has to be caught up.
     pub scratch: PathBuf,
-    /// Whether the reserve may be given up where the disk is full: for what makes room in the end (`remove`), and
-    /// for nothing that fills it.
+    /// Whether the reserve may be given up where the disk is full: for what makes room in the end (`remove`), or
+    /// makes the store whole again (`recover`), and for nothing that fills it.
     pub spends_reserve: bool,
 }
 

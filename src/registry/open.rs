@@ -36,10 +36,8 @@ pub(super) enum LogStands {
 
 /// What a reader is told of such a `log/`.
 fn astray() -> Problem {
-    Problem::Note(
-        "log/ does not have the database's last event in its place; the database is read as it stands"
-            .to_owned(),
-    )
+    let what = "log/ does not have the database's last event in its place".to_owned();
+    Problem::LogAstray { what }
 }
 
 /// How long a transaction waits for another one at least.
@@ -235,7 +233,7 @@ impl Registry {
                 // Where a person has to choose, nobody writes; what the database holds can still be read, and
                 // verify says the rest.
                 Err(Error::Log(error @ (LogError::Parted { .. } | LogError::Damaged { .. }))) => {
-                    monitor.problem(&Problem::Note(format!("{error}; the database is read as it stands")));
+                    monitor.problem(&Problem::LogAstray { what: error.to_string() });
                     None
                 }
                 Err(error) => return Err(error),
@@ -437,7 +435,7 @@ pub(super) fn no_room() -> Error {
 }
 
 /// Gives up the reserve where the disk is full, and returns whether there is more room now.
-fn make_room(disk: &dyn Disk) -> bool {
+pub(super) fn make_room(disk: &dyn Disk) -> bool {
     is_full(disk) && disk.stat(Path::new(layout::RESERVE)).is_ok() && reserve::release(disk).is_ok()
 }
 

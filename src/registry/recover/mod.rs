@@ -19,7 +19,7 @@ pub(super) use self::claims::is_nothing_left;
 use self::rebuild::{Rebuilding, Rebuilt};
 use super::add::append_healed;
 use super::change::{Change, check_lock, settle_into, tell};
-use super::open::{file_mode, lock_to_write, open_database};
+use super::open::{file_mode, lock_to_write, make_room, open_database};
 use super::report::{LogMended, RecoverReport};
 use super::{Access, OpenOptions, Registry};
 use crate::db::{Database, DbError, OpenMode, ReadTx};
@@ -91,6 +91,9 @@ impl Registry {
             env: &env,
             cancelled: &options.cancelled,
         };
+        if options.spends_reserve {
+            make_room(disk.as_ref());
+        }
         aside::end_earlier(disk.as_ref())?;
         // Who has lost the lock, because somebody deleted its file, may be in the middle of a transaction: its item must
         // not come into `log/` behind those of the new database.
