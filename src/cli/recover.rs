@@ -32,8 +32,8 @@ Examples:
 /// With --from-objects, where both are lost or the log lacks packages, lists what the manifests among the objects claim
 /// that the log does not know: finalised packages, with what is there of each. Nothing is changed. With --confirm, the
 /// list is shown and imported; on a terminal astore asks first, unless --yes is given. Every object is read and compared
-/// before a new log begins. Claims are no more than that: a package that was removed is among them, a purged object
-/// counts as lost, and open packages, pins and holds are gone. The exit code is 4 where objects are lost or a claim
+/// before a new log begins. Claims are no more than that: where a new log begins, a package that was removed is among them,
+/// a purged object counts as lost, and open packages, pins and holds are gone. The exit code is 4 where objects are lost or a claim
 /// could not be imported, 5 where the claims are no longer those that were shown. With --quiet, only the packages are
 /// printed.
 #[derive(clap::Args, Debug)]

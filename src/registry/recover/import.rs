@@ -205,13 +205,22 @@ fn import_into(
         }
         opened => (opened?, None),
     };
-    // What was left out or is not understood may be one of the packages that are claimed.
-    registry.assured(&registry.db.read()?, "which packages the log knows", Reading::UpTo(0))?;
-    let claims = confirmed(registry.claims_now()?, request, on_claims)?;
-    let (mut report, accepted) = Look::of(&registry).check(claims, monitor)?;
-    report.recovered = recovered;
-    recorded(&registry, &accepted, &mut report, monitor)?;
-    Ok(report)
+    let aside = recovered.as_ref().map(|recovered| recovered.database_aside.clone());
+    let imported = || -> Result<ImportReport, Error> {
+        // What was left out or is not understood may be one of the packages that are claimed.
+        registry.assured(&registry.db.read()?, "which packages the log knows", Reading::UpTo(0))?;
+        let claims = confirmed(registry.claims_now()?, request, on_claims)?;
+        let (mut report, accepted) = Look::of(&registry).check(claims, monitor)?;
+        report.recovered = recovered;
+        recorded(&registry, &accepted, &mut report, monitor)?;
+        Ok(report)
+    };
+    imported().inspect_err(|_| {
+        if let Some(aside) = aside {
+            let old = aside.map(|aside| format!("; the old one is {aside} now")).unwrap_or_default();
+            monitor.problem(&Problem::Note(format!("the database was built anew before that{old}")));
+        }
+    })
 }
 
 /// Sees to it that what would be done is what was shown, and shows it.
