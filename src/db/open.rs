@@ -97,6 +97,10 @@ impl Database {
     /// # Errors
     /// [`DbError::Sqlite`] where SQLite cannot make it.
     pub fn create(path: &Path) -> Result<Self, DbError> {
+        Self::make(path, |database| database.set_up(OpenMode::Write))
+    }
+
+    fn make(path: &Path, set_up: impl FnOnce(&Self) -> Result<(), DbError>) -> Result<Self, DbError> {
         check_regular(path)?;
         // Not the defaults, by which a path that begins with `file:` is read as a URI.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -106,7 +110,7 @@ impl Database {
         let connection = Connection::open_with_flags(through_symlinks(path), flags)?;
         let database = Self { connection, origin: Origin::of(path, OpenMode::Write) };
         database.be_wary()?;
-        database.set_up(OpenMode::Write)?;
+        set_up(&database)?;
         let tx = database.write()?;
         tx.execute_batch(SCHEMA)?;
         tx.execute_batch(&format!(
@@ -122,10 +126,14 @@ impl Database {
     /// # Errors
     /// [`DbError::Sqlite`] where SQLite cannot make it.
     pub fn build(path: &Path) -> Result<Self, DbError> {
-        let database = Self::create(path)?;
-        // No WAL, through which every page would go twice.
-        database.connection.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")?;
-        Ok(database)
+        Self::make(path, |database| {
+            database.set_up(OpenMode::Read)?;
+            // No WAL, through which every page would go twice; and no sync of SQLite's own: one that failed may be
+            // passed over by it, and is then not told again.
+            Ok(database
+                .connection
+                .execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")?)
+        })
     }
 
     /// Ends what [`Database::build`] began: all of it is in the one file, which is in WAL mode again.

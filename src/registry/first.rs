@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::open::file_mode;
 use crate::db::Database;
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use crate::env::{Env, Timestamp};
 use crate::error::Error;
 use crate::events::{Bookkeeping, EventType, Head, Position, Record, Stored, insert, payload};
@@ -39,18 +39,19 @@ impl FirstEvent {
     }
 
     /// Makes a database of this name in the root, with the event in it and the views that follow. `append` writes the
-    /// event to `log/` before the database has it, and says where that stands then.
+    /// event to `log/` before the database has it, and says where that stands then. Returns the file, held since before
+    /// anything was written to it: a write-back that fails is told to who had it open then.
     pub(super) fn make_database(
         &self,
         disk: &dyn Disk,
         root: &Path,
         name: &str,
         append: impl FnOnce(&Stored) -> Result<Position, Error>,
-    ) -> Result<(), Error> {
+    ) -> Result<Box<dyn DiskFile>, Error> {
         // SQLite would make it with the umask's mode; its -wal and -shm take after it.
         let file = disk.create(Path::new(name), file_mode(disk)?);
         let failed = |source| StorageError::Io { action: Action::Create, path: name.into(), source };
-        drop(file.map_err(failed)?);
+        let file = file.map_err(failed)?;
         let db = Database::create(&layout::within(root, name.as_ref()))?;
         let tx = db.write()?;
         let mut views = ViewWriter::new(&tx, 0);
@@ -59,6 +60,7 @@ impl FirstEvent {
         views.apply(&self.event, &self.payload)?;
         let log = append(&self.event)?;
         Bookkeeping { log, views_version: VIEWS_VERSION, views_sequence: 1, skipped: 0 }.store(&tx)?;
-        Ok(tx.commit()?)
+        tx.commit()?;
+        Ok(file)
     }
 }

@@ -81,9 +81,8 @@ pub(super) fn begin(
         }
     };
     let first = FirstEvent::new(env, now, config.store_id, &classes.list());
-    first.make_database(disk.as_ref(), root, layout::DATABASE_NEW, |_| Ok(Position::START))?;
-    let built = disk.open_write(Path::new(layout::DATABASE_NEW));
-    built.and_then(|file| file.sync()).map_err(failed(Action::Sync, layout::DATABASE_NEW))?;
+    let built = first.make_database(disk.as_ref(), root, layout::DATABASE_NEW, |_| Ok(Position::START))?;
+    built.sync().map_err(failed(Action::Sync, layout::DATABASE_NEW))?;
     disk.point("database built");
     let mut put_aside: Vec<String> = aside::put_database_aside(disk.as_ref())?.into_iter().collect();
     let listed = disk.list(Path::new(layout::LOG)).map_err(failed(Action::Read, layout::LOG))?;

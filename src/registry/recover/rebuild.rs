@@ -61,8 +61,9 @@ impl Rebuilding<'_> {
 
     fn build(&self, old: Option<&ReadTx<'_>>, monitor: &dyn Monitor) -> Result<Rebuilt, Error> {
         let new = Path::new(layout::DATABASE_NEW);
-        // SQLite would make it with the umask's mode.
-        drop(self.disk.create(new, self.mode).map_err(failed(Action::Create, layout::DATABASE_NEW))?);
+        // SQLite would make it with the umask's mode. Held until it is synced: a write-back that fails meanwhile is
+        // told to who had the file open then.
+        let file = self.disk.create(new, self.mode).map_err(failed(Action::Create, layout::DATABASE_NEW))?;
         let database = Database::build(&layout::within(self.root, layout::DATABASE_NEW.as_ref()))?;
         let tx = database.write()?;
         let staging = Staging::begin(self.disk.clone(), self.env.random_id())?;
@@ -101,7 +102,6 @@ impl Rebuilding<'_> {
         let view_digest = view_digest(&tx)?;
         tx.commit()?;
         database.finish()?;
-        let file = self.disk.open_write(new).map_err(failed(Action::Open, layout::DATABASE_NEW))?;
         file.sync().map_err(failed(Action::Sync, layout::DATABASE_NEW))?;
         aside::call_ready(self.disk.as_ref())?;
         self.disk.point("database built");

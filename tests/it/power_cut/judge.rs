@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::run::{LOG, Promise, Run, astore, chain, purged, store_on};
-use super::states::{Disk, Word, choose};
+use super::states::{Disk, Kept, Word, choose};
 use super::volume::FileSystem;
 use crate::support::oracle;
 use crate::support::store::fast_dir;
@@ -16,6 +16,8 @@ pub(super) struct Survey {
     pub(super) states: usize,
     /// The file system itself was gone.
     pub(super) unmountable: usize,
+    /// The same, where a single write was torn: nobody can look into these.
+    pub(super) torn_apart: usize,
     /// What broke a promise: where, and how.
     pub(super) broken: Vec<String>,
 }
@@ -50,6 +52,11 @@ pub(super) fn survey(run: &Run, on: &FileSystem, cuts: usize, word: Word, broken
                 }
                 judge(&at, promised, &packages, run, nth % 4 == 0)
             }),
+            // A superblock of which one sector was written: the file system's own to mend, not ours to survive.
+            Err(_) if matches!(cut.kept, Kept::Torn { .. }) => {
+                survey.torn_apart += 1;
+                Ok(())
+            }
             Err(error) => {
                 survey.unmountable += 1;
                 Err(error)
@@ -64,7 +71,7 @@ pub(super) fn survey(run: &Run, on: &FileSystem, cuts: usize, word: Word, broken
         }
     }
     eprintln!(
-        "{}: {} writes and {} flushes recorded, {} promises; {} states, {} of them broken ({} not to be mounted), {:.1} s",
+        "{}: {} writes and {} flushes recorded, {} promises; {} states, {} of them broken ({} not to be mounted; {} more torn so), {:.1} s",
         on.name,
         run.recording.writes(),
         run.recording.flushes(),
@@ -72,6 +79,7 @@ pub(super) fn survey(run: &Run, on: &FileSystem, cuts: usize, word: Word, broken
         survey.states,
         survey.broken.len(),
         survey.unmountable,
+        survey.torn_apart,
         started.elapsed().as_secs_f64(),
     );
     survey
