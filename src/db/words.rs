@@ -2,7 +2,9 @@
 
 /// Says what SQLite refused, and what the system refused it.
 pub(super) fn in_words(error: &rusqlite::Error) -> String {
-    format!("{}{error}", doing(error))
+    // A damaged schema is quoted as it is found: its names may hold anything.
+    let said = format!("{}{error}", doing(error));
+    said.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Says what the system refused to do, as far as SQLite's extended codes tell it (sqlite3.h, `SQLITE_IOERR_…`); its
@@ -52,5 +54,11 @@ mod tests {
             assert_eq!(error.to_string(), says);
             assert!(std::error::Error::source(&error).is_none(), "its causes are numbers");
         }
+        let quoted = "malformed database schema (\u{12}a\nb)".to_owned();
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), Some(quoted));
+        assert_eq!(
+            DbError::from(error).to_string(),
+            "the database: malformed database schema (\u{fffd}a\u{fffd}b)"
+        );
     }
 }
