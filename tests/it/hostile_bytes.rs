@@ -14,12 +14,14 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use astore::Blake3;
+use astore::env::{Env, Timestamp};
 use astore::error::{Error, ErrorKind};
-use astore::registry::Access;
-use astore::registry::report::{Completion, PinRequest};
+use astore::monitor::Void;
+use astore::registry::report::{Completion, InitRequest, PinRequest};
 use astore::registry::testing::{Answer, read_everything};
+use astore::registry::{Access, Registry};
 
-use crate::support::store::{add, fast_dir, init, open, reference, tree};
+use crate::support::store::{add, env, fast_dir, options, reference, tree};
 
 const SHARED: &[u8] = b"in two packages";
 const GONE: &[u8] = b"in a package that was removed";
@@ -38,14 +40,26 @@ struct Store {
 type Files = BTreeMap<PathBuf, (u32, u64, Vec<u8>)>;
 
 impl Store {
+    /// Makes one that no other is equal to.
     fn new() -> Self {
+        Self::by([env(), env()])
+    }
+
+    /// Makes one that is the same to the byte whatever is tested beside it: what chance strikes is the same then, too.
+    fn unvarying() -> Self {
+        Self::by([0, 1].map(|second| {
+            Env::fixed("tester@here", Timestamp::from_micros((1_790_000_000 + second) * 1_000_000), 10)
+        }))
+    }
+
+    fn by([beginning, filling]: [Env; 2]) -> Self {
         let place = fast_dir();
         let root = place.path().join("store");
-        init(&root);
+        Registry::init(&root, &InitRequest::default(), &beginning).expect("init");
         let kept =
             tree(&place.path().join("trees/kept"), &[("a/shared", SHARED), ("own", b"own"), ("empty/", b"")]);
         let gone = tree(&place.path().join("trees/gone"), &[("shared", SHARED), ("gone", GONE)]);
-        let registry = open(&root, Access::Write).expect("open");
+        let registry = Registry::open(&root, options(Access::Write), filling, &Void).expect("open");
         add(&registry, "kept", &kept, Completion::Finalize).expect("add");
         add(&registry, "gone", &gone, Completion::Finalize).expect("add");
         add(&registry, "draft", &kept, Completion::LeaveOpen).expect("add");

@@ -31,7 +31,7 @@ fn sweep(store: &Store, cases: impl Iterator<Item = (String, Vec<u8>)>) {
 
 #[test]
 fn every_page_may_begin_with_anything() {
-    let store = Store::new();
+    let store = Store::unvarying();
     let whole = store.whole();
     let step = if is_slow_run() { 1 } else { 3 };
     let cases = (0..whole.len() / PAGE).step_by(step).map(|page| {
@@ -47,7 +47,7 @@ fn every_page_may_begin_with_anything() {
 
 #[test]
 fn it_may_end_anywhere() {
-    let store = Store::new();
+    let store = Store::unvarying();
     let whole = store.whole();
     let step = if is_slow_run() { PAGE / 2 } else { 6 * PAGE + PAGE / 2 };
     let lengths =
@@ -57,7 +57,7 @@ fn it_may_end_anywhere() {
 
 #[test]
 fn any_bit_may_be_another() {
-    let store = Store::new();
+    let store = Store::unvarying();
     let whole = store.whole();
     let mut chance = Chance(7);
     let cases = (0..if is_slow_run() { 2_000 } else { 24 }).map(|nth| {
@@ -75,7 +75,7 @@ fn any_bit_may_be_another() {
 
 #[test]
 fn pages_may_change_places() {
-    let store = Store::new();
+    let store = Store::unvarying();
     let whole = store.whole();
     let mut chance = Chance(11);
     let cases = (0..if is_slow_run() { 500 } else { 10 }).map(|nth| {
@@ -110,7 +110,7 @@ fn shuffled(page: &[u8], header: usize, turn: usize) -> Option<Vec<u8>> {
 
 #[test]
 fn rows_may_stand_in_any_order() {
-    let store = Store::new();
+    let store = Store::unvarying();
     let whole = store.whole();
     let turns = if is_slow_run() { 0..3 } else { 0..2 };
     let cases = turns.flat_map(|turn| {
@@ -127,7 +127,7 @@ fn rows_may_stand_in_any_order() {
 
 #[test]
 fn what_is_no_database_is_none() {
-    let store = Store::new();
+    let store = Store::unvarying();
     let garbage: Vec<u8> = (0..20_000_u32).map(|at| u8::try_from(at * 7 % 251).unwrap()).collect();
     let cases = [
         ("nothing", Vec::new()),
@@ -186,7 +186,7 @@ const TABLES: [&str; 13] = [
 
 #[test]
 fn a_column_may_hold_values_of_any_type() {
-    let store = Store::new();
+    let store = Store::unvarying();
     let values = ["'text'", "-1", "x'00'", "NULL", "1e300", "9223372036854775807", "zeroblob(32)", "''"];
     let (mut tried, mut seen) = (0, 0);
     let mut nth = 0;
@@ -230,7 +230,7 @@ fn a_column_may_hold_values_of_any_type() {
 
 #[test]
 fn a_table_may_be_missing_or_have_company() {
-    let store = Store::new();
+    let store = Store::unvarying();
     for table in TABLES {
         sql(&store, &format!("DROP TABLE {table}"));
         let damaged = store.check(&format!("no {table}"));
@@ -251,7 +251,7 @@ fn a_table_may_be_missing_or_have_company() {
 
 #[test]
 fn what_was_planted_in_it_is_never_set_going() {
-    let store = Store::new();
+    let store = Store::unvarying();
     let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT";
     let planted = [
         ("a view for a table", format!("DROP TABLE pins; CREATE VIEW pins AS {endless} x AS name FROM n;")),
@@ -288,7 +288,7 @@ fn what_was_planted_in_it_is_never_set_going() {
 
 #[test]
 fn an_event_may_lie_about_its_place() {
-    let store = Store::new();
+    let store = Store::unvarying();
     for statements in [
         "UPDATE events SET sequence = 99 WHERE sequence = 3",
         "UPDATE events SET sequence = -3 WHERE sequence = 3",
@@ -324,7 +324,7 @@ fn an_event_may_lie_about_its_place() {
 
 #[test]
 fn an_index_may_lie() {
-    let store = Store::new();
+    let store = Store::unvarying();
     let db = rusqlite::Connection::open(store.database()).unwrap();
     let indices: Vec<(String, String)> = db
         .prepare("SELECT name, tbl_name FROM sqlite_schema WHERE type = 'index'")
@@ -355,7 +355,7 @@ fn an_index_may_lie() {
 
 #[test]
 fn a_number_in_the_header_may_be_another() {
-    let store = Store::new();
+    let store = Store::unvarying();
     for (statement, is_refused) in [
         ("PRAGMA user_version = 2", true),
         ("PRAGMA user_version = -1", true),
@@ -379,7 +379,7 @@ fn a_number_in_the_header_may_be_another() {
 /// Whatever became of the database, writing to it is refused or done, `log/` loses nothing, and recover mends it.
 #[test]
 fn writing_to_a_damaged_one_loses_nothing() {
-    let store = Store::new();
+    let store = Store::unvarying();
     let whole = store.whole();
     let tree = store.place.path().join("trees/gone");
     let mut chance = Chance(3);
