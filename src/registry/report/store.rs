@@ -1,0 +1,193 @@
+//! The store as a whole: how it is begun, what verify and replay found, what it holds, how it is.
+
+use std::path::PathBuf;
+
+use uuid::Uuid;
+
+use super::{Purges, Reference, Remedy};
+use crate::env::Timestamp;
+use crate::identity::{Blake3, ContentAddress};
+use crate::manifest::EntryPath;
+use crate::retention::RetentionClass;
+
+/// How a store's root is opened to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Sharing {
+    /// 0700: the owner alone.
+    #[default]
+    Private,
+    /// 02770: the group writes too, and what is made inside belongs to it.
+    Shared,
+}
+
+/// What `init` is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct InitRequest {
+    /// Who may enter.
+    pub sharing: Sharing,
+    /// Classes beside the five seeded ones, or in their place where the name is the same.
+    pub classes: Vec<RetentionClass>,
+}
+
+/// What `init` did.
+#[derive(Clone, Debug)]
+pub struct InitReport {
+    /// The store's id.
+    pub store_id: Uuid,
+    /// Its root.
+    pub root: PathBuf,
+    /// Whether it was there before.
+    pub existed: bool,
+}
+
+/// What `verify` is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct VerifyRequest {
+    /// Only what these packages hold; empty is everything.
+    pub references: Vec<Reference>,
+    /// How much is looked at.
+    pub depth: VerifyDepth,
+    /// How many threads read; `None` is one a processor.
+    pub threads: Option<usize>,
+    /// An event that the log must contain: its sequence and digest.
+    pub head: Option<(u64, Blake3)>,
+    /// Whether the result is recorded in the log.
+    pub record: Recorded,
+}
+
+/// Whether a result goes into the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Recorded {
+    /// It does, where the store can be written.
+    #[default]
+    Yes,
+    /// It does not.
+    No,
+}
+
+/// How much verify looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum VerifyDepth {
+    /// Names, sizes and the chain, without reading bytes.
+    Quick,
+    /// Every byte against its primary digest.
+    #[default]
+    Full,
+    /// Every byte against both digests.
+    Both,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What is wrong, in one word of store-layout.md's list: `missing`, `truncated`, `altered`, `misnamed`,
+    /// `foreign`, `wrong-mode`, `unreadable`, `chain`, `log`, `views`, `head`, …
+    pub kind: String,
+    /// The object, where it is about one.
+    pub address: Option<ContentAddress>,
+    /// The file, event or table that it is about, for people.
+    pub subject: String,
+    /// More, for people: expected and found.
+    pub detail: String,
+    /// The packages and paths that it harms.
+    pub harms: Vec<Harm>,
+    /// What would put it right.
+    pub remedy: Remedy,
+}
+
+/// A path that a fault harms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Harm {
+    /// The package, as `name@version`.
+    pub package: String,
+    /// The path, or `None` where the whole package is harmed (its manifest).
+    pub path: Option<EntryPath>,
+}
+
+/// What `verify` found.
+#[derive(Clone, Debug)]
+pub struct VerifyReport {
+    /// The last event when it began.
+    pub head_sequence: u64,
+    /// That event's digest.
+    pub head_digest: Blake3,
+    /// Objects looked at.
+    pub objects: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Events whose chain was checked.
+    pub events: u64,
+    /// What is wrong: exit 4 where there is any.
+    pub faults: Vec<Fault>,
+    /// What is worth knowing and not damage.
+    pub notes: Vec<String>,
+    /// The event that records the result, or why there is none.
+    pub recorded: Result<u64, String>,
+}
+
+/// What `replay` did or would do.
+#[derive(Clone, Debug)]
+pub struct ReplayReport {
+    /// Events read.
+    pub events: u64,
+    /// Events that this build does not know, by type.
+    pub skipped: Vec<(String, u64)>,
+    /// The digest of the views as replay computes them.
+    pub view_digest: Blake3,
+    /// The digest of the views as they were before, where this build can read them.
+    pub view_digest_before: Option<Blake3>,
+    /// The tables that differ, where `--check` compared them.
+    pub differing: Vec<String>,
+}
+
+/// What the store holds.
+#[derive(Clone, Debug)]
+pub struct StatsReport {
+    /// The store's id.
+    pub store_id: Uuid,
+    /// Its root.
+    pub root: PathBuf,
+    /// Events in the log.
+    pub events: u64,
+    /// Packages by state: open, finalised, removed.
+    pub packages_open: u64,
+    /// Finalised and not removed.
+    pub packages_finalized: u64,
+    /// Removed.
+    pub packages_removed: u64,
+    /// Objects whose bytes should be here.
+    pub objects: u64,
+    /// The sum of their sizes.
+    pub object_bytes: u64,
+    /// The sum of all files of all packages that are not removed: what it would be without deduplication.
+    pub logical_bytes: u64,
+    /// Objects ever purged and not stored again.
+    pub purged_objects: u64,
+    /// All that was ever purged.
+    pub purges: Purges,
+    /// The size of the database, the plain-file log and everything beside the objects, in bytes.
+    pub overhead_bytes: u64,
+    /// Packages by retention class: the class, how many, their bytes.
+    pub classes: Vec<(String, u64, u64)>,
+}
+
+/// How the store is.
+#[derive(Clone, Debug)]
+pub struct HealthReport {
+    /// The store's id.
+    pub store_id: Uuid,
+    /// Its root.
+    pub root: PathBuf,
+    /// The last event.
+    pub head_sequence: u64,
+    /// Its digest.
+    pub head_digest: Blake3,
+    /// Bytes that can still be written.
+    pub free_bytes: u64,
+    /// Whether this process may write.
+    pub writable: bool,
+    /// The last full verify that was recorded: when, and how many faults it found.
+    pub last_verify: Option<(Timestamp, u64)>,
+    /// What an operator should look at; empty is well.
+    pub concerns: Vec<String>,
+}
