@@ -8,6 +8,7 @@
 )]
 
 mod asking;
+mod benchmark;
 mod claims;
 mod collecting;
 mod crash;
