@@ -152,7 +152,7 @@ def part(bench, name, function, result):
         result["complete"].append(name)
         result["skipped"].pop(name, None)
     except (Failed, OSError, subprocess.CalledProcessError) as error:
-        result["runs"] = bench.results["runs"] = [run for run in result["runs"] if run["part"] != name]
+        result["runs"] = [run for run in result["runs"] if run["part"] != name]
         result["skipped"][name] = str(error).strip().splitlines()[-1]
         say(f"  not measured: {error}")
 

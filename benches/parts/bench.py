@@ -16,7 +16,8 @@ class Contender:
     """One command that takes part in a comparison: its words, or what gives them at each run.
 
     `prepare` is done before and `check` after each run, neither of them measured; `warm` is read once before it, and
-    the room that `disk` takes is looked at afterwards. Whoever names `runs` takes part in so many rounds only.
+    the room that `disk` takes is looked at afterwards. A guest, one of the other tools, takes part in fewer rounds, and
+    is left out from where it fails.
     """
 
     who: str
@@ -26,7 +27,7 @@ class Contender:
     check: object = None
     warm: str = None
     disk: str = None
-    runs: int = None
+    is_guest: bool = False
 
 
 class Bench:
@@ -36,7 +37,7 @@ class Bench:
         """Works in `place`, with the corpora of `sources` and these classes of tools, and adds to `results`."""
         self.settings, self.place, self.tools, self.results, self.say = settings, place, tools, results, say
         self.sources = sources
-        self.corpora, self.held = {}, {}
+        self.corpora, self.held, self.failed = {}, {}, set()
         for made in ("home", "corpora", "repositories"):
             os.mkdir(self.path(made))
         # Nobody reads the settings of whoever runs this, nor touches what is theirs.
@@ -80,7 +81,18 @@ class Bench:
         """Returns the other tools of a corpus: none for the build output, nor, in a hurry, for large files."""
         if corpus.name == "build" or corpus.name == "large" and self.settings.quick:
             return []
-        return [self._contestant(tool, corpus) for tool in self.tools if tool not in but]
+        takes_part = (tool for tool in self.tools if tool not in but and tool.name not in self.failed)
+        return [self._contestant(tool, corpus) for tool in takes_part]
+
+    def others_holding(self, corpus, but=()):
+        """Returns the other tools that hold the corpus now."""
+        found = []
+        for tool in self.others(corpus, but):
+            try:
+                found.append(self.holding(tool, corpus))
+            except Failed as error:
+                self._leave_out(tool.name, "before it began", error)
+        return found
 
     def holding(self, contestant, corpus):
         """Returns a contestant that has taken in the corpus: now, and unmeasured, if it has not."""
@@ -107,8 +119,13 @@ class Bench:
                 before_round(number)
             first = number % len(contenders)
             for contender in contenders[first:] + contenders[:first]:
-                if contender.runs is None or number < contender.runs:
+                if not contender.is_guest:
                     self._measure(part, contender, number, is_short, at or self.place)
+                elif number < self.settings.tool_runs and contender.who not in self.failed:
+                    try:
+                        self._measure(part, contender, number, is_short, at or self.place)
+                    except Failed as error:
+                        self._leave_out(contender.who, part, error)
 
     def wait_for_times(self):
         """Waits until what was just written is old enough for its times to be believed."""
@@ -145,6 +162,11 @@ class Bench:
                 f"  {part:14} {contender.who:22} {cost.wall:7.2f} s + {cost.sync:5.2f} sync"
                 f"  cpu {cost.user + cost.system:6.2f}  {cost.memory:5.0f} MiB"
             )
+
+    def _leave_out(self, who, part, error):
+        self.failed.add(who)
+        self.results["skipped"][f"{who} from {part} on"] = str(error)
+        self.say(f"  {who} is left out from here on: {error}")
 
     def _contestant(self, tool, corpus):
         key = (tool, corpus.name)

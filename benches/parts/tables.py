@@ -208,14 +208,13 @@ def heading(result):
         f"- {corpus['name']}: {corpus['files']:,} files, {corpus['bytes'] / 1e6:,.0f} MB, from {corpus['origin']}"
         for corpus in result["corpora"].values()
     ]
-    return "\n".join(
-        [
-            f"{result['date']}, astore {result['version']}. {hardware}; Linux {machine['kernel']}, {machine['file_system']}.",
-            f"{rounds}; page cache {cache}. Medians, with the least and the most in brackets.",
-            "",
-            *corpora,
-        ]
-    )
+    lines = [
+        f"{result['date']}, astore {result['version']}.",
+        f"{hardware}; Linux {machine['kernel']}, {machine['file_system']}.",
+        f"{rounds}; page cache {cache}. Medians, with the least and the most in brackets.",
+        "",
+    ]
+    return "\n".join(lines + corpora)
 
 
 def document(result):

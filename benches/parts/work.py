@@ -13,6 +13,8 @@ from parts.command import Failed, remove
 from parts.contestants import Astore, Git
 from parts.corpora import Corpus
 
+# Where it is only a little slower for being durable, the durable git stands for both.
+ALIKE = (Git,)
 COPY = "cp -a, sync -f"
 COPY_COMMAND = 'cp -a "$1" "$2" && sync -f "$2"'
 # The views of a store, row by row, into an empty database with the same tables and indices: what replay has to do.
@@ -55,16 +57,15 @@ def add(name):
         if name == "large" and bench.has("openssl"):
             digest = ["openssl", "dgst", "-sha256", *corpus.file_paths()]
             contenders.append(Contender("one SHA-256 thread", digest, warm=corpus.at))
-        # The durable git is the one to be held against; for large files it stands for both.
-        tools = bench.others(corpus, but=() if name == "small" else (Git,))
-        contenders += [_adding(bench, tool, corpus, bench.settings.tool_runs) for tool in tools]
+        tools = bench.others(corpus, but=() if name == "small" else ALIKE)
+        contenders += [_adding(bench, tool, corpus, is_guest=True) for tool in tools]
         bench.compare(part, contenders)
         remove(copy)
 
     return measure
 
 
-def _adding(bench, contestant, corpus, runs=None):
+def _adding(bench, contestant, corpus, is_guest=False):
     def prepare():
         contestant.make(bench.runner.ask)
 
@@ -73,7 +74,7 @@ def _adding(bench, contestant, corpus, runs=None):
         contestant.holds = True
 
     command = partial(contestant.add, corpus)
-    return Contender(contestant.name, command, contestant.extra, prepare, check, corpus.at, contestant.at, runs)
+    return Contender(contestant.name, command, contestant.extra, prepare, check, corpus.at, contestant.at, is_guest)
 
 
 def verify(name):
@@ -93,10 +94,8 @@ def verify(name):
             threads = processors if name == "large" else 1
             command = ["xargs", "-0", "-a", listed, *shares, "b3sum", "--num-threads", str(threads)]
             contenders.append(Contender("b3sum", command, warm=astore.at))
-        for tool in _tools_holding(bench, corpus):
-            contenders.append(
-                Contender(tool.name, tool.verify(), tool.extra, warm=tool.at, runs=bench.settings.tool_runs)
-            )
+        for tool in bench.others_holding(corpus, but=ALIKE):
+            contenders.append(Contender(tool.name, tool.verify(), tool.extra, warm=tool.at, is_guest=True))
         bench.compare(f"verify-{name}", contenders)
 
     return measure
@@ -113,20 +112,13 @@ def export(name):
             Contender("cp -a", ["cp", "-a", corpus.at, to], warm=corpus.at, **done),
             Contender("astore", astore.export(corpus, to), astore.extra, warm=astore.at, **done),
         ]
-        for tool in _tools_holding(bench, corpus):
-            runs = bench.settings.tool_runs
-            contenders.append(
-                Contender(tool.name, tool.export(corpus, to), tool.extra, warm=tool.at, runs=runs, **done)
-            )
+        for tool in bench.others_holding(corpus, but=ALIKE):
+            command = tool.export(corpus, to)
+            contenders.append(Contender(tool.name, command, tool.extra, warm=tool.at, is_guest=True, **done))
         bench.compare(f"export-{name}", contenders)
         remove(to)
 
     return measure
-
-
-def _tools_holding(bench, corpus):
-    """The tools that take part beyond adding: of the two gits, which do the same from here on, the durable one."""
-    return [bench.holding(tool, corpus) for tool in bench.others(corpus, but=(Git,))]
 
 
 def replay(bench):
@@ -169,7 +161,7 @@ def unchanged(bench):
     bench.wait_for_times()
     again = Contender("astore --if-changed", astore.add(corpus, "--if-changed"), astore.extra, warm=corpus.at)
     contenders = [_walking(corpus), _again(astore, corpus), again]
-    contenders += [_again(tool, corpus, bench.settings.tool_runs) for tool in _all_holding(bench, corpus)]
+    contenders += [_again(tool, corpus, is_guest=True) for tool in bench.others_holding(corpus)]
     bench.compare("unchanged", contenders)
 
 
@@ -177,7 +169,7 @@ def changed(bench):
     """The same tree with one file in a hundred grown by a line, other ones in each round."""
     corpus = bench.corpus("small")
     astore = bench.holding(bench.astore(corpus), corpus)
-    tools = _all_holding(bench, corpus)
+    tools = bench.others_holding(corpus)
     paths = corpus.file_paths()
 
     def grow(number):
@@ -187,7 +179,7 @@ def changed(bench):
         bench.wait_for_times()
 
     contenders = [_walking(corpus), _again(astore, corpus)]
-    contenders += [_again(tool, corpus, bench.settings.tool_runs) for tool in tools]
+    contenders += [_again(tool, corpus, is_guest=True) for tool in tools]
     bench.compare("changed", contenders, before_round=grow)
 
 
@@ -195,12 +187,10 @@ def _walking(corpus):
     return Contender("find", ["find", corpus.at, "-printf", "%s %T@\\n"], warm=corpus.at)
 
 
-def _again(contestant, corpus, runs=None):
-    return Contender(contestant.name, partial(contestant.add, corpus), contestant.extra, warm=corpus.at, runs=runs)
-
-
-def _all_holding(bench, corpus):
-    return [bench.holding(tool, corpus) for tool in bench.others(corpus)]
+def _again(contestant, corpus, is_guest=False):
+    return Contender(
+        contestant.name, partial(contestant.add, corpus), contestant.extra, warm=corpus.at, is_guest=is_guest
+    )
 
 
 def collect(bench):
