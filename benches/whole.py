@@ -121,9 +121,9 @@ def measure(settings, result):
     tools = contestants.present(settings.tools, machine.install if settings.install else None, say)
     if settings.install:
         machine.install(["b3sum", "openssl", "xfsprogs"])
-    sources = corpora.find(settings, settings.target)
-    wanted = {corpus for name in todo for corpus in [PARTS[name][1]] if corpus}
-    sizes = [corpora.size(sources[name][1]) for name in wanted] or [0]
+    wanted = {corpus for _, corpus in map(PARTS.get, todo) if corpus}
+    sources = {name: corpora.find(name, getattr(settings, name), settings.target) for name in wanted}
+    sizes = [source.size() for source in sources.values()] or [0]
     # The corpora, and of the largest: a repository of each tool, what is restored, a file system more for reflinks.
     room = (
         sum(sizes) + max(sizes) * (len(tools) + 4 + 4 * ("reflink" in todo)) + (512 + settings.gc_objects // 50 << 20)

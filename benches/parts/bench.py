@@ -56,14 +56,12 @@ class Bench:
     def corpus(self, name):
         """Returns a corpus, copied on first use."""
         if name not in self.corpora:
-            source, paths = self.sources[name]
-            if not paths:
-                raise Failed(f"no files for the corpus {name} were found: name a directory with --{name}")
-            made = corpora.copy(name, source, paths, os.path.join(self.path("corpora"), name))
+            source = self.sources[name]
+            made = corpora.copy(name, source, os.path.join(self.path("corpora"), name))
             sync(self.place)
             self.corpora[name] = made
             self.results["corpora"][name] = {key: value for key, value in asdict(made).items() if key != "at"}
-            self.say(f"{name}: {made.files} files, {made.bytes / 1e6:.0f} MB, from {source}")
+            self.say(f"{name}: {made.files} files, {made.bytes / 1e6:.0f} MB, from {source.at}")
         return self.corpora[name]
 
     def has(self, program):
