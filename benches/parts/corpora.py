@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import subprocess
 from dataclasses import dataclass
 
@@ -27,11 +28,12 @@ class Corpus:
     def count(self):
         """Counts what is there."""
         self.files = self.bytes = 0
-        for directory, _, files in os.walk(self.at):
-            for name in files:
+        for directory, directories, files in os.walk(self.at):
+            for name in directories + files:
                 status = os.lstat(os.path.join(directory, name))
-                self.files += 1
-                self.bytes += status.st_size
+                if not stat.S_ISDIR(status.st_mode):
+                    self.files += 1
+                    self.bytes += status.st_size
         return self
 
     def file_paths(self):
@@ -47,7 +49,7 @@ class Corpus:
 
 @dataclass
 class Source:
-    """Where a corpus comes from: files of a directory, and what to call that where no path of this machine may stand."""
+    """Where a corpus comes from: files of a directory, and its name where no path of this machine may stand."""
 
     at: str
     paths: list

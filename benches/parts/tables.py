@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from statistics import median
 
-from parts.contestants import TOOLS, Astore
+from parts.contestants import TOOLS, Astore, Git
 from parts.work import COPY
 
 
@@ -11,8 +11,8 @@ from parts.work import COPY
 class Limit:
     """A line of the first table: one contender held against others.
 
-    That is by its `wall` seconds or by the `total`, with the sync afterwards. Where it is held against several, the
-    slowest counts. Without a `limit` the ratio is only told.
+    That is by its `wall` seconds or by the `total`, with the sync afterwards. Where it is held against several, `pick`
+    says whether the slowest or the fastest counts. Without a `limit` the ratio is only told.
     """
 
     work: str
@@ -21,10 +21,14 @@ class Limit:
     limit: float = None
     by: str = "total"
     who: str = "astore"
+    pick: object = max
 
 
+CLASSES = (Astore, *(tool for group in TOOLS.values() for tool in group))
+DURABLE = tuple(tool.name for tool in CLASSES if tool not in (Astore, Git))
 LIMITS = (
     Limit("add, small files, empty store", "add-small", (COPY,), 1.1),
+    Limit("add, small files, empty store", "add-small", DURABLE, 1.0, pick=min),
     Limit("add, build output, empty store", "add-build", (COPY,), 1.1),
     Limit("add, large files, empty store", "add-large", (COPY, "one SHA-256 thread"), 1.2),
     Limit("add, unchanged", "unchanged", ("find",), 1.5),
@@ -45,7 +49,6 @@ LIMITS = (
 )
 MILLISECONDS_MAX = 10
 MEMORY_MAX = 64
-CLASSES = (Astore, *(tool for group in TOOLS.values() for tool in group))
 # The columns of the second table: the part, its title, and which of the plain tools stands in it.
 FIELD = (
     ("add-small", "small: add", COPY),
@@ -58,6 +61,7 @@ FIELD = (
     ("export-large", "restore", "cp -a"),
 )
 PLAIN = "plain tools"
+CELLS = "Seconds with the sync afterwards, CPU seconds in brackets, and how many times astore's seconds that is."
 
 
 class Runs:
@@ -93,17 +97,17 @@ class Runs:
 def judge(runs, line):
     """Judges a line of the limits.
 
-    Returns its own seconds, those that it is held against and whose they are, and the ratio of each round in which all
-    took part; or None where there is no such round.
+    Returns its own seconds, those that it is held against and whose they are, and the ratio of each round in which both
+    took part; or None where there is no such round, or one is missing of those of which the slowest counts.
     """
     own = runs.seconds(line.part, line.who, line.by)
     others = {who: runs.seconds(line.part, who, line.by) for who in line.against}
-    rounds = [number for number in own if all(number in other for other in others.values())]
-    if not rounds:
+    others = {who: seconds for who, seconds in others.items() if seconds}
+    if not others or line.pick is max and len(others) < len(line.against):
         return None
-    slowest = max(others, key=lambda who: median(others[who].values()))
-    ratios = [own[number] / others[slowest][number] for number in rounds]
-    return list(own.values()), list(others[slowest].values()), slowest, ratios
+    picked = line.pick(others, key=lambda who: median(others[who].values()))
+    ratios = [seconds / others[picked][number] for number, seconds in own.items() if number in others[picked]]
+    return (list(own.values()), list(others[picked].values()), picked, ratios) if ratios else None
 
 
 def limits(result):
@@ -114,16 +118,16 @@ def limits(result):
         judged = judge(runs, line)
         if judged is None:
             continue
-        own, others, slowest, ratios = judged
+        own, others, picked, ratios = judged
         rows.append(
             [
                 line.work,
                 spread(own),
                 runs.cpu(line.part, line.who),
                 number(runs.middle(line.part, line.who, "memory"), 0),
-                slowest,
+                picked,
                 spread(others),
-                runs.cpu(line.part, slowest),
+                runs.cpu(line.part, picked),
                 spread(ratios),
                 number(line.limit, 2),
                 verdict(median(ratios), line.limit),
@@ -158,7 +162,7 @@ def memory(result):
 
 
 def tools(result):
-    """Returns the table of the tools: seconds with the sync afterwards, and CPU seconds in brackets."""
+    """Returns the table of the tools; `CELLS` says what stands in it."""
     runs = Runs(result["runs"])
     rows = []
     for name in (PLAIN, *(tool.name for tool in CLASSES)):
@@ -181,8 +185,12 @@ def durability(result):
 
 
 def _cell(runs, part, who):
-    seconds = runs.seconds(part, who)
-    return f"{median(seconds.values()):.2f} ({runs.cpu(part, who)})" if seconds else ""
+    seconds, ours = runs.seconds(part, who), runs.seconds(part, Astore.name)
+    if not seconds:
+        return ""
+    middle = median(seconds.values())
+    times = f", {middle / median(ours.values()):.1f}×" if ours and who != Astore.name else ""
+    return f"{middle:.2f} ({runs.cpu(part, who)}){times}"
 
 
 def table(titles, rows, texts):
@@ -216,7 +224,7 @@ def heading(result):
     cache = "dropped before each run" if settings["cold_cache"] else "warm"
     rounds = f"Rounds: {settings['runs']}"
     if settings["tools"]:
-        rounds += f", {settings['tool_runs']} of them with the other tools"
+        rounds += f", {settings['tool_runs']} of them with the other tools (one for large files)"
     corpora = [
         f"- {corpus['name']}: {corpus['files']:,} files, {corpus['bytes'] / 1e6:,.0f} MB, from {corpus['origin']}"
         for corpus in result["corpora"].values()
@@ -236,7 +244,7 @@ def document(result):
     if starts(result):
         sections += ["### Start-up", starts(result)]
     if tools(result):
-        sections += ["### Beside other tools", tools(result), durability(result)]
+        sections += ["### Beside other tools", CELLS, tools(result), durability(result)]
     if result["skipped"]:
         sections.append("Could not be measured: " + ", ".join(result["skipped"]) + ".")
     return "\n\n".join(sections) + "\n"

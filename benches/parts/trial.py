@@ -35,30 +35,34 @@ def smoke(settings, measure, results):
 
 def check_tables():
     """Holds the tables to figures whose ratios are known."""
+    copying = next(line for line in tables.LIMITS if line.against == (COPY,))
+    field = next(line for line in tables.LIMITS if line.pick is min)
+    large = next(line for line in tables.LIMITS if line.part == "add-large")
 
-    def run(part, who, number, wall, sync=0.0):
-        return {
-            "part": part,
-            "who": who,
-            "round": number,
-            "wall": wall,
-            "sync": sync,
-            "user": 1.0,
-            "system": 0.5,
-            "memory": 20.0,
-        }
-
-    add = tables.LIMITS[0]
-    runs = [run("add-small", "astore", 0, 2.0), run("add-small", COPY, 0, 1.5, 0.5), run("add-small", "astore", 1, 3.0)]
-    own, others, slower, ratios = tables.judge(tables.Runs(runs), add)
     # A round that only one of them took part in counts for nobody's ratio; the sync afterwards counts.
-    assert (own, others, slower, ratios) == ([2.0, 3.0], [2.0], COPY, [1.0]), (own, others, slower, ratios)
-    assert tables.judge(tables.Runs(runs), tables.LIMITS[2]) is None
-    assert "| 1.00 | 1.10 | reached |" in tables.limits({"runs": runs[:2]})
-    assert "**not reached**" in tables.limits({"runs": [runs[2], run("add-small", COPY, 1, 1.0)]})
-    large = [
-        run("add-large", who, 0, wall) for who, wall in (("astore", 3.0), (COPY, 2.0), ("one SHA-256 thread", 4.0))
+    runs = [
+        _run("add-small", "astore", 0, 2.0),
+        _run("add-small", COPY, 0, 1.5, 0.5),
+        _run("add-small", "astore", 1, 3.0),
     ]
-    # Of several the slower counts.
-    assert tables.judge(tables.Runs(large), tables.LIMITS[2])[2:] == ("one SHA-256 thread", [0.75])
+    assert tables.judge(tables.Runs(runs), copying) == ([2.0, 3.0], [2.0], COPY, [1.0])
+    assert tables.judge(tables.Runs(runs), field) is tables.judge(tables.Runs(runs), large) is None
+    assert "| 1.00 | 1.10 | reached |" in tables.limits({"runs": runs[:2]})
+    assert "**not reached**" in tables.limits({"runs": [runs[2], _run("add-small", COPY, 1, 1.0)]})
     assert tables.spread([3.0, 1.0, 2.0]) == "2.00 (1.00–3.00)"
+
+    # Of a copy and a digest the slower one counts, and only where both are there; of other tools the fastest.
+    runs = [
+        _run("add-large", who, 0, wall) for who, wall in (("astore", 3.0), (COPY, 2.0), ("one SHA-256 thread", 4.0))
+    ]
+    assert tables.judge(tables.Runs(runs), large)[2:] == ("one SHA-256 thread", [0.75])
+    assert tables.judge(tables.Runs(runs[:2]), large) is None
+    runs = [
+        _run("add-small", who, 0, wall) for who, wall in (("astore", 3.0), ("borg create", 4.0), ("restic backup", 6.0))
+    ]
+    assert tables.judge(tables.Runs(runs), field)[2:] == ("borg create", [0.75])
+
+
+def _run(part, who, number, wall, sync=0.0):
+    costs = {"wall": wall, "sync": sync, "user": 1.0, "system": 0.5, "memory": 20.0}
+    return {"part": part, "who": who, "round": number, **costs}
