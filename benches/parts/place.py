@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from parts.command import remove
 
@@ -15,14 +15,8 @@ class NoPlace(Exception):
     """There is no place to measure in."""
 
 
-def missing_for_image(make="mkfs.ext4"):
-    """Returns why no image can be mounted here, or None."""
-    if os.geteuid() != 0:
-        return "only root may mount one"
-    lacking = [tool for tool in (make, "losetup", "mount") if shutil.which(tool) is None]
-    if lacking:
-        return f"there is no {', '.join(lacking)}"
-    return None if os.path.exists("/dev/loop-control") else "there are no loop devices"
+class CannotMount(OSError):
+    """No file system of our own can be mounted."""
 
 
 @contextmanager
@@ -31,29 +25,42 @@ def image(directory, size, make):
 
     The file loses its name as soon as it is mounted, and the loop device is told to go with the mount: whatever
     becomes of us, nothing stays but the mount.
+
+    # Raises
+    `CannotMount`.
     """
+    if os.geteuid() != 0:
+        raise CannotMount("only root may mount one")
     parent = tempfile.mkdtemp(prefix="astore-bench-", dir=directory)
     file, at = os.path.join(parent, "image"), os.path.join(parent, "mnt")
     os.mkdir(at)
-    mounted = False
     try:
         with open(file, "wb") as sparse:
             sparse.truncate(-(-size // MIB) * MIB)
-        subprocess.run([*make, file], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        loop = ["losetup", "--find", "--show", "--direct-io=on", file]
-        device = subprocess.run(loop, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        _tool(*make, file)
+        device = _tool("losetup", "--find", "--show", "--direct-io=on", file)
         try:
-            subprocess.run(["mount", "-o", "noatime", device, at], check=True)
-            mounted = True
+            _tool("mount", "-o", "noatime", device, at)
         finally:
-            subprocess.run(["losetup", "--detach", device], check=True)
+            _tool("losetup", "--detach", device)
         os.unlink(file)
-        yield at
-    finally:
-        if mounted:
+        try:
+            yield at
+        finally:
             # Lazily: what still has a file open there, a command that was just ended, must not keep the mount.
-            subprocess.run(["umount", "--lazy", at], check=False)
-        shutil.rmtree(parent, ignore_errors=not mounted)
+            _tool("umount", "--lazy", at)
+    finally:
+        shutil.rmtree(parent, ignore_errors=True)
+
+
+def _tool(*words):
+    """Runs a tool of the system and returns what it prints."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", None) or str(error)
+        raise CannotMount(f"{words[0]}: {said.strip()}") from error
+    return done.stdout.strip()
 
 
 @contextmanager
@@ -76,6 +83,11 @@ def need(directory, room):
         )
 
 
+def ext4(directory, size):
+    """Mounts a file system that has a journal, and does not go on making itself in the background."""
+    return image(directory, size, ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"])
+
+
 def xfs(directory, size):
     """Mounts a file system that has reflinks."""
     return image(directory, max(size, 512 * MIB), ["mkfs.xfs", "-q", "-m", "reflink=1"])
@@ -87,17 +99,14 @@ def workplace(at, fallback, room, say):
     parent = at or fallback
     os.makedirs(parent, exist_ok=True)
     need(parent, room)
-    reason = "a directory was named" if at else missing_for_image()
-    if reason is None:
-        with image(
-            parent, 2 * room, ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"]
-        ) as mounted:
-            yield mounted
-        return
-    if not at:
-        say(f"No ext4 of our own, for {reason}: this file system is measured, whatever it is.")
-    with directory_in(parent) as made:
-        yield made
+    with ExitStack() as stack:
+        made = None
+        if not at:
+            try:
+                made = stack.enter_context(ext4(parent, 2 * room))
+            except CannotMount as error:
+                say(f"No ext4 of our own ({error}): this file system is measured, whatever it is.")
+        yield made or stack.enter_context(directory_in(parent))
 
 
 def file_system(path):
