@@ -13,7 +13,7 @@ from parts.command import Failed, remove
 from parts.contestants import Astore, Git
 from parts.corpora import Corpus
 
-# Where it is only a little slower for being durable, the durable git stands for both.
+# Where the two gits do the same, or nearly so, the durable one stands for both.
 ALIKE = (Git,)
 COPY = "cp -a, sync -f"
 COPY_COMMAND = 'cp -a "$1" "$2" && sync -f "$2"'
@@ -73,8 +73,16 @@ def _adding(bench, contestant, corpus, is_guest=False):
         expect(f"files in {contestant.name}", contestant.files(bench.runner.ask, corpus), corpus.files)
         contestant.holds = True
 
-    command = partial(contestant.add, corpus)
-    return Contender(contestant.name, command, contestant.extra, prepare, check, corpus.at, contestant.at, is_guest)
+    return Contender(
+        contestant.name,
+        partial(contestant.add, corpus),
+        contestant.extra,
+        prepare=prepare,
+        check=check,
+        warm=corpus.at,
+        disk=contestant.at,
+        is_guest=is_guest,
+    )
 
 
 def verify(name):
