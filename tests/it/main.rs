@@ -42,6 +42,7 @@ mod reader;
 mod real;
 mod recover;
 mod recover_again;
+mod remembered;
 mod rotten;
 mod same_content;
 mod schedules;
