@@ -51,6 +51,10 @@ bench-gc OBJECTS="100000":
     cargo build --release
     benches/gc.py --objects {{ OBJECTS }}
 
+# Times the kernels under divan, all or some by name: just bench-kernels replay. TMPDIR says on which disk.
+bench-kernels *NAMES:
+    cargo bench --bench kernels -- {{ NAMES }}
+
 # Builds the documentation, warnings as errors.
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps

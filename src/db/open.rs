@@ -306,6 +306,14 @@ impl Database {
         Ok(busy.is_ok_and(|busy| busy == 0))
     }
 
+    /// Keeps few pages in memory from here on: for who reads tables from front to end, and no page twice.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`] where SQLite refuses.
+    pub fn keep_few_pages(&self) -> Result<(), DbError> {
+        Ok(self.connection.execute_batch("PRAGMA cache_size = -1024;")?)
+    }
+
     /// Stops waiting for the disk: for tests that make hundreds of databases and pull no plug.
     #[cfg(test)]
     pub(crate) fn hurry(&self) -> Result<(), DbError> {
