@@ -27,7 +27,8 @@ use crate::manifest::{EntryPath, ManifestError};
 /// The version of the views' schema and of their meaning. Views of another version are made again by replay.
 pub const VIEWS_VERSION: u64 = 2;
 
-const SCHEMA: &str = include_str!("../db/sql/views.sql");
+/// The tables that are views.
+pub(crate) const SCHEMA: &str = include_str!("../db/sql/views.sql");
 
 /// Why an event cannot be applied.
 #[derive(Debug, thiserror::Error)]
