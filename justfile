@@ -55,6 +55,11 @@ bench-gc OBJECTS="100000":
 bench-kernels *NAMES:
     cargo bench --bench kernels -- {{ NAMES }}
 
+# Says what commands cost in stores of a thousand to a million objects, and the peak of memory of each: just bench-scale --at DIR --keep
+bench-scale *ARGS:
+    cargo build --release --bin astore --example long_log
+    benches/scale.py {{ ARGS }}
+
 # Builds the documentation, warnings as errors.
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps

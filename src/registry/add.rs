@@ -152,7 +152,7 @@ impl Registry {
                 AddSource::Stdin(name) => Source::Stdin { name: name.clone() },
             })
             .collect();
-        let options = IngestOptions {
+        let mut options = IngestOptions {
             exclude: request.exclude.clone(),
             one_file_system: request.one_file_system,
             keep_mtime: request.keep_mtime,
@@ -161,9 +161,9 @@ impl Registry {
                 OnUnreadable::Skip => plane::OnUnreadable::Skip,
             },
             own_root: Some(self.own_root()?),
-            batch_files: self.batch_files,
             ..IngestOptions::default()
         };
+        options.batch_files = self.batch_files.unwrap_or(options.batch_files);
         let store = IngestStore { staging, local: &self.local, known: &known };
         let context = IngestContext { cache, monitor, cancelled: &self.cancelled };
         let mut record =
