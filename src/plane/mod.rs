@@ -25,6 +25,7 @@ mod strays;
 mod stream;
 mod threads;
 mod tick;
+mod together;
 pub mod verify;
 mod walk;
 
