@@ -21,6 +21,7 @@ mod queue;
 mod roots;
 pub mod serve;
 mod shards;
+mod sift;
 mod strays;
 mod stream;
 mod threads;

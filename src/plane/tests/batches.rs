@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::hook::Moment;
 use super::*;
-use crate::cache::StatCache;
+use crate::cache::{Stamp, StatCache};
 use crate::disk::testing::Observed;
 use crate::env::Timestamp;
+use crate::identity::Blake3;
 
 /// Files of one kibibyte each, all different.
 fn files(bench: &Bench, count: u32) {
@@ -287,6 +288,32 @@ fn the_stat_cache_saves_the_reading_where_the_store_still_has_it() {
     let fourth = bench.add().unwrap();
     assert_eq!((fourth.files_hashed, fourth.objects_new, fourth.cache_hits), (3, 3, 47));
     assert_eq!(fourth.healed, [Healed { object: damaged, fault: HealedFault::Damaged }]);
+}
+
+#[test]
+fn where_the_log_vouches_for_a_run_no_object_is_asked_for() {
+    let mut bench = Bench::new();
+    bench.options.threads = 1;
+    files(&bench, 500);
+    let future = Timestamp::from_micros(4_000_000_000_000_000);
+    let add = |bench: &mut Bench| {
+        bench.cache = StatCache::open(&bench.root.path().join("cache.db"), 0o600, future);
+        let found = bench.add().unwrap();
+        (found.cache_hits, bench.log.asked())
+    };
+    add(&mut bench);
+    let stamp = Stamp { since: 1, sequence: 2, digest: Blake3::of(b"event") };
+    // The run has no stamp: each object is asked for, and found, and stored anew by the present run.
+    assert_eq!(add(&mut bench), (500, [500, 0]));
+    bench.cache.as_ref().unwrap().vouch(&stamp);
+    // It has one, and the log does not vouch for it.
+    assert_eq!(add(&mut bench), (500, [500, 1]));
+    bench.cache.as_ref().unwrap().vouch(&stamp);
+    *bench.log.stamp.lock().unwrap() = Some(stamp);
+    assert_eq!(add(&mut bench), (500, [0, 1]));
+    // One file more costs the log one question more: what a slightly changed tree costs.
+    bench.file("more", "something new");
+    assert_eq!(add(&mut bench), (500, [1, 1]));
 }
 
 #[test]
