@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
-use self::reading::Behind;
+use self::reading::{Behind, stat_of};
 use super::resolve::Resolver;
 use super::{Directory, Disk, DiskFile, FileKind, Listed, SCRATCH, Stat};
 
@@ -390,30 +390,6 @@ fn synced(poisoned: &AtomicBool, sync: impl FnMut() -> rustix::io::Result<()>) -
         poisoned.store(true, Ordering::Release);
         io::Error::from(error)
     })
-}
-
-fn stat_of(stat: &rustix::fs::Stat) -> Stat {
-    Stat {
-        kind: kind_of(FileType::from_raw_mode(stat.st_mode)),
-        size_bytes: u64::try_from(stat.st_size).unwrap_or(0), // the kernel reports no negative size
-        mode: stat.st_mode & 0o7777,
-        inode: stat.st_ino,
-        device: stat.st_dev,
-        ctime_ns: i128::from(stat.st_ctime) * 1_000_000_000 + i128::from(stat.st_ctime_nsec),
-    }
-}
-
-fn kind_of(kind: FileType) -> FileKind {
-    match kind {
-        FileType::RegularFile => FileKind::File,
-        FileType::Directory => FileKind::Directory,
-        FileType::Symlink => FileKind::Symlink,
-        FileType::Fifo
-        | FileType::Socket
-        | FileType::CharacterDevice
-        | FileType::BlockDevice
-        | FileType::Unknown => FileKind::Other,
-    }
 }
 
 /// Reads this process's umask without changing it, which only `/proc` can do.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use rustix::fs::{Advice, AtFlags, FileType, Mode, OFlags, RawDir, fadvise, openat, statat};
 use rustix::io::{Errno, ReadWriteFlags, preadv2, retry_on_intr};
 
-use super::{Directory, FileKind, Listed, Stat, kind_of, stat_of};
+use super::{Directory, FileKind, Listed, Stat};
 
 /// How much of a listing the kernel hands out at once: the whole of a shard directory of some 180 objects.
 const LISTING_BYTES: usize = 16 * 1024;
@@ -68,6 +68,31 @@ fn one_name(name: &OsStr) -> rustix::io::Result<&OsStr> {
         b"" | b"." | b".." => Err(Errno::INVAL),
         bytes if bytes.contains(&b'/') => Err(Errno::INVAL),
         _ => Ok(name),
+    }
+}
+
+/// Takes of what the system says of a file what anyone here asks.
+pub(super) fn stat_of(stat: &rustix::fs::Stat) -> Stat {
+    Stat {
+        kind: kind_of(FileType::from_raw_mode(stat.st_mode)),
+        size_bytes: u64::try_from(stat.st_size).unwrap_or(0), // the kernel reports no negative size
+        mode: stat.st_mode & 0o7777,
+        inode: stat.st_ino,
+        device: stat.st_dev,
+        ctime_ns: i128::from(stat.st_ctime) * 1_000_000_000 + i128::from(stat.st_ctime_nsec),
+    }
+}
+
+fn kind_of(kind: FileType) -> FileKind {
+    match kind {
+        FileType::RegularFile => FileKind::File,
+        FileType::Directory => FileKind::Directory,
+        FileType::Symlink => FileKind::Symlink,
+        FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => FileKind::Other,
     }
 }
 
