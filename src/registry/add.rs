@@ -149,6 +149,7 @@ impl Registry {
             },
             own_root: Some(self.own_root()?),
             batch_files: self.batch_files,
+            group_files: self.group_files,
             ..IngestOptions::default()
         };
         let store = IngestStore { staging, local: &self.local, known: &known };

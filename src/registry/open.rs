@@ -329,6 +329,7 @@ impl Registry {
             wait: options.wait,
             cancelled: options.cancelled,
             batch_files: IngestOptions::default().batch_files,
+            group_files: IngestOptions::default().group_files,
             round_objects: super::collect::ROUND_OBJECTS_MAX,
         })
     }
