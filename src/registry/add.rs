@@ -164,6 +164,7 @@ impl Registry {
             ..IngestOptions::default()
         };
         options.batch_files = self.batch_files.unwrap_or(options.batch_files);
+        options.group_files = self.group_files.unwrap_or(options.group_files);
         let store = IngestStore { staging, local: &self.local, known: &known };
         let context = IngestContext { cache, monitor, cancelled: &self.cancelled };
         let mut record =

@@ -115,6 +115,8 @@ pub struct Registry {
     cancelled: Arc<AtomicBool>,
     /// After how many new objects an add publishes and records a batch, where a test says so.
     batch_files: Option<u64>,
+    /// After how many new objects an add gives them their names while it writes the next ones, where a test says so.
+    group_files: Option<u64>,
     /// The most objects that one round of a gc names.
     round_objects: usize,
 }
@@ -143,6 +145,12 @@ impl Registry {
     #[cfg(any(test, feature = "testing"))]
     pub const fn set_batch_files(&mut self, batch_files: u64) {
         self.batch_files = Some(batch_files);
+    }
+
+    /// Makes groups within a batch of so few files that a test sees several.
+    #[cfg(any(test, feature = "testing"))]
+    pub const fn set_group_files(&mut self, group_files: u64) {
+        self.group_files = Some(group_files);
     }
 
     /// Closes the files of `log/` so early that a test sees several.

@@ -329,6 +329,7 @@ impl Registry {
             wait: options.wait,
             cancelled: options.cancelled,
             batch_files: None,
+            group_files: None,
             round_objects: super::collect::ROUND_OBJECTS_MAX,
         })
     }
