@@ -32,6 +32,9 @@ import time
 LONG = "long"
 LONG_OBJECTS = 100_000
 
+# Stands for a file that no store has seen.
+FRESH = "FRESH"
+
 
 class Store:
     """A store of this script, by its name; and how a command of astore is run on it."""
@@ -48,7 +51,7 @@ class Store:
         """Runs a command; returns its wall seconds, its processor seconds, and its peak memory in MiB."""
         command = [self.astore, *map(str, words)]
         peak = 0
-        nowhere = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
+        nowhere = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
         begun = time.monotonic()
         child = os.posix_spawn(self.astore, command, self.environment, file_actions=nowhere)
         if self.watches:
@@ -60,9 +63,9 @@ class Store:
         code = os.waitstatus_to_exitcode(status)
         if code not in accept:
             sys.exit(f"{' '.join(command)}: status {code}")
-        # The largest it ever was, this script's own size included, of which it was a copy before it became astore.
-        if usage.ru_maxrss > own_size() * 1.1:
-            peak = max(peak, usage.ru_maxrss)
+        # The largest it ever was, this script's own size included, of which it was a copy before it became astore: what
+        # is smaller cannot be told from that, and may be over before it is looked at.
+        peak = max(peak, usage.ru_maxrss) if usage.ru_maxrss > own_size() * 1.1 else 0
         return wall, usage.ru_utime + usage.ru_stime, peak / 1024
 
     watches = False
@@ -119,9 +122,8 @@ def make(arguments, name, objects, keeps_tree):
 def flat_commands(store):
     """The commands that must cost the same everywhere, and what each may answer with."""
     small = store.at / "small" / "one"
-    digest = subprocess.run(["b3sum", "--no-names", small], check=True, capture_output=True, text=True).stdout.strip()
-    near = max(0, store.read("health")["head_sequence"] - 5)
-    fresh = store.at / "fresh"
+    digest = digest_of(small)
+    near = max(0, store.read("health")["head"]["sequence"] - 5)
     return {
         "--version": (("--version",), 0),
         "show REF": (("show", "small"), 0),
@@ -139,22 +141,30 @@ def flat_commands(store):
         "files REF": (("files", "small"), 0),
         "pins": (("pins",), 0),
         "health": (("health",), 0),
-        "add of one file": (("--quiet", "add", "--finalize", "--name", "fresh", fresh), 0),
+        "add of one file": (("--quiet", "add", "--finalize", "--name", "fresh", FRESH), 0),
         "stats (linear)": (("stats",), 0),
     }
+
+
+def fresh(store, turn):
+    return store.at / f"fresh-{store.name}-{turn}"
 
 
 def flat(arguments, names):
     """Times each command in every store by turns."""
     stores = [Store(arguments, name) for name in names]
+    # Before anything is timed: astore waits out the clock's tick in which a file was written.
+    for turn in range(arguments.runs + 1):
+        for store in stores:
+            fresh(store, turn).write_text(f"{store.name} {turn} {time.monotonic_ns()}\n")
     commands = {store.name: flat_commands(store) for store in stores}
     found = {}
     for label in commands[names[0]]:
         samples = {store.name: [] for store in stores}
         for turn in range(arguments.runs + 1):
             for store in stores:
-                (store.at / "fresh").write_text(f"{label} {store.name} {turn} {time.monotonic_ns()}\n")
                 words, code = commands[store.name][label]
+                words = [fresh(store, turn) if word == FRESH else word for word in words]
                 sample = store.run(*words, accept=(code,))
                 # The first one only warms up.
                 if turn > 0:
@@ -171,9 +181,8 @@ def flat(arguments, names):
     return found
 
 
-def flat_table(found, names):
-    title = {LONG: "a million events"}
-    columns = [title.get(name, f"{int(name):,} objects" if name != LONG else name) for name in names]
+def flat_table(found, names, events):
+    columns = [f"{events:,} events" if name == LONG else f"{int(name):,} objects" for name in names]
     lines = ["| command | " + " | ".join(columns) + " |", "| --- |" + " --: |" * len(names)]
     for label, by_name in found.items():
         cells = [
@@ -245,7 +254,8 @@ def memory(arguments, objects):
     peak("gc, the plan", "gc", "--min-age", "0s")
     peak("gc --confirm", "gc", "--confirm", "--yes", "--min-age", "0s", "--reason", "bench")
     peak("show of what is purged", "show", "big@1")
-    peak("explain of what is purged", "explain", "blake3:" + digest_of(store.tree / "000000" / "000000000"), accept=(11,))
+    purged = f"blake3:{digest_of(store.tree / '000000' / '000000000')}"
+    peak("explain of what is purged", "explain", purged, accept=(11,))
     for left in ("astore.db", "astore.db-wal", "astore.db-shm", "log"):
         path = store.root / left
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -260,7 +270,7 @@ def digest_of(path):
 def memory_table(found, objects):
     lines = ["| command | peak, MiB | bytes a file | seconds |", "| --- | --: | --: | --: |"]
     for label, of in found.items():
-        peak = f"{of['peak']:.0f}" if of["peak"] else "under 14"
+        peak = f"{of['peak']:.0f}" if of["peak"] else f"under {own_size() / 1024 * 1.1:.0f}"
         each = f"{of['peak'] * (1 << 20) / objects:.0f}" if of["peak"] else ""
         lines.append(f"| `{label}` | {peak} | {each} | {of['wall']:.2f} |")
     return "\n".join(lines)
@@ -296,8 +306,9 @@ def main():
                 make(arguments, name, objects, name == str(arguments.memory))
         if does("flat"):
             found["flat"] = flat(arguments, names)
+            found["events"] = Store(arguments, names[-1]).read("health")["head"]["sequence"]
             print("Milliseconds: median (least–most; user and system time).\n")
-            print(flat_table(found["flat"], names) + "\n")
+            print(flat_table(found["flat"], names, found["events"]) + "\n")
         if does("memory"):
             found["memory"] = {str(arguments.memory): memory(arguments, arguments.memory)}
             print(f"Peak memory, a package of {arguments.memory:,} files.\n")
