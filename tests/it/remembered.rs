@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use astore::env::TestClock;
-use astore::report::{AddReport, AddRequest, CacheUse, ClockTrust, Completion, VerifyRequest};
+use astore::report::{
+    AddReport, AddRequest, AddTarget, CacheUse, ClockTrust, Completion, OnConflict, VerifyRequest,
+};
 use astore::{Access, Void};
 
 use crate::support::cli::Desk;
 use crate::support::gc::{begin_gc, collect, later_event, whatever};
 use crate::support::oracle;
-use crate::support::store::{copy_store, init, later_clock, open_by, options, real_disk, request, tree};
+use crate::support::store::{copy_store, init, later_clock, open_by, options, real_disk, reference, request, tree};
 
 const FILES: [(&str, &[u8]); 3] = [("a", b"the first one"), ("d/b", b"the second one"), ("d/c", b"the third")];
 
@@ -168,6 +170,24 @@ fn a_cache_is_not_believed_by_another_store() {
     let report = nights.add();
     assert_eq!((report.cache_hits, report.objects_new), (0, 3));
     nights.check("another store's");
+}
+
+#[test]
+fn what_an_add_learnt_that_failed_is_asked_for_again() {
+    let nights = Nights::new();
+    let root = nights.root();
+    tree(&nights.desk.path("taken"), &[("d/b", b"another one")]);
+    nights.desk.ok(["add", "taken"]);
+    let registry = open_by(&nights.clock, real_disk(&root), &root, options(Access::Write)).unwrap();
+    let target = AddTarget::Open { reference: reference("taken"), on_conflict: OnConflict::Refuse };
+    let asked = request("doc", &nights.desk.path("doc"), Completion::LeaveOpen);
+    let asked = AddRequest { cache: CacheUse::Use, target, ..asked };
+    registry.add(asked, &mut std::io::empty(), &Void).expect_err("the path is taken");
+    drop(registry);
+    // It read them, and the store has none of them.
+    let report = nights.add();
+    assert_eq!((report.cache_hits, report.objects_new), (0, 3));
+    nights.check("a failed add");
 }
 
 #[test]
