@@ -8,6 +8,8 @@
 )]
 
 mod asking;
+#[cfg(target_os = "linux")]
+mod benchmark;
 mod claims;
 mod collecting;
 mod crash;
