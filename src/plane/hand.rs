@@ -463,7 +463,12 @@ impl<'a> Hand<'a> {
         Ok(Looked::Entry(Entry { path, body: EntryBody::Symlink { target }, mtime }))
     }
 
-    pub(super) fn other(&self, other: Instead, place: &Place<'_>, path: EntryPath) -> Result<Looked, Trouble> {
+    pub(super) fn other(
+        &self,
+        other: Instead,
+        place: &Place<'_>,
+        path: EntryPath,
+    ) -> Result<Looked, Trouble> {
         match other {
             Instead::Symlink => self.symlink(place, path),
             Instead::Special(kind) => Ok(Looked::Special(kind)),

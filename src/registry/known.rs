@@ -89,10 +89,14 @@ mod tests {
         assert!(!after("", Stamp { sequence: stamp.sequence + 1, ..stamp }), "not there");
         assert!(!after("", Stamp { digest: Blake3::of(b"another"), ..stamp }), "another one");
         let gc = |sequence: u64| {
-            format!("INSERT INTO gc_runs VALUES ({sequence}, 'id', 'plan', 1, 1, NULL, 'me', 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL)")
+            format!(
+                "INSERT INTO gc_runs VALUES ({sequence}, 'id', 'plan', 1, 1, NULL, 'me', 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL)"
+            )
         };
         let verify = |sequence: u64, faults: u64| {
-            format!("INSERT INTO verify_runs VALUES ({sequence}, 'id', 'full', 'me', 1, 1, NULL, NULL, 1, 1, {faults})")
+            format!(
+                "INSERT INTO verify_runs VALUES ({sequence}, 'id', 'full', 'me', 1, 1, NULL, NULL, 1, 1, {faults})"
+            )
         };
         let (now, next) = (stamp.since, stamp.since + 1);
         assert!(after(&gc(now), stamp) && after(&verify(now, 1), stamp), "before it was asked");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use astore::env::TestClock;
+use astore::monitor::{Counter, Monitor, Problem, Task};
 use astore::report::{
     AddReport, AddRequest, AddTarget, CacheUse, ClockTrust, Completion, OnConflict, VerifyRequest,
 };
@@ -15,9 +16,12 @@ use astore::{Access, Void};
 use crate::support::cli::Desk;
 use crate::support::gc::{begin_gc, collect, later_event, whatever};
 use crate::support::oracle;
-use crate::support::store::{copy_store, init, later_clock, open_by, options, real_disk, reference, request, tree};
+use crate::support::store::{
+    copy_store, init, later_clock, open_by, options, real_disk, reference, request, tree,
+};
 
-const FILES: [(&str, &[u8]); 3] = [("a", b"the first one"), ("d/b", b"the second one"), ("d/c", b"the third")];
+const FILES: [(&str, &[u8]); 3] =
+    [("a", b"the first one"), ("d/b", b"the second one"), ("d/c", b"the third")];
 
 /// A tree that has long held still, by a clock that runs ahead.
 struct Nights {
@@ -43,8 +47,7 @@ impl Nights {
 
     fn add_to(&self, root: &Path, name: &str, completion: Completion) -> AddReport {
         let registry = open_by(&self.clock, real_disk(root), root, options(Access::Write)).unwrap();
-        let request =
-            AddRequest { cache: CacheUse::Use, ..request(name, &self.desk.path(name), completion) };
+        let request = AddRequest { cache: CacheUse::Use, ..request(name, &self.desk.path(name), completion) };
         registry.add(request, &mut std::io::empty(), &Void).unwrap()
     }
 
@@ -133,6 +136,41 @@ fn an_older_cache_is_not_believed_over_a_verify() {
     let report = nights.add();
     assert_eq!((report.cache_hits, report.healed.len()), (2, 1));
     nights.check("a verify");
+}
+
+/// Lets something happen when all files of an add have been looked at.
+struct OnceLooked<F: Fn() + Send + Sync>(F);
+
+impl<F: Fn() + Send + Sync> Monitor for OnceLooked<F> {
+    fn start(&self, _task: Task, _bytes: Option<u64>) {}
+    fn count(&self, _counter: Counter, _n: u64) {}
+    fn problem(&self, _problem: &Problem) {}
+    fn finish(&self, task: Task) {
+        if task == Task::Adding {
+            (self.0)();
+        }
+    }
+}
+
+#[test]
+fn what_a_verify_finds_while_an_add_runs_the_next_one_mends() {
+    let nights = Nights::new();
+    let root = nights.root();
+    nights.desk.ok(["add", "doc", "--finalize", "--no-cache"]);
+    let (_, bytes) = FILES[0];
+    let found = OnceLooked(|| {
+        fs::remove_file(oracle::file_of(&root, bytes)).unwrap();
+        nights.desk.expect(4, ["verify", "--quiet"]);
+    });
+    let registry = open_by(&nights.clock, real_disk(&root), &root, options(Access::Write)).unwrap();
+    let asked = request("doc", &nights.desk.path("doc"), Completion::Finalize);
+    let asked = AddRequest { cache: CacheUse::Use, ..asked };
+    // The object was there when it was looked at, and the fact is stored after verify made the cache forget.
+    assert_eq!(registry.add(asked, &mut std::io::empty(), &found).unwrap().objects_new, 0);
+    drop(registry);
+    let report = nights.add();
+    assert_eq!((report.cache_hits, report.healed.len()), (2, 1));
+    nights.check("a verify beside an add");
 }
 
 #[test]
