@@ -97,7 +97,15 @@ impl EntryList {
 
     /// Returns the objects of the files in order.
     pub fn objects(&self) -> impl Iterator<Item = Digests> + '_ {
-        self.iter().filter_map(|entry| entry.object().copied())
+        // The path is passed over: a million of them cost a second to be checked and copied.
+        self.index.iter().filter_map(|&at| {
+            let mut input = Unpack(bytes_at(&self.chunks, at));
+            input.counted();
+            match unpack_body(&mut input).0 {
+                EntryBody::File { object, .. } => Some(object),
+                EntryBody::Directory { .. } | EntryBody::Symlink { .. } => None,
+            }
+        })
     }
 }
 
@@ -192,6 +200,16 @@ impl<'a> Unpack<'a> {
 fn unpack(bytes: &[u8]) -> Entry {
     let mut input = Unpack(bytes);
     let path = EntryPath::new(input.counted()).expect("what was packed was a path");
+    let (body, kind) = unpack_body(&mut input);
+    let mtime = (kind & WITH_MTIME != 0).then(|| Mtime {
+        seconds: i64::from_le_bytes(input.array()),
+        nanoseconds: u32::from_le_bytes(input.array()),
+    });
+    Entry { path, body, mtime }
+}
+
+/// Reads what stands behind the path, but for the time; the kind tells whether there is one.
+fn unpack_body(input: &mut Unpack<'_>) -> (EntryBody, u8) {
     let [kind] = input.array();
     let body = match kind & !WITH_MTIME {
         FILE => EntryBody::File {
@@ -205,11 +223,7 @@ fn unpack(bytes: &[u8]) -> Entry {
         DIRECTORY => EntryBody::Directory { mode: u32::from_le_bytes(input.array()) },
         _ => EntryBody::Symlink { target: input.counted().into() },
     };
-    let mtime = (kind & WITH_MTIME != 0).then(|| Mtime {
-        seconds: i64::from_le_bytes(input.array()),
-        nanoseconds: u32::from_le_bytes(input.array()),
-    });
-    Entry { path, body, mtime }
+    (body, kind)
 }
 
 #[cfg(test)]
@@ -227,6 +241,8 @@ mod tests {
             prop_assert_eq!(list.len(), entries.len());
             list.sort();
             prop_assert_eq!(list.iter().collect::<Vec<_>>(), entries.clone());
+            let objects: Vec<Digests> = entries.iter().filter_map(|entry| entry.object().copied()).collect();
+            prop_assert_eq!(list.objects().collect::<Vec<_>>(), objects);
             prop_assert_eq!(list.first_repeated(), None);
             if let Some(entry) = entries.first() {
                 prop_assert_eq!(list.insert_sorted(entry), Some(entry.clone()));

@@ -22,7 +22,7 @@ use super::queue::Queue;
 use super::roots::{Roots, add_parents, resolve};
 use super::threads::crew_of;
 use super::walk::{Visitor, WalkRules, Work, walk};
-use crate::cache::{Fact, FileId, Fingerprint};
+use crate::cache::{CacheReader, Fact, FileId, Fingerprint, StatCache};
 use crate::identity::Digests;
 use crate::manifest::{ENTRIES_MAX, Entry};
 use crate::monitor::{Counter, Problem, Task};
@@ -35,7 +35,7 @@ const HAULS_WAITING: usize = 64;
 /// How many groups' worth of bytes in flight wait for their names before whoever writes more has to wait.
 const GROUPS_WAITING: u64 = 3;
 /// How many facts are handed to the stat cache together.
-const FACTS_TOGETHER: usize = 16 * 1024;
+const FACTS_TOGETHER: usize = 32 * 1024;
 /// How many files of several names are remembered, so that the other names cost no second read.
 const LINKS_MAX: usize = 16 * 1024;
 /// How long a wait goes on before the flag is looked at again.
@@ -61,6 +61,8 @@ pub(super) struct Run<'a> {
     pub(super) rules: WalkRules,
     pub(super) store: Option<IngestStore<'a>>,
     pub(super) context: IngestContext<'a>,
+    /// What the stat cache held at the beginning.
+    pub(super) cache: Option<CacheReader>,
     pub(super) queue: Queue<Work>,
     pub(super) hook: &'a Hook<'a>,
     stopped: AtomicBool,
@@ -88,6 +90,7 @@ impl<'a> Run<'a> {
             rules,
             store,
             context,
+            cache: context.cache.map(StatCache::reader),
             queue: Queue::new(WORK_WAITING),
             hook,
             stopped: AtomicBool::new(false),

@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::crew::Run;
 use super::hook::Hook;
-use crate::cache::{FileId, StatCache};
+use crate::cache::{FileId, Stamp, StatCache};
 use crate::identity::{ContentAddress, Digests};
 use crate::manifest::{EntryList, EntryPath, PathError};
 use crate::monitor::Monitor;
@@ -44,6 +44,23 @@ pub trait Known: Sync {
     /// # Errors
     /// Whatever keeps it from telling; the ingest ends with it.
     fn standing(&self, address: &ContentAddress) -> Result<Standing, BoxError>;
+
+    /// Says the same of several, in their order: cheaper than one by one where each question has a price of its own.
+    ///
+    /// # Errors
+    /// As [`Known::standing`].
+    fn standings(&self, addresses: &[ContentAddress]) -> Result<Vec<Standing>, BoxError> {
+        addresses.iter().map(|address| self.standing(address)).collect()
+    }
+
+    /// Says whether what was stored by this event, in this very log, still stands as [`Standing::Stored`], without
+    /// looking at any object. `false` where it cannot tell.
+    ///
+    /// # Errors
+    /// As [`Known::standing`].
+    fn vouches_for(&self, _stamp: &Stamp) -> Result<bool, BoxError> {
+        Ok(false)
+    }
 }
 
 /// Where content comes from.

@@ -8,6 +8,7 @@
 )]
 
 mod asking;
+mod benchmark;
 mod claims;
 mod collecting;
 mod crash;
@@ -41,6 +42,7 @@ mod reader;
 mod real;
 mod recover;
 mod recover_again;
+mod remembered;
 mod rotten;
 mod same_content;
 mod schedules;

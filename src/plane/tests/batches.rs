@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::hook::Moment;
 use super::*;
-use crate::cache::StatCache;
+use crate::cache::{Stamp, StatCache};
 use crate::disk::testing::{Call, Observed};
 use crate::env::Timestamp;
+use crate::identity::Blake3;
 use crate::storage::{Action, StorageError};
 
 /// Files of one kibibyte each, all different.
@@ -148,20 +149,18 @@ fn a_group_gets_its_names_while_the_next_is_written() {
     let count = Arc::clone(&together);
     bench.disk = Arc::new(Observed::new(Arc::clone(&bench.disk), move |_, call| {
         let (lock, changed) = &*created;
-        match call {
-            Call::Create { .. } => {
-                *lock.lock().unwrap() += 1;
-                changed.notify_all();
-            }
-            Call::Point { name: "bytes durable" } if placing.fetch_add(1, Ordering::SeqCst) == 0 => {
-                let at_first = lock.lock().unwrap();
-                let before = *at_first;
-                // Where nobody writes meanwhile, this ends after a while and the test fails.
-                let patience = std::time::Duration::from_secs(60);
-                let (now, _) = changed.wait_timeout_while(at_first, patience, |now| *now == before).unwrap();
-                count.fetch_add(u64::from(*now > before), Ordering::SeqCst);
-            }
-            _ => {}
+        if matches!(call, Call::Create { .. }) {
+            *lock.lock().unwrap() += 1;
+            changed.notify_all();
+        }
+        let is_durable = *call == Call::Point { name: "bytes durable" };
+        if is_durable && placing.fetch_add(1, Ordering::SeqCst) == 0 {
+            let at_first = lock.lock().unwrap();
+            let before = *at_first;
+            // Where nobody writes meanwhile, this ends after a while and the test fails.
+            let patience = std::time::Duration::from_secs(60);
+            let (now, _) = changed.wait_timeout_while(at_first, patience, |now| *now == before).unwrap();
+            count.fetch_add(u64::from(*now > before), Ordering::SeqCst);
         }
         Ok(())
     }));
@@ -350,6 +349,32 @@ fn the_stat_cache_saves_the_reading_where_the_store_still_has_it() {
     let fourth = bench.add().unwrap();
     assert_eq!((fourth.files_hashed, fourth.objects_new, fourth.cache_hits), (3, 3, 47));
     assert_eq!(fourth.healed, [Healed { object: damaged, fault: HealedFault::Damaged }]);
+}
+
+#[test]
+fn where_the_log_vouches_for_a_run_no_object_is_asked_for() {
+    let mut bench = Bench::new();
+    bench.options.threads = 1;
+    files(&bench, 500);
+    let future = Timestamp::from_micros(4_000_000_000_000_000);
+    let add = |bench: &mut Bench| {
+        bench.cache = StatCache::open(&bench.root.path().join("cache.db"), 0o600, future);
+        let found = bench.add().unwrap();
+        (found.cache_hits, bench.log.asked())
+    };
+    add(&mut bench);
+    let stamp = Stamp { since: 1, sequence: 2, digest: Blake3::of(b"event") };
+    // The run has no stamp: each object is asked for, and found, and stored anew by the present run.
+    assert_eq!(add(&mut bench), (500, [500, 0]));
+    bench.cache.as_ref().unwrap().vouch(&stamp);
+    // It has one, and the log does not vouch for it.
+    assert_eq!(add(&mut bench), (500, [500, 1]));
+    bench.cache.as_ref().unwrap().vouch(&stamp);
+    *bench.log.stamp.lock().unwrap() = Some(stamp);
+    assert_eq!(add(&mut bench), (500, [0, 1]));
+    // One file more costs the log one question more: what a slightly changed tree costs.
+    bench.file("more", "something new");
+    assert_eq!(add(&mut bench), (500, [1, 1]));
 }
 
 #[test]
