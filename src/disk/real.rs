@@ -14,11 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
+use self::reading::{Behind, stat_of};
 use super::resolve::Resolver;
 use super::{Directory, Disk, DiskFile, FileKind, Listed, SCRATCH, Stat};
+
+mod reading;
 
 /// An earlier sync of this process failed, so that no later one may claim anything.
 ///
@@ -119,16 +122,23 @@ impl RealDisk {
     }
 
     fn file(&self, fd: OwnedFd) -> RealFile {
-        RealFile { file: File::from(fd), poisoned: Arc::clone(&self.poisoned) }
+        let behind = Behind::default();
+        RealFile { file: File::from(fd), poisoned: Arc::clone(&self.poisoned), behind }
+    }
+
+    /// Makes a file of what was opened, if it is one, and says what it is.
+    fn regular(&self, fd: OwnedFd) -> io::Result<(RealFile, Stat)> {
+        let stat = stat_of(&rustix::fs::fstat(&fd)?);
+        if stat.kind != FileKind::File {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, NotRegular));
+        }
+        Ok((self.file(fd), stat))
     }
 
     fn open_file(&self, path: &Path, access: OFlags) -> io::Result<RealFile> {
         // O_NONBLOCK: opening a fifo that someone put among the objects must not wait for its other end.
         let fd = self.at.open_beneath(path, access | OFlags::NONBLOCK, Mode::empty())?;
-        if FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) != FileType::RegularFile {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, NotRegular));
-        }
-        Ok(self.file(fd))
+        Ok(self.regular(fd)?.0)
     }
 
     /// Returns whether the umask would take bits away from `mode`; where it is not known, it might.
@@ -325,28 +335,34 @@ impl Disk for RealDisk {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
-        let fd = self.at.open_beneath(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-        let mut listed = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&fd)? {
-            let entry = entry?;
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if name == "." || name == ".." {
-                continue;
-            }
-            let mut kind = entry.file_type();
-            if kind == FileType::Unknown {
-                // Some file systems do not say in the listing what an entry is.
-                kind = match rustix::fs::statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW) {
-                    Ok(stat) => FileType::from_raw_mode(stat.st_mode),
-                    Err(Errno::NOENT) => continue, // taken away meanwhile
-                    Err(error) => return Err(error.into()),
-                };
-            }
-            let kind = kind_of(kind);
-            listed.push(Listed { name: name.to_owned(), kind });
+        Ok(self.listing(path)?.1)
+    }
+
+    fn listing(&self, path: &Path) -> io::Result<(Directory, Vec<Listed>)> {
+        let handle = self.at.open_beneath(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        reading::listing(path.to_owned(), handle)
+    }
+
+    fn listing_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Directory, Vec<Listed>)> {
+        let Some(at) = parent.handle() else { return self.listing(&parent.path_of(name)) };
+        reading::listing(parent.path_of(name), reading::open_in(at, name, OFlags::DIRECTORY)?)
+    }
+
+    fn open_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Box<dyn DiskFile>, Stat)> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let fd = match parent.handle() {
+            Some(at) => reading::open_in(at, name, flags)?,
+            None => self.at.open_beneath(&parent.path_of(name), flags, Mode::empty())?,
+        };
+        let (file, stat) = self.regular(fd)?;
+        Ok((Box::new(file), stat))
+    }
+
+    fn stat_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Stat> {
+        match parent.handle() {
+            Some(at) => reading::stat_in(at, name),
+            None => self.stat(&parent.path_of(name)),
         }
-        listed.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
-        Ok(listed)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
@@ -376,6 +392,7 @@ impl Disk for RealDisk {
 struct RealFile {
     file: File,
     poisoned: Arc<AtomicBool>,
+    behind: Behind,
 }
 
 impl DiskFile for RealFile {
@@ -390,6 +407,10 @@ impl DiskFile for RealFile {
                 read => return read,
             }
         }
+    }
+
+    fn read_once_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.behind.read_at(&self.file, buffer, offset)
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -451,30 +472,6 @@ fn synced(poisoned: &AtomicBool, sync: impl FnMut() -> rustix::io::Result<()>) -
         poisoned.store(true, Ordering::Release);
         io::Error::from(error)
     })
-}
-
-fn stat_of(stat: &rustix::fs::Stat) -> Stat {
-    Stat {
-        kind: kind_of(FileType::from_raw_mode(stat.st_mode)),
-        size_bytes: u64::try_from(stat.st_size).unwrap_or(0), // the kernel reports no negative size
-        mode: stat.st_mode & 0o7777,
-        inode: stat.st_ino,
-        device: stat.st_dev,
-        ctime_ns: i128::from(stat.st_ctime) * 1_000_000_000 + i128::from(stat.st_ctime_nsec),
-    }
-}
-
-fn kind_of(kind: FileType) -> FileKind {
-    match kind {
-        FileType::RegularFile => FileKind::File,
-        FileType::Directory => FileKind::Directory,
-        FileType::Symlink => FileKind::Symlink,
-        FileType::Fifo
-        | FileType::Socket
-        | FileType::CharacterDevice
-        | FileType::BlockDevice
-        | FileType::Unknown => FileKind::Other,
-    }
 }
 
 /// Reads this process's umask without changing it, which only `/proc` can do.

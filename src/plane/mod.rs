@@ -27,6 +27,7 @@ mod strays;
 mod stream;
 mod threads;
 mod tick;
+mod together;
 pub mod verify;
 mod walk;
 

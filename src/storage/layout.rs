@@ -2,7 +2,7 @@
 //!
 //! Knows names, not files: nothing here looks at a disk.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -66,6 +66,12 @@ pub fn aside(name: &str, nth: u32) -> String {
 pub fn object_path(address: &ContentAddress) -> PathBuf {
     let name = address.digest().to_string();
     PathBuf::from(format!("{OBJECTS}/{}/{}/{name}", &name[..2], &name[2..4]))
+}
+
+/// Returns the directory of an object and its name there.
+pub fn object_place(address: &ContentAddress) -> (PathBuf, OsString) {
+    let [_, directory] = shard_dirs(address);
+    (directory, address.digest().to_string().into())
 }
 
 /// Returns the two directories above an object, the outer one first: `blake3/ab` and `blake3/ab/cd`.

@@ -26,6 +26,18 @@ macro_rules! delegate_disk {
             fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
                 self.0.rename(from, to)
             }
+            fn listing(&self, path: &Path) -> io::Result<(Directory, Vec<Listed>)> {
+                self.0.listing(path)
+            }
+            fn listing_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Directory, Vec<Listed>)> {
+                self.0.listing_in(parent, name)
+            }
+            fn open_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Box<dyn DiskFile>, Stat)> {
+                self.0.open_in(parent, name)
+            }
+            fn stat_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Stat> {
+                self.0.stat_in(parent, name)
+            }
             fn directory(&self, path: &Path) -> io::Result<Directory> {
                 self.0.directory(path)
             }

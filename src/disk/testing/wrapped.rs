@@ -159,6 +159,28 @@ impl<H: Hook + 'static> Disk for Wrapped<H> {
         around(&*self.hook, Call::List { path: path.to_owned() }, || self.inner.list(path))
     }
 
+    // What is done in a directory that is held is the same call as by its path.
+    fn listing(&self, path: &Path) -> io::Result<(Directory, Vec<Listed>)> {
+        around(&*self.hook, Call::List { path: path.to_owned() }, || self.inner.listing(path))
+    }
+
+    fn listing_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Directory, Vec<Listed>)> {
+        let call = Call::List { path: parent.path_of(name) };
+        around(&*self.hook, call, || self.inner.listing_in(parent, name))
+    }
+
+    fn open_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Box<dyn DiskFile>, Stat)> {
+        let (file, path) = (self.file(), parent.path_of(name));
+        let call = Call::Open { path: path.clone() };
+        let (inner, stat) = around(&*self.hook, call, || self.inner.open_in(parent, name))?;
+        Ok((Box::new(WrappedFile { inner, hook: Arc::clone(&self.hook), path, file }), stat))
+    }
+
+    fn stat_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Stat> {
+        let call = Call::Stat { path: parent.path_of(name) };
+        around(&*self.hook, call, || self.inner.stat_in(parent, name))
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         around(&*self.hook, Call::SyncDir { path: path.to_owned() }, || self.inner.sync_dir(path))
     }
@@ -203,6 +225,14 @@ impl<H: Hook> DiskFile for WrappedFile<H> {
         around_part(&*self.hook, call, |extent| {
             let length = extent.of(buffer.len());
             self.inner.read_at(&mut buffer[..length], offset)
+        })
+    }
+
+    fn read_once_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let call = Call::Read { path: self.path.clone(), offset, length: buffer.len() };
+        around_part(&*self.hook, call, |extent| {
+            let length = extent.of(buffer.len());
+            self.inner.read_once_at(&mut buffer[..length], offset)
         })
     }
 
