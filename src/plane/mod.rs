@@ -16,6 +16,7 @@ mod hand;
 mod handle;
 mod hook;
 pub mod ingest;
+mod intake;
 mod look;
 mod queue;
 mod roots;
