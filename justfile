@@ -51,6 +51,15 @@ bench-gc OBJECTS="100000":
     cargo build --release
     benches/gc.py --objects {{ OBJECTS }}
 
+# Times the kernels under divan, all or some by name: just bench-kernels replay. TMPDIR says on which disk.
+bench-kernels *NAMES:
+    cargo bench --bench kernels -- {{ NAMES }}
+
+# Says what commands cost in stores of a thousand to a million objects, and the peak of memory of each: just bench-scale --at DIR --keep
+bench-scale *ARGS:
+    cargo build --release --bin astore --example long_log
+    benches/scale.py {{ ARGS }}
+
 # Builds the documentation, warnings as errors.
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps

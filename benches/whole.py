@@ -75,6 +75,9 @@ def arguments():
     settings = parser.parse_args()
     settings.astore = str(pathlib.Path(settings.astore).resolve())
     settings.target = str(target.resolve())
+    settings.out = settings.out.resolve()
+    for name in ("at", *corpora.LIMITS):
+        setattr(settings, name, getattr(settings, name) and os.path.realpath(getattr(settings, name)))
     settings.tools = [] if settings.tools == "none" else settings.tools.split(",")
     if settings.quick:
         settings.runs = settings.tool_runs = 1
@@ -118,16 +121,16 @@ def measure(settings, result):
     todo = [name for name in settings.parts if name not in result["complete"]]
     if not todo:
         return
-    tools = contestants.present(settings.tools, machine.install if settings.install else None, say)
+    tools = contestants.named(settings.tools)
     if settings.install:
-        machine.install(["b3sum", "openssl", "xfsprogs"])
+        machine.install_missing({**machine.PACKAGES, **{tool.program: tool.package for tool in tools}})
+    tools = contestants.present(tools, say)
     wanted = {corpus for _, corpus in map(PARTS.get, todo) if corpus}
     sources = {name: corpora.find(name, getattr(settings, name), settings.target) for name in wanted}
     sizes = [source.size() for source in sources.values()] or [0]
     # The corpora, and of the largest: a repository of each tool, what is restored, a file system more for reflinks.
-    room = (
-        sum(sizes) + max(sizes) * (len(tools) + 4 + 4 * ("reflink" in todo)) + (512 + settings.gc_objects // 50 << 20)
-    )
+    copies = len(tools) + (8 if "reflink" in todo else 4)
+    room = sum(sizes) + max(sizes) * copies + (512 + settings.gc_objects // 50 << 20)
     with place.workplace(settings.at, settings.out, room, say) as at:
         result["machine"] = machine.describe(at)
         bench = Bench(settings, at, tools, sources, result, say)

@@ -221,12 +221,13 @@ class Restic(Contestant):
 TOOLS = {"git": (Git, GitDurable), "ostree": (Ostree,), "borg": (Borg,), "restic": (Restic,)}
 
 
-def present(names, install, say):
-    """Returns the classes of those tools that are here, saying which are not."""
-    classes = [tool for name in names for tool in TOOLS[name]]
-    lacking = sorted({tool.package for tool in classes if shutil.which(tool.program) is None})
-    if lacking and install is not None:
-        install(lacking)
+def named(names):
+    """Returns the classes of some tools."""
+    return [tool for name in names for tool in TOOLS[name]]
+
+
+def present(classes, say):
+    """Returns those that are here, saying which are not."""
     for tool in classes:
         if shutil.which(tool.program) is None:
             say(f"skipped: {tool.name}, for there is no {tool.program} (--install tries to get it)")

@@ -16,6 +16,8 @@ VERSIONS = {
     "openssl": ["openssl", "version"],
     "coreutils": ["cp", "--version"],
 }
+# The packages of what the plain work needs.
+PACKAGES = {"b3sum": "b3sum", "openssl": "openssl", "mkfs.ext4": "e2fsprogs", "mkfs.xfs": "xfsprogs"}
 
 
 def describe(place):
@@ -26,26 +28,23 @@ def describe(place):
         "memory_gib": round(int(_first("/proc/meminfo", r"MemTotal:\s*(\d+)") or 0) / (1 << 20)),
         "kernel": re.match(r"[\d.]*\d", os.uname().release).group(),
         "file_system": file_system(place),
-        "tools": {
-            name: version for name, version in ((name, _version(words)) for name, words in VERSIONS.items()) if version
-        },
+        "tools": {name: _version(words) for name, words in VERSIONS.items() if shutil.which(words[0])},
     }
 
 
-def install(packages):
-    """Tries to install Debian's packages, as root only."""
-    if os.geteuid() == 0 and shutil.which("apt-get"):
+def install_missing(packages):
+    """Tries to install, under Debian and as root, the packages of those programs that are not here."""
+    lacking = sorted({package for program, package in packages.items() if shutil.which(program) is None})
+    if lacking and os.geteuid() == 0 and shutil.which("apt-get"):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
+        for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *lacking]):
             subprocess.run(["apt-get", *words], env=environment, check=False, stdout=subprocess.DEVNULL)
 
 
 def _version(words):
-    if shutil.which(words[0]) is None:
-        return None
     said = subprocess.run(words, capture_output=True, text=True, check=False).stdout
     found = re.search(r"\d+\.[\d.]*\d", said)
-    return found.group() if found else None
+    return found.group() if found else "of unknown version"
 
 
 def _first(path, pattern):

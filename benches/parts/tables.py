@@ -155,9 +155,10 @@ def memory(result):
     if not own:
         return ""
     most = max(own, key=lambda run: run["memory"])
+    objects = f"; gc's has {result['gc_objects']:,}" if "gc_objects" in result else ""
     return (
-        f"The most memory that a command of astore took here: {most['memory']:.0f} MiB ({most['part']}); "
-        f"the limit is {MEMORY_MAX} MiB, for a store of 100,000 objects: {verdict(most['memory'], MEMORY_MAX)}."
+        f"The most memory that a command of astore took here: {most['memory']:.0f} MiB ({most['part']}). "
+        f"The limit is {MEMORY_MAX} MiB, for any command on a store of 100,000 objects{objects}."
     )
 
 

@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use super::codec::{BodyRef, EntryRef};
 use super::model::{Entry, EntryBody, Mtime};
 use super::path::EntryPath;
 use crate::identity::{Blake3, Digests, Sha256};
@@ -87,24 +88,24 @@ impl EntryList {
     }
 
     fn get(&self, nth: usize) -> Entry {
-        unpack(bytes_at(&self.chunks, self.index[nth]))
+        unpack(bytes_at(&self.chunks, self.index[nth])).into()
     }
 
     /// Returns the entries in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Entry> + '_ {
+        self.refs().map(Entry::from)
+    }
+
+    /// Returns the entries in order, where they stand.
+    pub fn refs(&self) -> impl ExactSizeIterator<Item = EntryRef<'_>> + '_ {
         self.index.iter().map(|&at| unpack(bytes_at(&self.chunks, at)))
     }
 
     /// Returns the objects of the files in order.
     pub fn objects(&self) -> impl Iterator<Item = Digests> + '_ {
-        // The path is passed over: a million of them cost a second to be checked and copied.
-        self.index.iter().filter_map(|&at| {
-            let mut input = Unpack(bytes_at(&self.chunks, at));
-            input.counted();
-            match unpack_body(&mut input).0 {
-                EntryBody::File { object, .. } => Some(object),
-                EntryBody::Directory { .. } | EntryBody::Symlink { .. } => None,
-            }
+        self.refs().filter_map(|entry| match entry.body {
+            BodyRef::File { object, .. } => Some(object),
+            BodyRef::Directory { .. } | BodyRef::Symlink { .. } => None,
         })
     }
 }
@@ -197,22 +198,12 @@ impl<'a> Unpack<'a> {
     }
 }
 
-fn unpack(bytes: &[u8]) -> Entry {
+fn unpack(bytes: &[u8]) -> EntryRef<'_> {
     let mut input = Unpack(bytes);
-    let path = EntryPath::new(input.counted()).expect("what was packed was a path");
-    let (body, kind) = unpack_body(&mut input);
-    let mtime = (kind & WITH_MTIME != 0).then(|| Mtime {
-        seconds: i64::from_le_bytes(input.array()),
-        nanoseconds: u32::from_le_bytes(input.array()),
-    });
-    Entry { path, body, mtime }
-}
-
-/// Reads what stands behind the path, but for the time; the kind tells whether there is one.
-fn unpack_body(input: &mut Unpack<'_>) -> (EntryBody, u8) {
+    let path = input.counted();
     let [kind] = input.array();
     let body = match kind & !WITH_MTIME {
-        FILE => EntryBody::File {
+        FILE => BodyRef::File {
             mode: u32::from_le_bytes(input.array()),
             object: Digests {
                 blake3: Blake3::from_bytes(input.array()),
@@ -220,10 +211,14 @@ fn unpack_body(input: &mut Unpack<'_>) -> (EntryBody, u8) {
                 size_bytes: u64::from_le_bytes(input.array()),
             },
         },
-        DIRECTORY => EntryBody::Directory { mode: u32::from_le_bytes(input.array()) },
-        _ => EntryBody::Symlink { target: input.counted().into() },
+        DIRECTORY => BodyRef::Directory { mode: u32::from_le_bytes(input.array()) },
+        _ => BodyRef::Symlink { target: input.counted() },
     };
-    (body, kind)
+    let mtime = (kind & WITH_MTIME != 0).then(|| Mtime {
+        seconds: i64::from_le_bytes(input.array()),
+        nanoseconds: u32::from_le_bytes(input.array()),
+    });
+    EntryRef { path, body, mtime }
 }
 
 #[cfg(test)]
@@ -241,8 +236,6 @@ mod tests {
             prop_assert_eq!(list.len(), entries.len());
             list.sort();
             prop_assert_eq!(list.iter().collect::<Vec<_>>(), entries.clone());
-            let objects: Vec<Digests> = entries.iter().filter_map(|entry| entry.object().copied()).collect();
-            prop_assert_eq!(list.objects().collect::<Vec<_>>(), objects);
             prop_assert_eq!(list.first_repeated(), None);
             if let Some(entry) = entries.first() {
                 prop_assert_eq!(list.insert_sorted(entry), Some(entry.clone()));

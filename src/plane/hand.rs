@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use crossbeam_channel::Sender;
 use rustix::io::Errno;
@@ -160,7 +160,7 @@ impl<'a> Hand<'a> {
             self.haul.bytes_hashed += digests.size_bytes;
             return Ok(digests);
         }
-        let (digests, staged) = self.stream(input, head)?;
+        let (digests, staged) = self.stream(input, None, head)?;
         self.accept(digests, Content::Staged(staged))?;
         self.haul.bytes_hashed += digests.size_bytes;
         Ok(digests)
@@ -312,7 +312,7 @@ impl<'a> Hand<'a> {
                 io::Seek::rewind(&mut file)?;
                 // Advice: a refusal costs nothing but speed.
                 rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Sequential).ok();
-                let (digests, in_flight) = self.stream(&mut file, &[])?;
+                let (digests, in_flight) = self.stream(&mut &file, Some(file.as_fd()), &[])?;
                 staged = in_flight;
                 digests
             }
@@ -377,8 +377,13 @@ impl<'a> Hand<'a> {
         }
     }
 
-    /// Reads long content, into a file in flight where there is a store.
-    fn stream(&mut self, input: &mut dyn Read, head: &[u8]) -> Result<(Digests, Option<Staged>), Trouble> {
+    /// Reads long content, into a file in flight where there is a store. `whole` is the file that it is all of.
+    fn stream(
+        &mut self,
+        input: &mut dyn Read,
+        whole: Option<BorrowedFd<'_>>,
+        head: &[u8],
+    ) -> Result<(Digests, Option<Staged>), Trouble> {
         self.make_room()?;
         let mut staged = match &self.run.store {
             Some(store) => Some(store.staging.stage()?),
@@ -391,7 +396,16 @@ impl<'a> Hand<'a> {
             }
             run.go_on()
         };
-        let digests = stream(input, head, staged.as_mut(), &each)?;
+        let shares_blocks = match (&mut staged, whole) {
+            (Some(staged), Some(whole)) => staged.reflink(whole)?,
+            (Some(_) | None, _) => false,
+        };
+        let digests = match &staged {
+            // What is hashed is what is stored: the copy, whose blocks nobody can change any more, and not the
+            // file, which may change at any moment.
+            Some(copy) if shares_blocks => stream(&mut copy.reader(), head, None, &each)?,
+            Some(_) | None => stream(input, head, staged.as_mut(), &each)?,
+        };
         Ok((digests, staged))
     }
 

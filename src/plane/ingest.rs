@@ -100,6 +100,10 @@ pub struct IngestOptions {
     pub on_unreadable: OnUnreadable,
     /// How many threads read and hash, at least one; another one walks.
     pub threads: usize,
+    /// From so many new bytes on a group of a batch gets its names, while the next one is written.
+    pub group_bytes: u64,
+    /// From so many new objects on it does.
+    pub group_files: u64,
     /// From so many new bytes on a batch is published.
     pub batch_bytes: u64,
     /// From so many new objects on a batch is published.
@@ -116,6 +120,8 @@ impl Default for IngestOptions {
             keep_mtime: false,
             on_unreadable: OnUnreadable::default(),
             threads: std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16),
+            group_bytes: 128 << 20,
+            group_files: 4096,
             batch_bytes: 1 << 30,
             batch_files: 65_536,
             own_root: None,

@@ -26,7 +26,7 @@ use crate::error::Error;
 use crate::events::{self, EventType, payload};
 use crate::identity::{Blake3, Digests};
 use crate::manifest::{
-    Entry, EntryList, EntryPath, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt,
+    AsEntry, EntryList, EntryPath, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt,
     RetentionSummary, content_digest, write_manifest,
 };
 use crate::monitor::Monitor;
@@ -152,7 +152,7 @@ impl Registry {
                 AddSource::Stdin(name) => Source::Stdin { name: name.clone() },
             })
             .collect();
-        let options = IngestOptions {
+        let mut options = IngestOptions {
             exclude: request.exclude.clone(),
             one_file_system: request.one_file_system,
             keep_mtime: request.keep_mtime,
@@ -161,9 +161,10 @@ impl Registry {
                 OnUnreadable::Skip => plane::OnUnreadable::Skip,
             },
             own_root: Some(self.own_root()?),
-            batch_files: self.batch_files,
             ..IngestOptions::default()
         };
+        options.batch_files = self.batch_files.unwrap_or(options.batch_files);
+        options.group_files = self.group_files.unwrap_or(options.group_files);
         let store = IngestStore { staging, local: &self.local, known: &known };
         let context = IngestContext { cache, monitor, cancelled: &self.cancelled };
         let mut record =
@@ -258,7 +259,7 @@ impl Registry {
             retention: RetentionSummary { class: draft.class, duration_seconds: draft.duration_seconds },
             provenance: draft.provenance,
         };
-        let mut manifest = self.stage_manifest(staging, &header, entries.iter())?;
+        let mut manifest = self.stage_manifest(staging, &header, entries.refs())?;
         drop(entries); // from here on the manifest's own bytes are the entries
         loop {
             self.publish(staging, monitor)?;
@@ -282,7 +283,7 @@ impl Registry {
     }
 
     /// Writes a manifest into the batch that is about to be published.
-    pub(super) fn stage_manifest<E: std::borrow::Borrow<Entry>>(
+    pub(super) fn stage_manifest<E: AsEntry>(
         &self,
         staging: &Staging,
         header: &ManifestHeader,
@@ -313,7 +314,7 @@ impl Registry {
     /// Reads a manifest back that was just published.
     pub(super) fn load_manifest(&self, manifest: &ManifestInfo) -> Result<Payload, Error> {
         use crate::events::Payloads as _;
-        Ok(Payload::stored(self.local.load(&manifest.digests.blake3)?))
+        Ok(Payload::stored(self.local.load(&manifest.digests.blake3)?, manifest.digests))
     }
 
     pub(super) fn publish(&self, staging: &Staging, monitor: &dyn Monitor) -> Result<Vec<Digests>, Error> {
@@ -330,7 +331,7 @@ impl Registry {
         let newest = packages::versions(&tx, name.as_str())?
             .into_iter()
             .rfind(|package| package.finalized && package.removed_at.is_none());
-        let content = content_digest(entries.iter());
+        let content = content_digest(entries.refs());
         // One that has expired keeps nothing: what is added now would be the next gc's.
         Ok(newest.filter(|package| {
             package.content_digest == Some(content)

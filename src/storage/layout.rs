@@ -100,6 +100,11 @@ pub(super) fn staged_path(writer: Uuid, nth: u64) -> PathBuf {
     PathBuf::from(format!("{TMP}/{writer}/{nth}"))
 }
 
+/// Returns the name that it has in the writer's directory.
+pub(super) fn staged_name(nth: u64) -> String {
+    nth.to_string()
+}
+
 /// Returns the path of a name within a directory that was listed.
 ///
 /// For walks over what is there (verify, clearing `tmp/`): the names come from the disk, not from us.

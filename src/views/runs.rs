@@ -57,6 +57,12 @@ pub(crate) fn unfinished_gc(tx: &ReadTx<'_>) -> Result<Vec<u64>, DbError> {
     Ok(tx.all(sql, [], |row| unsigned(row, "started_sequence"))?)
 }
 
+/// Returns whether every gc round began before an event, so that what was stored by then is not purged.
+pub(super) fn purged_nothing_since(tx: &ReadTx<'_>, sequence: u64) -> Result<bool, DbError> {
+    let sql = "SELECT coalesce(max(started_sequence), 0) < ?1 FROM gc_runs";
+    Ok(tx.one(sql, [signed(sequence)], |row| row.get(0))?)
+}
+
 /// Returns the id of the gc of which an event began a round.
 pub(crate) fn gc_id(tx: &ReadTx<'_>, started: u64) -> Result<String, DbError> {
     Ok(tx.one("SELECT gc_id FROM gc_runs WHERE started_sequence = ?1", [signed(started)], |row| row.get(0))?)

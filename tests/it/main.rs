@@ -8,6 +8,7 @@
 )]
 
 mod asking;
+#[cfg(target_os = "linux")]
 mod benchmark;
 mod claims;
 mod collecting;

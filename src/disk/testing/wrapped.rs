@@ -117,6 +117,32 @@ impl<H: Hook + 'static> Disk for Wrapped<H> {
         around(&*self.hook, call, || self.inner.rename(from, to))
     }
 
+    // To take hold of a directory has no effect; what is done in it is the same call as by its path.
+    fn directory(&self, path: &Path) -> io::Result<Directory> {
+        self.inner.directory(path)
+    }
+
+    fn directory_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Directory> {
+        self.inner.directory_in(parent, name)
+    }
+
+    fn create_in(&self, parent: &Directory, name: &OsStr, mode: u32) -> io::Result<Box<dyn DiskFile>> {
+        let (file, owned) = (self.file(), parent.path_of(name));
+        let call = Call::Create { path: owned.clone(), mode, file };
+        let inner = around(&*self.hook, call, || self.inner.create_in(parent, name, mode))?;
+        Ok(Box::new(WrappedFile { inner, hook: Arc::clone(&self.hook), path: owned, file }))
+    }
+
+    fn make_dir_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+        let call = Call::MakeDir { path: parent.path_of(name) };
+        around(&*self.hook, call, || self.inner.make_dir_in(parent, name))
+    }
+
+    fn rename_in(&self, from: &Directory, name: &OsStr, to: &Directory, new_name: &OsStr) -> io::Result<()> {
+        let call = Call::Rename { from: from.path_of(name), to: to.path_of(new_name) };
+        around(&*self.hook, call, || self.inner.rename_in(from, name, to, new_name))
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         around(&*self.hook, Call::RemoveFile { path: path.to_owned() }, || self.inner.remove_file(path))
     }
