@@ -19,7 +19,8 @@ const WAIT: Duration = Duration::from_secs(600);
 /// `PRAGMA application_id` of an astore database: "astr" in ASCII.
 const APPLICATION_ID: i64 = 0x6173_7472;
 
-const SCHEMA: &str = include_str!("sql/schema.sql");
+/// The tables that are no views.
+pub(crate) const SCHEMA: &str = include_str!("sql/schema.sql");
 
 /// How a database is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

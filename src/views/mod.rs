@@ -31,7 +31,8 @@ use crate::manifest::{EntryPath, ManifestError};
 /// The version of the views' schema and of their meaning. Views of another version are made again by replay.
 pub const VIEWS_VERSION: u64 = 2;
 
-const SCHEMA: &str = include_str!("../db/sql/views.sql");
+/// The tables that are views.
+pub(crate) const SCHEMA: &str = include_str!("../db/sql/views.sql");
 
 /// Indices over every object or entry that no handler asks. A replay makes them at its end, out of sorted keys: that
 /// costs a fraction of one random place for each row.

@@ -120,6 +120,20 @@ pub(crate) fn find(tx: &ReadTx<'_>, address: &Blake3) -> rusqlite::Result<Option
     tx.prepare(FIND)?.query_row((&address.as_bytes()[..8], address.as_bytes()), read).optional()
 }
 
+/// Returns what the log says about the object of this primary digest, and reads no more of its row than that takes.
+pub(crate) fn standing(tx: &ReadTx<'_>, address: &Blake3) -> rusqlite::Result<Standing> {
+    let sql = "SELECT purged_sequence IS NOT NULL, damaged_sequence IS NOT NULL FROM objects
+               WHERE substr(digest_primary, 1, 8) = ?1 AND digest_primary = ?2";
+    let found = tx.maybe(sql, (&address.as_bytes()[..8], address.as_bytes()), |row| {
+        Ok(match (row.get(0)?, row.get(1)?) {
+            (true, _) => Standing::Purged,
+            (false, true) => Standing::Damaged,
+            (false, false) => Standing::Stored,
+        })
+    })?;
+    Ok(found.unwrap_or(Standing::Unknown))
+}
+
 /// Returns the object of this surrogate number.
 pub(crate) fn by_number(tx: &ReadTx<'_>, number: i64) -> Result<Option<ObjectRecord>, DbError> {
     Ok(tx.maybe(&format!("SELECT {COLUMNS} FROM objects WHERE object = ?1"), [number], read)?)

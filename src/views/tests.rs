@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::trees::{self, Totals};
+use super::trees::Totals;
 use super::*;
 use crate::db::Database;
 use crate::env::Timestamp;

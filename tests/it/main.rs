@@ -8,6 +8,8 @@
 )]
 
 mod asking;
+#[cfg(target_os = "linux")]
+mod benchmark;
 mod claims;
 mod collecting;
 mod crash;
@@ -41,6 +43,7 @@ mod reader;
 mod real;
 mod recover;
 mod recover_again;
+mod remembered;
 mod rotten;
 mod same_content;
 mod schedules;
