@@ -7,17 +7,19 @@
 //!
 //! This module knows nothing of objects, events or layouts: only paths and bytes.
 
+mod directory;
 mod real;
 mod resolve;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
+pub use directory::Directory;
 pub use real::{EarlierSyncFailed, NotRegular, RealDisk};
 
 /// The one name beneath the root that a disk knows: where things wait until they are fit for their own names.
@@ -124,8 +126,16 @@ pub trait Disk: Send + Sync + Debug {
     fn make_dir(&self, path: &Path) -> io::Result<()>;
     /// Gives a file another name, replacing what had it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Takes hold of a directory, for the calls below. What is not there may show at the first of them only.
+    fn directory(&self, path: &Path) -> io::Result<Directory> {
+        Ok(Directory::by_path(path))
+    }
     /// Takes a file's name away.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// [`Disk::remove_file`] in a directory that is held.
+    fn remove_file_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+        self.remove_file(&parent.path_of(name))
+    }
     /// Takes an empty directory away.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Returns what stands under a name, without following it (`lstat`).

@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::resolve::Resolver;
-use super::{Disk, DiskFile, FileKind, Listed, SCRATCH, Stat};
+use super::{Directory, Disk, DiskFile, FileKind, Listed, SCRATCH, Stat};
 
 /// An earlier sync of this process failed, so that no later one may claim anything.
 ///
@@ -251,9 +251,21 @@ impl Disk for RealDisk {
         Ok(retry_on_intr(|| rustix::fs::renameat(&from, from_name, &to, to_name))?)
     }
 
+    fn directory(&self, path: &Path) -> io::Result<Directory> {
+        let handle = self.at.open_beneath(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+        Ok(Directory::open(path.to_owned(), handle))
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let (parent, name) = self.at.parent(path)?;
         Ok(retry_on_intr(|| rustix::fs::unlinkat(&parent, name, AtFlags::empty()))?)
+    }
+
+    fn remove_file_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+        match parent.handle() {
+            Some(at) => Ok(retry_on_intr(|| rustix::fs::unlinkat(at, one_name(name)?, AtFlags::empty()))?),
+            None => self.remove_file(&parent.path_of(name)),
+        }
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
@@ -356,6 +368,15 @@ impl DiskFile for RealFile {
 
     fn sync(&self) -> io::Result<()> {
         synced(&self.poisoned, || rustix::fs::fdatasync(self.file.as_fd()))
+    }
+}
+
+/// Refuses a name that leads further than one step down.
+fn one_name(name: &OsStr) -> rustix::io::Result<&OsStr> {
+    match name.as_bytes() {
+        b"" | b"." | b".." => Err(Errno::INVAL),
+        bytes if bytes.contains(&b'/') => Err(Errno::INVAL),
+        _ => Ok(name),
     }
 }
 

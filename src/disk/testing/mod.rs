@@ -26,8 +26,14 @@ macro_rules! delegate_disk {
             fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
                 self.0.rename(from, to)
             }
+            fn directory(&self, path: &Path) -> io::Result<Directory> {
+                self.0.directory(path)
+            }
             fn remove_file(&self, path: &Path) -> io::Result<()> {
                 self.0.remove_file(path)
+            }
+            fn remove_file_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+                self.0.remove_file_in(parent, name)
             }
             fn remove_dir(&self, path: &Path) -> io::Result<()> {
                 self.0.remove_dir(path)

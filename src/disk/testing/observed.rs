@@ -1,5 +1,6 @@
 //! A disk that asks a closure before each call.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::call::Call;
 use super::wrapped::{Extent, Hook, Wrapped};
-use crate::disk::{Disk, DiskFile, Listed, Stat};
+use crate::disk::{Directory, Disk, DiskFile, Listed, Stat};
 
 /// What becomes of a call.
 #[derive(Debug)]

@@ -1,13 +1,14 @@
 //! A disk that remembers every call that had an effect.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::call::Call;
 use super::wrapped::{Extent, Hook, Wrapped};
-use crate::disk::{Disk, DiskFile, Listed, Stat};
+use crate::disk::{Directory, Disk, DiskFile, Listed, Stat};
 
 /// A disk that remembers, in order, every call that succeeded and changed or synced something, and every point.
 ///

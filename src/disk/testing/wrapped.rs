@@ -1,5 +1,6 @@
 //! A disk around a disk: each call becomes a value, and a hook decides what happens around it.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::call::{Call, FileId};
-use crate::disk::{Disk, DiskFile, Listed, Stat};
+use crate::disk::{Directory, Disk, DiskFile, Listed, Stat};
 
 /// How much of a read or a write happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,8 +117,18 @@ impl<H: Hook + 'static> Disk for Wrapped<H> {
         around(&*self.hook, call, || self.inner.rename(from, to))
     }
 
+    // To take hold of a directory has no effect; what is done in it is the same call as by its path.
+    fn directory(&self, path: &Path) -> io::Result<Directory> {
+        self.inner.directory(path)
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         around(&*self.hook, Call::RemoveFile { path: path.to_owned() }, || self.inner.remove_file(path))
+    }
+
+    fn remove_file_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+        let call = Call::RemoveFile { path: parent.path_of(name) };
+        around(&*self.hook, call, || self.inner.remove_file_in(parent, name))
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
