@@ -41,6 +41,7 @@ mod reader;
 mod real;
 mod recover;
 mod recover_again;
+mod reflinks;
 mod rotten;
 mod same_content;
 mod schedules;
