@@ -260,7 +260,12 @@ fn deletion_broken(sources: &[Source]) -> Vec<String> {
         .filter(|source| source.path != "src/registry/collect.rs")
         .map(|source| Source::new(&source.path, &source.text))
         .collect();
-    only_in(&others, &["storage"], &[".delete(", "Backend::delete", "Local::delete"], Source::code)
+    only_in(
+        &others,
+        &["storage"],
+        &[".delete(", ".delete_many(", "Backend::delete", "Local::delete"],
+        Source::code,
+    )
 }
 
 fn layout_broken(sources: &[Source]) -> Vec<String> {
