@@ -41,10 +41,24 @@ fuzz TARGET SECONDS="60":
     fuzz/seeds.py
     nice -n 19 cargo +nightly fuzz run --sanitizer none {{ TARGET }} -- -max_total_time={{ SECONDS }} -timeout=20 -rss_limit_mb=2048 -print_final_stats=1
 
+# Measures whole commands beside plain ones and other tools, some ten minutes: just bench, just bench --help
+bench *OPTIONS:
+    cargo build --release
+    benches/whole.py --install {{ OPTIONS }}
+
 # Holds a confirmed gc against unlinking the same files, as a ratio: just bench-gc 1000000
 bench-gc OBJECTS="100000":
     cargo build --release
     benches/gc.py --objects {{ OBJECTS }}
+
+# Times the kernels under divan, all or some by name: just bench-kernels replay. TMPDIR says on which disk.
+bench-kernels *NAMES:
+    cargo bench --bench kernels -- {{ NAMES }}
+
+# Says what commands cost in stores of a thousand to a million objects, and the peak of memory of each: just bench-scale --at DIR --keep
+bench-scale *ARGS:
+    cargo build --release --bin astore --example long_log
+    benches/scale.py {{ ARGS }}
 
 # Builds the documentation, warnings as errors.
 doc:

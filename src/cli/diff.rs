@@ -1,15 +1,17 @@
 //! `astore diff`.
 
 use std::ffi::OsString;
+use std::io;
 
+use astore::error::Error;
 use astore::registry::Access;
-use astore::registry::report::Reference;
+use astore::registry::report::{Difference, Reference};
 
 use super::context::{Context, Form};
 use super::exit::Exit;
 use super::naming;
 use super::output::human;
-use super::output::json::{self, schema};
+use super::output::json;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,11 +41,22 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let registry = ctx.open("diff", Access::Read)?;
     let right = naming::diff_target(args.right);
-    let differences = registry.diff(&Reference(args.left), &right, &ctx.terminal)?;
-    let exit = if differences.is_empty() { Exit::Done } else { Exit::Different };
     let (form, style) = (ctx.form, ctx.style);
+    let (out, terminal) = ctx.out_and_terminal();
+    let mut document = json::Diff::default();
+    let mut print = |difference: &Difference| match form {
+        Form::Json => document.add(difference, out),
+        Form::Text => human::difference(difference, style, out),
+    };
+    let exit = match registry.diff(&Reference(args.left), &right, terminal, &mut print) {
+        Ok(0) => Exit::Done,
+        Ok(_) => Exit::Different,
+        // Whoever stopped reading has seen that they differ.
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Different),
+        Err(error) => return Err(error.into()),
+    };
     ctx.result(exit, |out| match form {
-        Form::Json => json::write(schema::DIFF, json::Diff::of(&differences), out),
-        Form::Text => differences.iter().try_for_each(|difference| human::difference(difference, style, out)),
+        Form::Json => document.end(out),
+        Form::Text => Ok(()),
     })
 }

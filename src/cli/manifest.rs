@@ -70,17 +70,17 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     }
     let tool = match (form, args.format.unwrap_or(Format::Text)) {
         (Form::Json, _) => {
-            let document = manifest::document(&report)?;
-            return ctx.result(Exit::Done, |out| out.write_all(&document));
+            manifest::check_projection(&report)?;
+            return ctx.result(Exit::Done, |out| manifest::document(&report, out));
         }
         (Form::Text, Format::Text) => {
             let read = manifest::read(&report)?;
             return ctx.result(Exit::Done, |out| manifest::text(&read, &report, out));
         }
         (Form::Text, Format::Json) => {
-            let projection = manifest::projection(&report)?;
+            manifest::check_projection(&report)?;
             return ctx.result(Exit::Done, |out| {
-                out.write_all(&projection)?;
+                manifest::projection(&report, out)?;
                 // Exactly the canonical bytes into a file or a pipe; a prompt wants a line of its own.
                 if is_terminal { out.write_all(b"\n") } else { Ok(()) }
             });

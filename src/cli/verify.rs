@@ -17,6 +17,8 @@ Examples:
       astore verify
   In a cron job, silent unless there is damage (exit 4):
       astore verify --quiet
+  The same at night, after everyone else on the machine has been served:
+      ionice -c3 nice -n19 astore verify --quiet --threads 1
   Names, sizes and the log only, in seconds:
       astore verify --quick
   Whether the log still contains what health printed last year:
@@ -28,7 +30,7 @@ Examples:
 /// of events, a log/ and a database that differ, and views that differ from replay. Every fault is printed,
 /// with the packages and paths that it harms and what would mend it, and the exit code is 4. Nothing is changed:
 /// adding the same content again heals a damaged object, once this has recorded it. The result is recorded in the
-/// log where the store can be written.
+/// log where the store can be written. What was not in the page cache before is not there afterwards.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

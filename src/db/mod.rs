@@ -4,9 +4,12 @@
 
 mod error;
 mod open;
+#[cfg(test)]
+pub(crate) mod statements;
 mod tx;
 mod words;
 
 pub use error::DbError;
+pub(crate) use open::SCHEMA;
 pub use open::{Database, OpenMode, SCHEMA_VERSION, WriteHold};
 pub use tx::{ReadTx, WriteTx};

@@ -19,7 +19,8 @@ const WAIT: Duration = Duration::from_secs(600);
 /// `PRAGMA application_id` of an astore database: "astr" in ASCII.
 const APPLICATION_ID: i64 = 0x6173_7472;
 
-const SCHEMA: &str = include_str!("sql/schema.sql");
+/// The tables that are no views.
+pub(crate) const SCHEMA: &str = include_str!("sql/schema.sql");
 
 /// How a database is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -304,6 +305,14 @@ impl Database {
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
         self.connection.busy_timeout(wait)?;
         Ok(busy.is_ok_and(|busy| busy == 0))
+    }
+
+    /// Keeps few pages in memory from here on: for who reads tables from front to end, and no page twice.
+    ///
+    /// # Errors
+    /// [`DbError::Sqlite`] where SQLite refuses.
+    pub fn keep_few_pages(&self) -> Result<(), DbError> {
+        Ok(self.connection.execute_batch("PRAGMA cache_size = -1024;")?)
     }
 
     /// Stops waiting for the disk: for tests that make hundreds of databases and pull no plug.

@@ -22,6 +22,8 @@ impl<'c> ReadTx<'c> {
 
     /// Returns a prepared statement, made once a connection.
     pub(crate) fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        #[cfg(test)]
+        super::statements::note(sql);
         self.tx.prepare_cached(sql)
     }
 

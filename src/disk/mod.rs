@@ -96,6 +96,11 @@ pub struct Listed {
 pub trait DiskFile: Send + Sync + Debug {
     /// Reads up to `buffer.len()` bytes at `offset`; 0 means the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// [`DiskFile::read_at`] for whoever reads much and each byte once: what the page cache held before stays there,
+    /// and what it did not hold does not stay, as far as the system can be told so.
+    fn read_once_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(buffer, offset)
+    }
     /// Writes all of `bytes` at `offset`.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Returns what the file is now.
@@ -108,6 +113,16 @@ pub trait DiskFile: Send + Sync + Debug {
     ///
     /// A failure is final: see [`Disk::sync_all`].
     fn sync(&self) -> io::Result<()>;
+    /// Makes an empty file share all blocks of another, as that is now; what either is changed to later stays its own.
+    fn reflink(&self, source: BorrowedFd<'_>) -> io::Result<()> {
+        let _: BorrowedFd<'_> = source;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Asks for the bytes of a range to be on their way to the disk, without waiting: what is synced later is there
+    /// sooner. Promises nothing, and no error is heard of here.
+    fn begin_writeback(&self, offset: u64, length: u64) {
+        let _: (u64, u64) = (offset, length);
+    }
     /// Returns the descriptor, where there is one, for what the kernel does between two files (reflinks).
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
@@ -126,9 +141,43 @@ pub trait Disk: Send + Sync + Debug {
     fn make_dir(&self, path: &Path) -> io::Result<()>;
     /// Gives a file another name, replacing what had it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// [`Disk::list`], and takes hold of the directory for the calls below.
+    fn listing(&self, path: &Path) -> io::Result<(Directory, Vec<Listed>)> {
+        Ok((Directory::by_path(path), self.list(path)?))
+    }
+    /// [`Disk::listing`] of a directory in a directory that is held.
+    fn listing_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Directory, Vec<Listed>)> {
+        self.listing(&parent.path_of(name))
+    }
+    /// [`Disk::open`] in a directory that is held, and what the file was when it was opened.
+    fn open_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Box<dyn DiskFile>, Stat)> {
+        let file = self.open(&parent.path_of(name))?;
+        let stat = file.stat()?;
+        Ok((file, stat))
+    }
+    /// [`Disk::stat`] in a directory that is held.
+    fn stat_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Stat> {
+        self.stat(&parent.path_of(name))
+    }
     /// Takes hold of a directory, for the calls below. What is not there may show at the first of them only.
     fn directory(&self, path: &Path) -> io::Result<Directory> {
         Ok(Directory::by_path(path))
+    }
+    /// Takes hold of a directory in a directory.
+    fn directory_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Directory> {
+        self.directory(&parent.path_of(name))
+    }
+    /// [`Disk::create`] in a directory that is held.
+    fn create_in(&self, parent: &Directory, name: &OsStr, mode: u32) -> io::Result<Box<dyn DiskFile>> {
+        self.create(&parent.path_of(name), mode)
+    }
+    /// [`Disk::make_dir`] in a directory that is held.
+    fn make_dir_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+        self.make_dir(&parent.path_of(name))
+    }
+    /// [`Disk::rename`] from one directory that is held to another.
+    fn rename_in(&self, from: &Directory, name: &OsStr, to: &Directory, new_name: &OsStr) -> io::Result<()> {
+        self.rename(&from.path_of(name), &to.path_of(new_name))
     }
     /// Takes a file's name away.
     fn remove_file(&self, path: &Path) -> io::Result<()>;

@@ -6,18 +6,21 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
+use self::reading::{Behind, one_name, stat_of};
 use super::resolve::Resolver;
 use super::{Directory, Disk, DiskFile, FileKind, Listed, SCRATCH, Stat};
+
+mod reading;
 
 /// An earlier sync of this process failed, so that no later one may claim anything.
 ///
@@ -31,6 +34,9 @@ pub struct EarlierSyncFailed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a regular file")]
 pub struct NotRegular;
+
+/// How a new file is opened.
+const NEW_FILE: OFlags = OFlags::RDWR.union(OFlags::CREATE).union(OFlags::EXCL);
 
 /// The files beneath one directory of this machine.
 #[derive(Debug)]
@@ -115,16 +121,23 @@ impl RealDisk {
     }
 
     fn file(&self, fd: OwnedFd) -> RealFile {
-        RealFile { file: File::from(fd), poisoned: Arc::clone(&self.poisoned) }
+        let behind = Behind::default();
+        RealFile { file: File::from(fd), poisoned: Arc::clone(&self.poisoned), behind }
+    }
+
+    /// Makes a file of what was opened, if it is one, and says what it is.
+    fn regular(&self, fd: OwnedFd) -> io::Result<(RealFile, Stat)> {
+        let stat = stat_of(&rustix::fs::fstat(&fd)?);
+        if stat.kind != FileKind::File {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, NotRegular));
+        }
+        Ok((self.file(fd), stat))
     }
 
     fn open_file(&self, path: &Path, access: OFlags) -> io::Result<RealFile> {
         // O_NONBLOCK: opening a fifo that someone put among the objects must not wait for its other end.
         let fd = self.at.open_beneath(path, access | OFlags::NONBLOCK, Mode::empty())?;
-        if FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) != FileType::RegularFile {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, NotRegular));
-        }
-        Ok(self.file(fd))
+        Ok(self.regular(fd)?.0)
     }
 
     /// Returns whether the umask would take bits away from `mode`; where it is not known, it might.
@@ -189,8 +202,11 @@ impl RealDisk {
     }
 
     fn create_in_place(&self, path: &Path, mode: u32) -> io::Result<RealFile> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        let fd = self.at.open_beneath(path, flags, Mode::from_raw_mode(mode))?;
+        self.finish_file(self.at.open_beneath(path, NEW_FILE, Mode::from_raw_mode(mode))?, mode)
+    }
+
+    /// Makes a new file this process's own: the right owner, and exactly the mode that was asked for.
+    fn finish_file(&self, fd: OwnedFd, mode: u32) -> io::Result<RealFile> {
         self.give_away(&fd)?;
         if self.umask_strips(mode) {
             retry_on_intr(|| rustix::fs::fchmod(&fd, Mode::from_raw_mode(mode)))?;
@@ -207,12 +223,18 @@ impl RealDisk {
         }
     }
 
+    /// Returns whether a new directory is not at once as it has to be.
+    fn changes_new_dirs(&self) -> bool {
+        let mode = self.directory_mode;
+        self.umask_strips(mode & 0o777) || mode & 0o5000 != 0 || self.owner.is_some()
+    }
+
     fn make_dir_in_place(&self, path: &Path) -> io::Result<()> {
         let (parent, name) = self.at.parent(path)?;
         let mode = self.directory_mode;
         retry_on_intr(|| rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(mode & 0o777)))?;
         // A set-group-ID bit comes from the parent by itself; the umask and the other special bits do not.
-        if self.umask_strips(mode & 0o777) || mode & 0o5000 != 0 || self.owner.is_some() {
+        if self.changes_new_dirs() {
             let made = self.at.open_beneath(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
             self.give_away(&made)?;
             retry_on_intr(|| rustix::fs::fchmod(&made, Mode::from_raw_mode(mode)))?;
@@ -235,8 +257,8 @@ impl Disk for RealDisk {
     }
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {
-        let changed_after = self.umask_strips(self.directory_mode & 0o777) || self.owner.is_some();
-        if changed_after && !path.starts_with(SCRATCH) {
+        let veiled = self.umask_strips(self.directory_mode & 0o777) || self.owner.is_some();
+        if veiled && !path.starts_with(SCRATCH) {
             let make = |scratch: &Path| self.make_dir_in_place(scratch);
             if self.make_veiled(path, make, |scratch| self.remove_dir(scratch))?.is_some() {
                 return Ok(());
@@ -256,16 +278,51 @@ impl Disk for RealDisk {
         Ok(Directory::open(path.to_owned(), handle))
     }
 
+    fn directory_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Directory> {
+        let Some(at) = parent.handle() else { return self.directory(&parent.path_of(name)) };
+        let handle = open_name(at, name, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+        Ok(Directory::open(parent.path_of(name), handle))
+    }
+
+    fn create_in(&self, parent: &Directory, name: &OsStr, mode: u32) -> io::Result<Box<dyn DiskFile>> {
+        match parent.handle() {
+            Some(at) if parent.path().starts_with(SCRATCH) => {
+                let fd = open_name(at, name, NEW_FILE, Mode::from_raw_mode(mode))?;
+                Ok(Box::new(self.finish_file(fd, mode)?))
+            }
+            // Elsewhere others look on, and it may have to be made under a scratch name first.
+            Some(_) | None => self.create(&parent.path_of(name), mode),
+        }
+    }
+
+    fn make_dir_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+        match parent.handle() {
+            Some(at) if !self.changes_new_dirs() => {
+                let mode = Mode::from_raw_mode(self.directory_mode & 0o777);
+                Ok(retry_on_intr(|| rustix::fs::mkdirat(at, one_name(name)?, mode))?)
+            }
+            Some(_) | None => self.make_dir(&parent.path_of(name)),
+        }
+    }
+
+    fn rename_in(&self, from: &Directory, name: &OsStr, to: &Directory, new_name: &OsStr) -> io::Result<()> {
+        match (from.handle(), to.handle()) {
+            (Some(from), Some(to)) => {
+                let (name, new_name) = (one_name(name)?, one_name(new_name)?);
+                Ok(retry_on_intr(|| rustix::fs::renameat(from, name, to, new_name))?)
+            }
+            _ => self.rename(&from.path_of(name), &to.path_of(new_name)),
+        }
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let (parent, name) = self.at.parent(path)?;
         Ok(retry_on_intr(|| rustix::fs::unlinkat(&parent, name, AtFlags::empty()))?)
     }
 
     fn remove_file_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
-        match parent.handle() {
-            Some(at) => Ok(retry_on_intr(|| rustix::fs::unlinkat(at, one_name(name)?, AtFlags::empty()))?),
-            None => self.remove_file(&parent.path_of(name)),
-        }
+        let Some(at) = parent.handle() else { return self.remove_file(&parent.path_of(name)) };
+        Ok(retry_on_intr(|| rustix::fs::unlinkat(at, one_name(name)?, AtFlags::empty()))?)
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
@@ -282,28 +339,34 @@ impl Disk for RealDisk {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
-        let fd = self.at.open_beneath(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-        let mut listed = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&fd)? {
-            let entry = entry?;
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if name == "." || name == ".." {
-                continue;
-            }
-            let mut kind = entry.file_type();
-            if kind == FileType::Unknown {
-                // Some file systems do not say in the listing what an entry is.
-                kind = match rustix::fs::statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW) {
-                    Ok(stat) => FileType::from_raw_mode(stat.st_mode),
-                    Err(Errno::NOENT) => continue, // taken away meanwhile
-                    Err(error) => return Err(error.into()),
-                };
-            }
-            let kind = kind_of(kind);
-            listed.push(Listed { name: name.to_owned(), kind });
+        Ok(self.listing(path)?.1)
+    }
+
+    fn listing(&self, path: &Path) -> io::Result<(Directory, Vec<Listed>)> {
+        let handle = self.at.open_beneath(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        reading::listing(path.to_owned(), handle)
+    }
+
+    fn listing_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Directory, Vec<Listed>)> {
+        let Some(at) = parent.handle() else { return self.listing(&parent.path_of(name)) };
+        reading::listing(parent.path_of(name), reading::open_in(at, name, OFlags::DIRECTORY)?)
+    }
+
+    fn open_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Box<dyn DiskFile>, Stat)> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let fd = match parent.handle() {
+            Some(at) => reading::open_in(at, name, flags)?,
+            None => self.at.open_beneath(&parent.path_of(name), flags, Mode::empty())?,
+        };
+        let (file, stat) = self.regular(fd)?;
+        Ok((Box::new(file), stat))
+    }
+
+    fn stat_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Stat> {
+        match parent.handle() {
+            Some(at) => reading::stat_in(at, name),
+            None => self.stat(&parent.path_of(name)),
         }
-        listed.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
-        Ok(listed)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
@@ -333,6 +396,7 @@ impl Disk for RealDisk {
 struct RealFile {
     file: File,
     poisoned: Arc<AtomicBool>,
+    behind: Behind,
 }
 
 impl DiskFile for RealFile {
@@ -347,6 +411,10 @@ impl DiskFile for RealFile {
                 read => return read,
             }
         }
+    }
+
+    fn read_once_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.behind.read_at(&self.file, buffer, offset)
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -369,15 +437,23 @@ impl DiskFile for RealFile {
     fn sync(&self) -> io::Result<()> {
         synced(&self.poisoned, || rustix::fs::fdatasync(self.file.as_fd()))
     }
+
+    fn reflink(&self, source: BorrowedFd<'_>) -> io::Result<()> {
+        Ok(retry_on_intr(|| rustix::fs::ioctl_ficlone(&self.file, source))?)
+    }
+
+    fn begin_writeback(&self, offset: u64, length: u64) {
+        // Linux begins to write dirty pages that nobody needs, and waits for none; those that are clean it forgets.
+        // (What `sync_file_range` is for, which cannot be called without unsafe code.) Advice: a refusal costs nothing.
+        let unneeded = rustix::fs::Advice::DontNeed;
+        rustix::fs::fadvise(&self.file, offset, NonZeroU64::new(length), unneeded).ok();
+    }
 }
 
-/// Refuses a name that leads further than one step down.
-fn one_name(name: &OsStr) -> rustix::io::Result<&OsStr> {
-    match name.as_bytes() {
-        b"" | b"." | b".." => Err(Errno::INVAL),
-        bytes if bytes.contains(&b'/') => Err(Errno::INVAL),
-        _ => Ok(name),
-    }
+/// Opens a name in an open directory, whatever it is but a symlink.
+fn open_name(at: &OwnedFd, name: &OsStr, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+    let (name, flags) = (one_name(name)?, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC);
+    Ok(retry_on_intr(|| rustix::fs::openat(at, name, flags, mode))?)
 }
 
 /// Runs one sync, unless an earlier one failed, and remembers where it does.
@@ -391,30 +467,6 @@ fn synced(poisoned: &AtomicBool, sync: impl FnMut() -> rustix::io::Result<()>) -
         poisoned.store(true, Ordering::Release);
         io::Error::from(error)
     })
-}
-
-fn stat_of(stat: &rustix::fs::Stat) -> Stat {
-    Stat {
-        kind: kind_of(FileType::from_raw_mode(stat.st_mode)),
-        size_bytes: u64::try_from(stat.st_size).unwrap_or(0), // the kernel reports no negative size
-        mode: stat.st_mode & 0o7777,
-        inode: stat.st_ino,
-        device: stat.st_dev,
-        ctime_ns: i128::from(stat.st_ctime) * 1_000_000_000 + i128::from(stat.st_ctime_nsec),
-    }
-}
-
-fn kind_of(kind: FileType) -> FileKind {
-    match kind {
-        FileType::RegularFile => FileKind::File,
-        FileType::Directory => FileKind::Directory,
-        FileType::Symlink => FileKind::Symlink,
-        FileType::Fifo
-        | FileType::Socket
-        | FileType::CharacterDevice
-        | FileType::BlockDevice
-        | FileType::Unknown => FileKind::Other,
-    }
 }
 
 /// Reads this process's umask without changing it, which only `/proc` can do.

@@ -1,6 +1,6 @@
 //! The table `events`: appending, reading in order, and the bookkeeping beside it.
 
-use rusqlite::{OptionalExtension as _, Row};
+use rusqlite::Row;
 use uuid::Uuid;
 
 use super::event::EventType;
@@ -274,27 +274,25 @@ impl Bookkeeping {
     /// # Errors
     /// [`DbError::Sqlite`] where the database cannot be read.
     pub fn load(tx: &ReadTx<'_>) -> Result<Self, DbError> {
-        let number = |name: &str| -> Result<u64, DbError> {
-            let value: Option<i64> = tx
-                .prepare("SELECT value FROM bookkeeping WHERE name = ?1")?
-                .query_row([name], |row| row.get(0))
-                .optional()?;
-            Ok(u64::try_from(value.unwrap_or(0)).unwrap_or(0))
-        };
-        let digest: Option<[u8; 32]> = tx
-            .prepare("SELECT value FROM bookkeeping WHERE name = 'log_digest'")?
-            .query_row([], |row| row.get(0))
-            .optional()?;
-        let head = Head {
-            sequence: number("log_sequence")?,
-            digest: digest.map_or(NO_PREDECESSOR, Blake3::from_bytes),
-        };
-        Ok(Self {
-            log: Position { file: number("log_file")?, length: number("log_length")?, head },
-            views_version: number("views_version")?,
-            views_sequence: number("views_sequence")?,
-            skipped: number("skipped")?,
-        })
+        let mut kept = Self { log: Position::START, views_version: 0, views_sequence: 0, skipped: 0 };
+        let mut all = tx.prepare("SELECT name, value FROM bookkeeping")?;
+        let mut rows = all.query([])?;
+        while let Some(row) = rows.next()? {
+            let number = || -> rusqlite::Result<u64> {
+                Ok(u64::try_from(row.get::<_, Option<i64>>(1)?.unwrap_or(0)).unwrap_or(0))
+            };
+            match row.get::<_, String>(0)?.as_str() {
+                "log_file" => kept.log.file = number()?,
+                "log_length" => kept.log.length = number()?,
+                "log_sequence" => kept.log.head.sequence = number()?,
+                "log_digest" => kept.log.head.digest = Blake3::from_bytes(row.get(1)?),
+                "views_version" => kept.views_version = number()?,
+                "views_sequence" => kept.views_sequence = number()?,
+                "skipped" => kept.skipped = number()?,
+                _ => {}
+            }
+        }
+        Ok(kept)
     }
 
     /// Writes it.

@@ -150,6 +150,13 @@ digest_type!(
     Algorithm::Sha256
 );
 
+impl Sha256 {
+    /// Returns the digest of bytes that are in memory already.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(<sha2::Sha256 as sha2::Digest>::digest(bytes).into())
+    }
+}
+
 impl Blake3 {
     /// Returns the digest of bytes that are in memory already.
     pub fn of(bytes: &[u8]) -> Self {

@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use super::codec::{BodyRef, EntryRef};
 use super::model::{Entry, EntryBody, Mtime};
 use super::path::EntryPath;
 use crate::identity::{Blake3, Digests, Sha256};
@@ -87,17 +88,25 @@ impl EntryList {
     }
 
     fn get(&self, nth: usize) -> Entry {
-        unpack(bytes_at(&self.chunks, self.index[nth]))
+        unpack(bytes_at(&self.chunks, self.index[nth])).into()
     }
 
     /// Returns the entries in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Entry> + '_ {
+        self.refs().map(Entry::from)
+    }
+
+    /// Returns the entries in order, where they stand.
+    pub fn refs(&self) -> impl ExactSizeIterator<Item = EntryRef<'_>> + '_ {
         self.index.iter().map(|&at| unpack(bytes_at(&self.chunks, at)))
     }
 
     /// Returns the objects of the files in order.
     pub fn objects(&self) -> impl Iterator<Item = Digests> + '_ {
-        self.iter().filter_map(|entry| entry.object().copied())
+        self.refs().filter_map(|entry| match entry.body {
+            BodyRef::File { object, .. } => Some(object),
+            BodyRef::Directory { .. } | BodyRef::Symlink { .. } => None,
+        })
     }
 }
 
@@ -189,12 +198,12 @@ impl<'a> Unpack<'a> {
     }
 }
 
-fn unpack(bytes: &[u8]) -> Entry {
+fn unpack(bytes: &[u8]) -> EntryRef<'_> {
     let mut input = Unpack(bytes);
-    let path = EntryPath::new(input.counted()).expect("what was packed was a path");
+    let path = input.counted();
     let [kind] = input.array();
     let body = match kind & !WITH_MTIME {
-        FILE => EntryBody::File {
+        FILE => BodyRef::File {
             mode: u32::from_le_bytes(input.array()),
             object: Digests {
                 blake3: Blake3::from_bytes(input.array()),
@@ -202,14 +211,14 @@ fn unpack(bytes: &[u8]) -> Entry {
                 size_bytes: u64::from_le_bytes(input.array()),
             },
         },
-        DIRECTORY => EntryBody::Directory { mode: u32::from_le_bytes(input.array()) },
-        _ => EntryBody::Symlink { target: input.counted().into() },
+        DIRECTORY => BodyRef::Directory { mode: u32::from_le_bytes(input.array()) },
+        _ => BodyRef::Symlink { target: input.counted() },
     };
     let mtime = (kind & WITH_MTIME != 0).then(|| Mtime {
         seconds: i64::from_le_bytes(input.array()),
         nanoseconds: u32::from_le_bytes(input.array()),
     });
-    Entry { path, body, mtime }
+    EntryRef { path, body, mtime }
 }
 
 #[cfg(test)]

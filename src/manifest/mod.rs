@@ -16,10 +16,11 @@ mod properties;
 pub mod testing;
 
 pub use cbor::{CborError, CborFault, Decoder, Encoder, Major};
+pub(crate) use codec::BodyRef;
 pub use codec::{
-    Entries, LABELS_MAX, MANIFEST_VERSION, Manifest, ManifestError, ManifestInfo, RECEIPTS_MAX, ScanError,
-    ScannedManifest, TEXT_BYTES_MAX, begins_manifest, check_entry, content_digest, decode_entry,
-    encode_entry, scan_manifest, write_manifest,
+    AsEntry, Entries, EntryRef, LABELS_MAX, MANIFEST_VERSION, Manifest, ManifestError, ManifestInfo,
+    RECEIPTS_MAX, ScanError, ScannedManifest, TEXT_BYTES_MAX, begins_manifest, check_entry, content_digest,
+    decode_entry, encode_entry, scan_manifest, write_manifest,
 };
 pub use jcs::{BYTE_KEYS, JcsError, from_jcs, to_jcs, write_jcs};
 pub use list::EntryList;

@@ -46,6 +46,12 @@ impl EntryPath {
         Ok(Self(bytes))
     }
 
+    /// Takes bytes that were checked before.
+    pub(super) fn of_checked(bytes: &[u8]) -> Self {
+        debug_assert_eq!(check(bytes), Ok(()), "the path was checked");
+        Self(bytes.into())
+    }
+
     /// Returns the bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -22,17 +22,20 @@ use super::queue::Queue;
 use super::roots::{Roots, add_parents, resolve};
 use super::threads::crew_of;
 use super::walk::{Visitor, WalkRules, Work, walk};
-use crate::cache::{Fact, FileId, Fingerprint};
+use crate::cache::{CacheReader, Fact, FileId, Fingerprint, StatCache};
 use crate::identity::Digests;
 use crate::manifest::{ENTRIES_MAX, Entry};
 use crate::monitor::{Counter, Problem, Task};
+use crate::storage::{Staging, StorageError};
 
 /// How many handfuls of names wait for a reader; each holds a directory open.
 const WORK_WAITING: usize = 64;
 /// How many results wait to be collected.
 const HAULS_WAITING: usize = 64;
+/// How many groups' worth of bytes in flight wait for their names before whoever writes more has to wait.
+const GROUPS_WAITING: u64 = 3;
 /// How many facts are handed to the stat cache together.
-const FACTS_TOGETHER: usize = 16 * 1024;
+const FACTS_TOGETHER: usize = 32 * 1024;
 /// How many files of several names are remembered, so that the other names cost no second read.
 const LINKS_MAX: usize = 16 * 1024;
 /// How long a wait goes on before the flag is looked at again.
@@ -58,6 +61,8 @@ pub(super) struct Run<'a> {
     pub(super) rules: WalkRules,
     pub(super) store: Option<IngestStore<'a>>,
     pub(super) context: IngestContext<'a>,
+    /// What the stat cache held at the beginning.
+    pub(super) cache: Option<CacheReader>,
     pub(super) queue: Queue<Work>,
     pub(super) hook: &'a Hook<'a>,
     stopped: AtomicBool,
@@ -85,6 +90,7 @@ impl<'a> Run<'a> {
             rules,
             store,
             context,
+            cache: context.cache.map(StatCache::reader),
             queue: Queue::new(WORK_WAITING),
             hook,
             stopped: AtomicBool::new(false),
@@ -128,9 +134,15 @@ impl<'a> Run<'a> {
             });
             started(refused);
             drop(give);
+            let (wake, woken) = bounded(1);
+            if let Some(store) = self.store {
+                let place = move || woken.iter().try_for_each(|()| run.place_group(store.staging));
+                let placer = Builder::new().spawn_scoped(scope, move || run.attempt(place));
+                started(placer.map(drop));
+            }
             // After a failure the hauls are still taken, so that nobody waits to deliver one.
             for haul in hauls {
-                run.attempt(|| run.take(haul, &mut ingested, &mut facts, on_batch));
+                run.attempt(|| run.take(haul, &mut ingested, &mut facts, &wake, on_batch));
             }
         });
         self.context.monitor.finish(Task::Adding);
@@ -150,6 +162,7 @@ impl<'a> Run<'a> {
         haul: Haul,
         ingested: &mut Ingested,
         facts: &mut Vec<Fact>,
+        wake: &Sender<()>,
         on_batch: &mut dyn FnMut(Vec<Digests>) -> Result<(), BoxError>,
     ) -> Result<(), IngestError> {
         self.go_on()?;
@@ -177,6 +190,10 @@ impl<'a> Run<'a> {
             }
         }
         let Some(store) = &self.store else { return Ok(()) };
+        if self.has_group(1) {
+            // One that is not taken finds a placer at work, who is woken again when it is done.
+            wake.try_send(()).ok();
+        }
         if self.is_full(1) {
             monitor.start(Task::Syncing, None);
             let published = store.staging.publish();
@@ -185,6 +202,23 @@ impl<'a> Run<'a> {
             on_batch(published?).map_err(IngestError::Batch)?;
         }
         Ok(())
+    }
+
+    /// Gives a group its final names, while others read and write on.
+    fn place_group(&self, staging: &Staging) -> Result<(), IngestError> {
+        self.go_on()?;
+        let placed = staging.place();
+        self.room.1.notify_all();
+        Ok(placed?)
+    }
+
+    /// Returns whether so many groups' worth wait to be placed.
+    fn has_group(&self, groups: u64) -> bool {
+        let Some(store) = &self.store else { return false };
+        let waiting = store.staging.waiting();
+        waiting.files > 0
+            && (waiting.bytes >= self.options.group_bytes.saturating_mul(groups)
+                || waiting.files >= self.options.group_files.saturating_mul(groups))
     }
 
     /// Returns whether so many batches' worth wait to be published.
@@ -199,7 +233,7 @@ impl<'a> Run<'a> {
     /// Waits until less than two batches wait to be published. Whoever calls has delivered its haul, else the
     /// collector might never hear that there is something to publish.
     pub(super) fn wait_for_room(&self) -> Result<(), IngestError> {
-        while self.is_full(2) {
+        while self.lacks_room() {
             self.go_on()?;
             let guard = self.room.0.lock().unwrap_or_else(PoisonError::into_inner);
             drop(self.room.1.wait_timeout(guard, LOOK_AGAIN).unwrap_or_else(PoisonError::into_inner));
@@ -209,7 +243,7 @@ impl<'a> Run<'a> {
 
     /// Returns whether [`Run::wait_for_room`] would wait.
     pub(super) fn lacks_room(&self) -> bool {
-        self.is_full(2)
+        self.is_full(2) || self.has_group(GROUPS_WAITING)
     }
 
     /// Says whether to go on: not after a failure, and not when the caller has had enough.
@@ -222,7 +256,10 @@ impl<'a> Run<'a> {
     fn attempt(&self, work: impl FnOnce() -> Result<(), IngestError>) {
         if let Err(error) = work() {
             let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-            failure.get_or_insert(error);
+            // Whoever finds that a group failed may be quicker to say so than who knows why.
+            if failure.as_ref().is_none_or(is_consequence) {
+                *failure = Some(error);
+            }
             self.stopped.store(true, Ordering::Relaxed);
             self.queue.close();
             self.room.1.notify_all();
@@ -256,6 +293,11 @@ impl<'a> Run<'a> {
         }
         links.insert(fact.print.id, fact);
     }
+}
+
+/// Returns whether an error says no more than that there was another.
+fn is_consequence(error: &IngestError) -> bool {
+    matches!(error, IngestError::Storage(StorageError::EarlierBatchFailed))
 }
 
 /// Takes what the walk finds.

@@ -2,6 +2,7 @@
 //!
 //! A file is looked at before and after it is read; where the two differ it is read again.
 
+use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,10 +15,11 @@ use super::crew::{Haul, Run};
 use super::handle::{FileStat, Follow, Kind, open_file, stat, stat_at};
 use super::hook::Moment;
 use super::ingest::{Healed, HealedFault, IngestError, Standing, Unreadable};
+use super::sift::Glance;
 use super::stream::{CHUNK_BYTES, StreamError, stream};
 use super::tick::wait_out_the_tick;
 use super::walk::{Folder, Leaves, Named, Work};
-use crate::cache::{CacheReader, Fact};
+use crate::cache::{Fact, RunId};
 use crate::identity::Digests;
 use crate::manifest::{Entry, EntryBody, EntryPath};
 use crate::monitor::{Counter, Problem};
@@ -31,7 +33,7 @@ const TRIES: usize = 3;
 const STDIN_MODE: u32 = 0o644;
 
 /// Why there is no entry for a name.
-enum Trouble {
+pub(super) enum Trouble {
     /// It cannot be read.
     Unreadable(Unreadable),
     /// The ingest is over.
@@ -81,27 +83,27 @@ enum Accepted {
 }
 
 /// Where a name is to be looked up.
-struct Place<'a> {
-    at: BorrowedFd<'a>,
-    name: &'a CStr,
-    follow: Follow,
+pub(super) struct Place<'a> {
+    pub(super) at: BorrowedFd<'a>,
+    pub(super) name: &'a CStr,
+    pub(super) follow: Follow,
     /// The device that everything beneath a source has to be on, where that was asked for.
-    device: Option<u64>,
+    pub(super) device: Option<u64>,
 }
 
 /// One reading thread's tools.
 pub(super) struct Hand<'a> {
-    run: &'a Run<'a>,
+    pub(super) run: &'a Run<'a>,
     give: Sender<Haul>,
-    haul: Haul,
-    cache: Option<CacheReader>,
+    pub(super) haul: Haul,
+    /// Of which runs the log says that what they stored is still there.
+    pub(super) vouched: HashMap<RunId, bool>,
     buffer: Vec<u8>,
 }
 
 impl<'a> Hand<'a> {
     pub(super) fn new(run: &'a Run<'a>, give: Sender<Haul>) -> Self {
-        let cache = run.context.cache.map(|cache| cache.reader());
-        Self { run, give, haul: Haul::default(), cache, buffer: Vec::new() }
+        Self { run, give, haul: Haul::default(), vouched: HashMap::new(), buffer: Vec::new() }
     }
 
     /// Works until there is nothing left to do.
@@ -158,7 +160,7 @@ impl<'a> Hand<'a> {
             self.haul.bytes_hashed += digests.size_bytes;
             return Ok(digests);
         }
-        let (digests, staged) = self.stream(input, head)?;
+        let (digests, staged) = self.stream(input, None, head)?;
         self.accept(digests, Content::Staged(staged))?;
         self.haul.bytes_hashed += digests.size_bytes;
         Ok(digests)
@@ -166,6 +168,9 @@ impl<'a> Hand<'a> {
 
     fn leaves(&mut self, leaves: &mut Leaves) -> Result<(), IngestError> {
         let folder = std::sync::Arc::clone(&leaves.folder);
+        if !leaves.sifted {
+            self.sift(&folder, leaves)?;
+        }
         while let Some((kind, name)) = leaves.next() {
             self.run.go_on()?;
             let name = name.to_owned();
@@ -181,10 +186,10 @@ impl<'a> Hand<'a> {
         name: &CString,
         rest: &mut Leaves,
     ) -> Result<(), IngestError> {
-        let device = self.run.rules.one_file_system.then_some(folder.device);
-        let place = Place { at: folder.place.as_fd(), name, follow: Follow::Never, device };
+        let place = self.place_in(folder, name);
         let walked = || folder.walked_path(name);
         let looked = match folder.stored_path(name) {
+            Ok(path) if rest.sifted => self.content(&place, path, Some(rest)),
             Ok(path) => self.look(&place, kind, path, Some(rest)),
             Err(error) => Err(Trouble::Unreadable(Unreadable::Path(error))),
         };
@@ -199,7 +204,7 @@ impl<'a> Hand<'a> {
     }
 
     /// Puts down what came of looking at a name.
-    fn note(
+    pub(super) fn note(
         &mut self,
         looked: Result<Looked, Trouble>,
         walked: &dyn Fn() -> std::path::PathBuf,
@@ -228,22 +233,28 @@ impl<'a> Hand<'a> {
         place: &Place<'_>,
         kind: Kind,
         path: EntryPath,
+        rest: Option<&mut Leaves>,
+    ) -> Result<Looked, Trouble> {
+        let (path, found) = match self.glance(place, kind, path)? {
+            Glance::Done(looked) => return Ok(looked),
+            Glance::File(path, found) => (path, found),
+        };
+        if let Some(found) = found
+            && let [Some(object)] = self.cached(&[found.print])?[..]
+        {
+            self.haul.cache_hits += 1;
+            return Ok(self.entry(path, &found, object));
+        }
+        self.content(place, path, rest)
+    }
+
+    /// Finds out what a file holds, by reading it.
+    fn content(
+        &mut self,
+        place: &Place<'_>,
+        path: EntryPath,
         mut rest: Option<&mut Leaves>,
     ) -> Result<Looked, Trouble> {
-        self.run.hook.call(Moment::BeforeOpen, path.file_name());
-        if kind == Kind::Symlink {
-            return self.symlink(place, path);
-        }
-        if self.cache.is_some() {
-            let found = stat_at(place.at, place.name, place.follow)?;
-            if let Some(other) = place.instead_of_file(&found) {
-                return self.other(other, place, path);
-            }
-            if let Some(object) = self.cached(&found)? {
-                self.haul.cache_hits += 1;
-                return Ok(self.entry(path, &found, object));
-            }
-        }
         for _ in 0..TRIES {
             let fd = match open_file(place.at, place.name, place.follow) {
                 Ok(fd) => fd,
@@ -301,7 +312,7 @@ impl<'a> Hand<'a> {
                 io::Seek::rewind(&mut file)?;
                 // Advice: a refusal costs nothing but speed.
                 rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Sequential).ok();
-                let (digests, in_flight) = self.stream(&mut file, &[])?;
+                let (digests, in_flight) = self.stream(&mut &file, Some(file.as_fd()), &[])?;
                 staged = in_flight;
                 digests
             }
@@ -334,7 +345,7 @@ impl<'a> Hand<'a> {
             }
             // What is about to be healed is read again by the next add: should this one fail, the cache would tell
             // that one to believe a log that is wrong about it.
-            if self.cache.is_some() && accepted == Accepted::Sound {
+            if self.run.cache.is_some() && accepted == Accepted::Sound {
                 self.haul.facts.push(fact);
             }
         }
@@ -366,8 +377,13 @@ impl<'a> Hand<'a> {
         }
     }
 
-    /// Reads long content, into a file in flight where there is a store.
-    fn stream(&mut self, input: &mut dyn Read, head: &[u8]) -> Result<(Digests, Option<Staged>), Trouble> {
+    /// Reads long content, into a file in flight where there is a store. `whole` is the file that it is all of.
+    fn stream(
+        &mut self,
+        input: &mut dyn Read,
+        whole: Option<BorrowedFd<'_>>,
+        head: &[u8],
+    ) -> Result<(Digests, Option<Staged>), Trouble> {
         self.make_room()?;
         let mut staged = match &self.run.store {
             Some(store) => Some(store.staging.stage()?),
@@ -380,7 +396,16 @@ impl<'a> Hand<'a> {
             }
             run.go_on()
         };
-        let digests = stream(input, head, staged.as_mut(), &each)?;
+        let shares_blocks = match (&mut staged, whole) {
+            (Some(staged), Some(whole)) => staged.reflink(whole)?,
+            (Some(_) | None, _) => false,
+        };
+        let digests = match &staged {
+            // What is hashed is what is stored: the copy, whose blocks nobody can change any more, and not the
+            // file, which may change at any moment.
+            Some(copy) if shares_blocks => stream(&mut copy.reader(), head, None, &each)?,
+            Some(_) | None => stream(input, head, staged.as_mut(), &each)?,
+        };
         Ok((digests, staged))
     }
 
@@ -425,19 +450,7 @@ impl<'a> Hand<'a> {
         Ok(if fault.is_some() { Accepted::Healing } else { Accepted::Sound })
     }
 
-    /// Asks the stat cache, and believes it where the store still has what it names.
-    fn cached(&mut self, found: &FileStat) -> Result<Option<Digests>, IngestError> {
-        let Some(digests) = self.cache.as_mut().and_then(|cache| cache.lookup(&found.print)) else {
-            return Ok(None);
-        };
-        let Some(store) = &self.run.store else { return Ok(Some(digests)) };
-        let address = digests.address();
-        let there = store.staging.holds(&address)
-            || store.known.standing(&address).map_err(IngestError::Known)? == Standing::Stored;
-        Ok(there.then_some(digests))
-    }
-
-    fn symlink(&self, place: &Place<'_>, path: EntryPath) -> Result<Looked, Trouble> {
+    pub(super) fn symlink(&self, place: &Place<'_>, path: EntryPath) -> Result<Looked, Trouble> {
         let target = match rustix::fs::readlinkat(place.at, place.name, Vec::new()) {
             Ok(target) => target.into_bytes().into_boxed_slice(),
             Err(Errno::INVAL) => return Err(Trouble::Unreadable(Unreadable::Changed)), // it is something else now
@@ -450,7 +463,12 @@ impl<'a> Hand<'a> {
         Ok(Looked::Entry(Entry { path, body: EntryBody::Symlink { target }, mtime }))
     }
 
-    fn other(&self, other: Instead, place: &Place<'_>, path: EntryPath) -> Result<Looked, Trouble> {
+    pub(super) fn other(
+        &self,
+        other: Instead,
+        place: &Place<'_>,
+        path: EntryPath,
+    ) -> Result<Looked, Trouble> {
         match other {
             Instead::Symlink => self.symlink(place, path),
             Instead::Special(kind) => Ok(Looked::Special(kind)),
@@ -459,7 +477,7 @@ impl<'a> Hand<'a> {
         }
     }
 
-    fn entry(&self, path: EntryPath, found: &FileStat, object: Digests) -> Looked {
+    pub(super) fn entry(&self, path: EntryPath, found: &FileStat, object: Digests) -> Looked {
         let body = EntryBody::File { mode: found.mode, object };
         Looked::Entry(Entry { path, body, mtime: self.run.rules.mtime(found) })
     }
@@ -483,14 +501,14 @@ impl<'a> Hand<'a> {
 }
 
 /// What a name turned out to be.
-enum Looked {
+pub(super) enum Looked {
     Entry(Entry),
     Special(&'static str),
     Elsewhere,
 }
 
 /// What stands where a file should.
-enum Instead {
+pub(super) enum Instead {
     Symlink,
     Directory,
     Special(&'static str),
@@ -498,7 +516,7 @@ enum Instead {
 }
 
 impl Place<'_> {
-    fn instead_of_file(&self, found: &FileStat) -> Option<Instead> {
+    pub(super) fn instead_of_file(&self, found: &FileStat) -> Option<Instead> {
         match found.kind {
             Kind::File if self.device.is_some_and(|device| device != found.print.id.device) => {
                 Some(Instead::Elsewhere)

@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::crew::Run;
 use super::hook::Hook;
-use crate::cache::{FileId, StatCache};
+use crate::cache::{FileId, Stamp, StatCache};
 use crate::identity::{ContentAddress, Digests};
 use crate::manifest::{EntryList, EntryPath, PathError};
 use crate::monitor::Monitor;
@@ -44,6 +44,23 @@ pub trait Known: Sync {
     /// # Errors
     /// Whatever keeps it from telling; the ingest ends with it.
     fn standing(&self, address: &ContentAddress) -> Result<Standing, BoxError>;
+
+    /// Says the same of several, in their order: cheaper than one by one where each question has a price of its own.
+    ///
+    /// # Errors
+    /// As [`Known::standing`].
+    fn standings(&self, addresses: &[ContentAddress]) -> Result<Vec<Standing>, BoxError> {
+        addresses.iter().map(|address| self.standing(address)).collect()
+    }
+
+    /// Says whether what was stored by this event, in this very log, still stands as [`Standing::Stored`], without
+    /// looking at any object. `false` where it cannot tell.
+    ///
+    /// # Errors
+    /// As [`Known::standing`].
+    fn vouches_for(&self, _stamp: &Stamp) -> Result<bool, BoxError> {
+        Ok(false)
+    }
 }
 
 /// Where content comes from.
@@ -83,6 +100,10 @@ pub struct IngestOptions {
     pub on_unreadable: OnUnreadable,
     /// How many threads read and hash, at least one; another one walks.
     pub threads: usize,
+    /// From so many new bytes on a group of a batch gets its names, while the next one is written.
+    pub group_bytes: u64,
+    /// From so many new objects on it does.
+    pub group_files: u64,
     /// From so many new bytes on a batch is published.
     pub batch_bytes: u64,
     /// From so many new objects on a batch is published.
@@ -99,6 +120,8 @@ impl Default for IngestOptions {
             keep_mtime: false,
             on_unreadable: OnUnreadable::default(),
             threads: std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16),
+            group_bytes: 128 << 20,
+            group_files: 4096,
             batch_bytes: 1 << 30,
             batch_files: 65_536,
             own_root: None,

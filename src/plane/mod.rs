@@ -22,10 +22,12 @@ mod queue;
 mod roots;
 pub mod serve;
 mod shards;
+mod sift;
 mod strays;
 mod stream;
 mod threads;
 mod tick;
+mod together;
 pub mod verify;
 mod walk;
 

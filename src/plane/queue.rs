@@ -18,6 +18,9 @@ pub(super) struct Queue<T> {
 struct State<T> {
     items: VecDeque<T>,
     at_work: usize,
+    /// How many wait for an item, and how many for room: to wake somebody is a system call even where nobody sleeps.
+    takers_waiting: usize,
+    givers_waiting: usize,
     ended: bool,
     closed: bool,
 }
@@ -31,7 +34,14 @@ pub(super) struct Ticket<'a, T> {
 impl<T> Queue<T> {
     /// Makes a queue that holds `limit` items before its giver has to wait.
     pub(super) fn new(limit: usize) -> Self {
-        let state = State { items: VecDeque::new(), at_work: 0, ended: false, closed: false };
+        let state = State {
+            items: VecDeque::new(),
+            at_work: 0,
+            takers_waiting: 0,
+            givers_waiting: 0,
+            ended: false,
+            closed: false,
+        };
         Self { state: Mutex::new(state), room: Condvar::new(), items: Condvar::new(), limit }
     }
 
@@ -39,11 +49,13 @@ impl<T> Queue<T> {
     pub(super) fn push(&self, item: T) {
         let mut state = self.lock();
         while state.items.len() >= self.limit && !state.closed {
+            state.givers_waiting += 1;
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.givers_waiting -= 1;
         }
         if !state.closed {
             state.items.push_back(item);
-            self.items.notify_one();
+            self.wake_a_taker(&state);
         }
     }
 
@@ -52,7 +64,7 @@ impl<T> Queue<T> {
         let mut state = self.lock();
         if !state.closed {
             state.items.push_front(item);
-            self.items.notify_one();
+            self.wake_a_taker(&state);
         }
     }
 
@@ -62,13 +74,24 @@ impl<T> Queue<T> {
         loop {
             if let Some(item) = state.items.pop_front() {
                 state.at_work += 1;
-                self.room.notify_one();
+                // A giver who was stopped goes on when there is room for a good many, not for one.
+                if state.givers_waiting > 0 && state.items.len() <= self.limit / 2 {
+                    self.room.notify_all();
+                }
                 return Some((item, Ticket { queue: self }));
             }
             if state.closed || (state.ended && state.at_work == 0) {
                 return None;
             }
+            state.takers_waiting += 1;
             state = self.items.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.takers_waiting -= 1;
+        }
+    }
+
+    fn wake_a_taker(&self, state: &State<T>) {
+        if state.takers_waiting > 0 {
+            self.items.notify_one();
         }
     }
 
@@ -96,7 +119,7 @@ impl<T> Drop for Ticket<'_, T> {
     fn drop(&mut self) {
         let mut state = self.queue.lock();
         state.at_work -= 1;
-        if state.at_work == 0 {
+        if state.at_work == 0 && state.takers_waiting > 0 {
             self.queue.items.notify_all();
         }
     }

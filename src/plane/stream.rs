@@ -17,6 +17,9 @@ use crate::storage::Staged;
 pub(super) const CHUNK_BYTES: usize = 1 << 20;
 /// How many chunks are between the two threads at most.
 const CHUNKS: usize = 4;
+/// After how many bytes the kernel is asked to begin writing them. Left to itself it waits until a tenth of the memory
+/// is full of them, and the sync at the end waits for it all.
+const WRITEBACK_BYTES: u64 = 16 << 20;
 const ZEROS: &[u8] = &[0; 16 * 1024];
 
 /// Why content could not be taken.
@@ -53,6 +56,7 @@ pub(super) fn stream(
         let second = second.map_err(|error| StreamError::Stop(IngestError::Thread(error)))?;
         let mut primary = blake3::Hasher::new();
         let mut size_bytes = 0;
+        let mut on_the_way = 0;
         let mut made = 0;
         let mut head = Some(head);
         loop {
@@ -78,6 +82,12 @@ pub(super) fn stream(
                 output.write_all_at(&chunk, size_bytes).map_err(|error| StreamError::Stop(error.into()))?;
             }
             size_bytes += chunk.len() as u64;
+            if let Some(output) = output.as_deref()
+                && size_bytes - on_the_way >= WRITEBACK_BYTES
+            {
+                output.begin_writeback(on_the_way, size_bytes - on_the_way);
+                on_the_way = size_bytes;
+            }
             each(chunk.len() as u64).map_err(StreamError::Stop)?;
         }
         drop(full);

@@ -1,12 +1,15 @@
 //! Every object's file looked at again, and everything else that stands among them.
 //!
-//! What should be there comes from the caller in the order of addresses; what is there comes from the
-//! directories in the same order. Reading is spread over threads. Nothing is changed, nothing is concluded:
+//! What should be there comes from the caller in the order of addresses; what is there comes from the directories. A
+//! thread takes a share of both at a time, all that begins with one byte, lists its directories and reads its files
+//! through their handles, and meets the others only to take the next one. Nothing is changed, nothing is concluded:
 //! a finding may be a running add, so whoever reports it looks at it once more ([`look`]) under the lock.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::iter::{Copied, Peekable};
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -16,15 +19,16 @@ use super::fault::Fault;
 use super::ingest::{BoxError, Known};
 use super::look::Looker;
 use super::threads::{crew_of, limit};
-use crate::disk::{Disk, FileKind};
+use super::together::Together;
+use crate::disk::{Directory, Disk, FileKind, Listed};
 use crate::identity::{ContentAddress, Digests};
 use crate::monitor::{Counter, Monitor, Task};
 use crate::storage::layout;
 
-/// How many objects are handed to a thread together.
-const JOBS_TOGETHER: usize = 32;
-/// How many such handfuls wait.
-const JOBS_WAITING: usize = 16;
+/// How many objects are handed to a thread together where no directory says which belong together.
+const OBJECTS_TOGETHER: usize = 64;
+/// How many shares wait: one, so that nobody waits for the list of what to expect.
+const SHARES_WAITING: usize = 1;
 
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -153,23 +157,29 @@ pub fn scan(
         findings: Mutex::default(),
         objects: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
+        together: Together::default(),
     };
     monitor.start(Task::Verifying, options.bytes_expected);
+    let shards = match options.coverage {
+        Coverage::Everything => Some(scan.shards()),
+        Coverage::Expected => None,
+    };
+    let root = shards.as_ref().map(|shards| &shards.directory);
     std::thread::scope(|threads| {
-        let (give, take) = bounded(JOBS_WAITING);
+        let (give, take) = bounded(SHARES_WAITING);
         let (_, refused) = crew_of(options.threads, |thread| {
             let (scan, take) = (&scan, take.clone());
-            thread.spawn_scoped(threads, move || scan.attempt(|| scan.work(&take)))
+            thread.spawn_scoped(threads, move || scan.attempt(|| scan.work(&take, root)))
         });
         drop(take);
         scan.attempt(|| refused.map_err(VerifyError::Thread));
-        let mut feed = Feed { scan: &scan, give, jobs: Vec::new(), expected, ahead: None };
-        scan.attempt(|| {
-            if options.coverage == Coverage::Everything {
-                feed.walk()?;
+        let feed = Feed { scan: &scan, give, expected, ahead: None };
+        scan.attempt(|| match &shards {
+            Some(shards) => {
                 scan.leftovers();
+                feed.by_shards(shards)
             }
-            feed.rest()
+            None => feed.as_listed(),
         });
     });
     monitor.finish(Task::Verifying);
@@ -205,15 +215,26 @@ pub fn look(
     Ok(faults)
 }
 
-/// Something to look at.
-enum Job {
-    /// An object that should be there.
-    Expected(Digests),
-    /// A file under an object's name that nobody expects.
-    Unexpected(ContentAddress),
-    /// Something under a name that no object can have, at that place.
-    Stray(PathBuf, FileKind),
+/// What stands directly among the directories of the objects.
+struct Shards {
+    directory: Directory,
+    /// By the byte that their objects begin with.
+    names: Vec<Option<OsString>>,
+    strays: Vec<Listed>,
 }
+
+/// What a thread takes at a time.
+#[derive(Default)]
+struct Share {
+    /// The directory of the shard, if there is one.
+    shard: Option<OsString>,
+    /// The objects that should be there, in ascending order of addresses.
+    expected: Vec<Digests>,
+    /// Something beside the shards' directories.
+    strays: Vec<Listed>,
+}
+
+type Expected<'s> = Peekable<Copied<slice::Iter<'s, Digests>>>;
 
 struct Scan<'a> {
     disk: &'a dyn Disk,
@@ -226,6 +247,7 @@ struct Scan<'a> {
     findings: Mutex<Vec<Finding>>,
     objects: AtomicU64,
     bytes: AtomicU64,
+    together: Together,
 }
 
 impl Scan<'_> {
@@ -255,36 +277,126 @@ impl Scan<'_> {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner).push(Finding { subject, fault });
     }
 
-    fn work(&self, jobs: &Receiver<Vec<Job>>) -> Result<(), VerifyError> {
-        let mut looker = Looker::new(self.disk, self.known, self.cancelled);
-        for handful in jobs {
-            let (mut objects, before) = (0, looker.bytes);
-            for job in handful {
-                self.go_on()?;
-                match job {
-                    Job::Expected(expected) => {
-                        objects += 1;
-                        for fault in looker.look(&expected, self.depth)? {
-                            self.find(Subject::Object(expected.address()), fault);
-                        }
-                    }
-                    Job::Unexpected(address) => {
-                        let fault = looker.unexpected(&address, self.depth)?;
-                        self.find(Subject::Object(address), fault);
-                    }
-                    Job::Stray(path, kind) => {
-                        let fault = looker.stray(&path, kind, self.depth)?;
-                        self.find(Subject::Path(path), fault);
-                    }
-                }
+    fn work(&self, shares: &Receiver<Share>, root: Option<&Directory>) -> Result<(), VerifyError> {
+        let member = self.together.join();
+        let mut looker = Looker::new(self.disk, self.known, self.cancelled).beside(&self.together);
+        for share in shares {
+            let before = looker.bytes;
+            let mut expected = share.expected.iter().copied().peekable();
+            for stray in &share.strays {
+                self.stray(&mut looker, Path::new(layout::OBJECTS), stray)?;
             }
-            let read = looker.bytes - before;
+            if let (Some(root), Some(shard)) = (root, &share.shard) {
+                self.shard(&mut looker, root, shard, &mut expected)?;
+            }
+            for object in expected {
+                self.unlisted(&mut looker, &object)?;
+            }
+            let (objects, read) = (share.expected.len() as u64, looker.bytes - before);
             self.objects.fetch_add(objects, Ordering::Relaxed);
             self.bytes.fetch_add(read, Ordering::Relaxed);
             self.monitor.count(Counter::ObjectsVerified, objects);
             self.monitor.count(Counter::BytesVerified, read);
         }
+        drop(member);
+        looker.help(&self.together);
         Ok(())
+    }
+
+    /// Looks at what stands in one of the outer directories, and at what is expected there up to its last name.
+    fn shard(
+        &self,
+        looker: &mut Looker<'_>,
+        root: &Directory,
+        outer: &OsStr,
+        expected: &mut Expected<'_>,
+    ) -> Result<(), VerifyError> {
+        let Some((directory, inner)) = self.list(root, outer) else { return Ok(()) };
+        for inner in inner {
+            self.go_on()?;
+            if !is_shard(&inner) {
+                self.stray(looker, directory.path(), &inner)?;
+                continue;
+            }
+            let Some((directory, files)) = self.list(&directory, &inner.name) else { continue };
+            for file in files {
+                match layout::parse_object_path(outer, &inner.name, &file.name) {
+                    Some(address) => self.listed(looker, &directory, &file.name, address, expected)?,
+                    None => self.stray(looker, directory.path(), &file)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists a directory. One that cannot be listed is a finding; the objects in it are looked for by name.
+    fn list(&self, parent: &Directory, name: &OsStr) -> Option<(Directory, Vec<Listed>)> {
+        match self.disk.listing_in(parent, name) {
+            Ok(listed) => Some(listed),
+            Err(error) => {
+                self.find(Subject::Path(parent.path_of(name)), Fault::Unreadable { error });
+                None
+            }
+        }
+    }
+
+    /// Looks at what is expected up to a listed name, and at that name.
+    fn listed(
+        &self,
+        looker: &mut Looker<'_>,
+        directory: &Directory,
+        name: &OsStr,
+        address: ContentAddress,
+        expected: &mut Expected<'_>,
+    ) -> Result<(), VerifyError> {
+        self.go_on()?;
+        while let Some(object) = expected.next_if(|object| object.address() <= address) {
+            if object.address() == address {
+                for fault in looker.look_in(directory, name, &object, self.depth)? {
+                    self.find(Subject::Object(address), fault);
+                }
+                return Ok(());
+            }
+            self.unlisted(looker, &object)?;
+        }
+        let fault = looker.unexpected(&address, self.depth)?;
+        self.find(Subject::Object(address), fault);
+        Ok(())
+    }
+
+    /// Looks at an object that no listing has shown: it is missing, or has come since, or could not be listed.
+    fn unlisted(&self, looker: &mut Looker<'_>, object: &Digests) -> Result<(), VerifyError> {
+        self.go_on()?;
+        for fault in looker.look(object, self.depth)? {
+            self.find(Subject::Object(object.address()), fault);
+        }
+        Ok(())
+    }
+
+    /// Looks at something under a name that no object can have.
+    fn stray(&self, looker: &mut Looker<'_>, directory: &Path, stray: &Listed) -> Result<(), VerifyError> {
+        let path = layout::within(directory, &stray.name);
+        let fault = looker.stray(&path, stray.kind, self.depth)?;
+        self.find(Subject::Path(path), fault);
+        Ok(())
+    }
+
+    /// Lists the outermost directory.
+    fn shards(&self) -> Shards {
+        let path = Path::new(layout::OBJECTS);
+        let (directory, listed) = self.disk.listing(path).unwrap_or_else(|error| {
+            self.find(Subject::Path(path.to_owned()), Fault::Unreadable { error });
+            (Directory::by_path(path), Vec::new())
+        });
+        let mut names = vec![None; SHARDS];
+        let mut strays = Vec::new();
+        for listed in listed {
+            match shard_number(&listed) {
+                Some(number) => names[usize::from(number)] = Some(listed.name),
+                None => strays.push(listed),
+            }
+        }
+        Shards { directory, names, strays }
     }
 
     /// Notes what stands in `tmp/`.
@@ -302,106 +414,74 @@ impl Scan<'_> {
     }
 }
 
-/// Merges what is expected with what the directories list, and hands it out in order.
+/// Hands out shares of what is expected, in order.
 struct Feed<'a, 'b> {
     scan: &'a Scan<'a>,
-    give: Sender<Vec<Job>>,
-    jobs: Vec<Job>,
+    give: Sender<Share>,
     expected: &'a mut (dyn Iterator<Item = Result<Digests, BoxError>> + 'b),
-    /// The next expected object, where it is behind what the directories have listed so far.
+    /// The next expected object, where it is of a later share.
     ahead: Option<Digests>,
 }
 
 impl Feed<'_, '_> {
-    /// Goes through `blake3/ab/cd/`.
-    fn walk(&mut self) -> Result<(), VerifyError> {
-        let objects = Path::new(layout::OBJECTS);
-        for (outer, outer_path) in self.directories(objects)? {
-            for (inner, inner_path) in self.directories(&outer_path)? {
-                self.scan.go_on()?;
-                for listed in self.list(&inner_path)? {
-                    match layout::parse_object_path(&outer, &inner, &listed.name) {
-                        Some(address) => self.listed(address)?,
-                        None => {
-                            self.push(Job::Stray(layout::within(&inner_path, &listed.name), listed.kind))?;
-                        }
-                    }
-                }
-            }
+    /// Hands out what begins with each byte, and the directory for it.
+    fn by_shards(mut self, shards: &Shards) -> Result<(), VerifyError> {
+        self.give(Share { strays: shards.strays.clone(), ..Share::default() })?;
+        for (number, shard) in shards.names.iter().enumerate() {
+            let expected = self.while_true(|object, _| usize::from(object.blake3.as_bytes()[0]) <= number)?;
+            self.give(Share { shard: shard.clone(), expected, strays: Vec::new() })?;
         }
         Ok(())
     }
 
-    /// Lists the shard directories in a directory; whatever else is there is a stray.
-    fn directories(&mut self, path: &Path) -> Result<Vec<(std::ffi::OsString, PathBuf)>, VerifyError> {
-        let mut directories = Vec::new();
-        for listed in self.list(path)? {
-            let below = layout::within(path, &listed.name);
-            if listed.kind == FileKind::Directory && is_shard(&listed.name) {
-                directories.push((listed.name, below));
-            } else {
-                self.push(Job::Stray(below, listed.kind))?;
-            }
-        }
-        Ok(directories)
-    }
-
-    /// Lists a directory. One that cannot be listed is a finding; the objects in it are looked for by name.
-    fn list(&self, path: &Path) -> Result<Vec<crate::disk::Listed>, VerifyError> {
-        match self.scan.disk.list(path) {
-            Ok(listed) => Ok(listed),
-            Err(error) => {
-                self.scan.find(Subject::Path(path.to_owned()), Fault::Unreadable { error });
-                Ok(Vec::new())
-            }
-        }
-    }
-
-    /// Hands out what is expected up to a listed name, and that name.
-    fn listed(&mut self, address: ContentAddress) -> Result<(), VerifyError> {
-        while let Some(next) = self.next()? {
-            if next.address() > address {
-                self.ahead = Some(next);
-                break;
-            }
-            self.push(Job::Expected(next))?;
-            if next.address() == address {
+    /// Hands out what is expected and no directory.
+    fn as_listed(mut self) -> Result<(), VerifyError> {
+        loop {
+            let expected = self.while_true(|_, taken| taken < OBJECTS_TOGETHER)?;
+            if expected.is_empty() {
                 return Ok(());
             }
-        }
-        self.push(Job::Unexpected(address))
-    }
-
-    /// Hands out what is still expected.
-    fn rest(&mut self) -> Result<(), VerifyError> {
-        while let Some(next) = self.next()? {
-            self.push(Job::Expected(next))?;
-        }
-        self.flush()
-    }
-
-    fn next(&mut self) -> Result<Option<Digests>, VerifyError> {
-        match self.ahead.take() {
-            Some(next) => Ok(Some(next)),
-            None => self.expected.next().transpose().map_err(VerifyError::Expected),
+            self.give(Share { expected, ..Share::default() })?;
         }
     }
 
-    fn push(&mut self, job: Job) -> Result<(), VerifyError> {
-        self.jobs.push(job);
-        if self.jobs.len() >= JOBS_TOGETHER { self.flush() } else { Ok(()) }
+    /// Takes expected objects for as long as they, and how many are taken already, satisfy a condition.
+    fn while_true(&mut self, fits: impl Fn(&Digests, usize) -> bool) -> Result<Vec<Digests>, VerifyError> {
+        let mut taken = Vec::new();
+        loop {
+            let next = match self.ahead.take() {
+                Some(next) => next,
+                None => match self.expected.next() {
+                    Some(next) => next.map_err(VerifyError::Expected)?,
+                    None => return Ok(taken),
+                },
+            };
+            if !fits(&next, taken.len()) {
+                self.ahead = Some(next);
+                return Ok(taken);
+            }
+            taken.push(next);
+        }
     }
 
-    fn flush(&mut self) -> Result<(), VerifyError> {
+    fn give(&self, share: Share) -> Result<(), VerifyError> {
         self.scan.go_on()?;
-        let jobs = std::mem::take(&mut self.jobs);
         // The readers leave only after a failure, which is noted elsewhere.
-        self.give.send(jobs).map_err(|_| VerifyError::Cancelled)
+        self.give.send(share).map_err(|_| VerifyError::Cancelled)
     }
 }
 
-/// Returns whether a name is two lower-case hexadecimal digits.
-fn is_shard(name: &OsStr) -> bool {
-    let bytes = name.as_encoded_bytes();
-    bytes.len() == 2 && bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+/// How many outer directories there can be.
+const SHARDS: usize = 256;
+
+fn is_shard(listed: &Listed) -> bool {
+    shard_number(listed).is_some()
+}
+
+/// Returns the byte that a directory of objects stands for: its name is two lower-case hexadecimal digits.
+fn shard_number(listed: &Listed) -> Option<u8> {
+    let name = listed.name.to_str().filter(|_| listed.kind == FileKind::Directory)?;
+    let number = u8::from_str_radix(name, 16).ok()?;
+    // Neither `F0`, nor `+f`, nor `f`.
+    (format!("{number:02x}") == name).then_some(number)
 }

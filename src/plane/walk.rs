@@ -54,7 +54,7 @@ impl Folder {
 
 /// Names of one directory, packed: a byte for the kind, the name, NUL.
 #[derive(Debug, Default)]
-struct Names {
+pub(super) struct Names {
     bytes: Vec<u8>,
     next: usize,
     left: usize,
@@ -71,13 +71,33 @@ impl Names {
     }
 
     fn next(&mut self) -> Option<(Kind, &CStr)> {
-        let rest = self.bytes.get(self.next..)?;
-        let (tag, rest) = rest.split_first()?;
-        let name = CStr::from_bytes_until_nul(rest).ok()?;
+        let (kind, name) = name_at(self.bytes.get(self.next..)?)?;
         self.next += 1 + name.count_bytes() + 1;
         self.left -= 1;
-        Some((if *tag == b'l' { Kind::Symlink } else { Kind::File }, name))
+        Some((kind, name))
     }
+
+    /// Returns how many are left.
+    pub(super) const fn len(&self) -> usize {
+        self.left
+    }
+
+    /// Returns the names that are left, and leaves them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Kind, &CStr)> {
+        let mut rest = self.bytes.get(self.next..).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (kind, name) = name_at(rest)?;
+            rest = &rest[1 + name.count_bytes() + 1..];
+            Some((kind, name))
+        })
+    }
+}
+
+/// Reads one name of the packing.
+fn name_at(packed: &[u8]) -> Option<(Kind, &CStr)> {
+    let (tag, rest) = packed.split_first()?;
+    let name = CStr::from_bytes_until_nul(rest).ok()?;
+    Some((if *tag == b'l' { Kind::Symlink } else { Kind::File }, name))
 }
 
 /// Files and symlinks of one directory, still to be looked at.
@@ -85,6 +105,8 @@ impl Names {
 pub(super) struct Leaves {
     pub(super) folder: Arc<Folder>,
     names: Names,
+    /// Whether the stat cache was asked already, and knew none of these.
+    pub(super) sifted: bool,
 }
 
 impl Leaves {
@@ -101,7 +123,19 @@ impl Leaves {
         let rest =
             Names { bytes: self.names.bytes[self.names.next..].to_vec(), next: 0, left: self.names.left };
         self.names = Names::default();
-        Some(Self { folder: Arc::clone(&self.folder), names: rest })
+        Some(Self { folder: Arc::clone(&self.folder), names: rest, sifted: self.sifted })
+    }
+
+    /// Takes all names out, for the stat cache to be asked about them together. What it does not know is
+    /// [put back](Leaves::unknown).
+    pub(super) fn take_names(&mut self) -> Names {
+        self.sifted = true;
+        std::mem::take(&mut self.names)
+    }
+
+    /// Puts back the name of a file that the stat cache does not know.
+    pub(super) fn unknown(&mut self, name: &CStr) {
+        self.names.push(Kind::File, name);
     }
 }
 
@@ -375,11 +409,19 @@ impl Walk<'_> {
             }
             if leaves.left == LEAVES_MAX {
                 let names = std::mem::take(&mut leaves);
-                self.visitor.work(Work::Leaves(Leaves { folder: Arc::clone(folder), names }))?;
+                self.visitor.work(Work::Leaves(Leaves {
+                    folder: Arc::clone(folder),
+                    names,
+                    sifted: false,
+                }))?;
             }
         }
         if leaves.left > 0 {
-            self.visitor.work(Work::Leaves(Leaves { folder: Arc::clone(folder), names: leaves }))?;
+            self.visitor.work(Work::Leaves(Leaves {
+                folder: Arc::clone(folder),
+                names: leaves,
+                sifted: false,
+            }))?;
         }
         self.visitor.listed(count)?;
         Ok(subdirectories)

@@ -19,14 +19,14 @@ use super::report::{
     PackageSummary, SkippedPath,
 };
 use super::text::check_labels;
-use crate::cache::StatCache;
+use crate::cache::{Stamp, StatCache};
 use crate::db::{Database, OpenMode, ReadTx};
 use crate::env::Timestamp;
 use crate::error::Error;
-use crate::events::{EventType, payload};
+use crate::events::{self, EventType, payload};
 use crate::identity::{Blake3, Digests};
 use crate::manifest::{
-    Entry, EntryList, EntryPath, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt,
+    AsEntry, EntryList, EntryPath, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt,
     RetentionSummary, content_digest, write_manifest,
 };
 use crate::monitor::Monitor;
@@ -64,6 +64,7 @@ impl Registry {
         monitor: &dyn Monitor,
     ) -> Result<AddReport, Error> {
         let target = self.check_target(&request)?;
+        let since = events::head(&self.db.read()?)?.sequence;
         let adding = self.env.random_id();
         let staging = Staging::begin(self.disk.clone(), adding)?;
         let cache = self.stat_cache(request.cache);
@@ -75,8 +76,20 @@ impl Registry {
             }
         };
         let report = report?;
+        if let Some(cache) = &cache {
+            self.vouch(cache, since);
+        }
         drop(staging); // the events stand: what cannot be cleared away now must not make a failure of this
         Ok(report)
+    }
+
+    /// Tells the stat cache by what its new facts are to be believed: an add that ended well has named every object that
+    /// they speak of, or found it stored. That it was found so is no older than `since`, the head when the add began.
+    fn vouch(&self, cache: &StatCache, since: u64) {
+        // The events stand: what cannot be noted of them costs the next add time, and must not make a failure of this.
+        if let Ok(head) = self.db.read().and_then(|tx| events::head(&tx)) {
+            cache.vouch(&Stamp { since, sequence: head.sequence, digest: head.digest });
+        }
     }
 
     /// Looks at everything that can be wrong with a request before a byte is read.
@@ -139,7 +152,7 @@ impl Registry {
                 AddSource::Stdin(name) => Source::Stdin { name: name.clone() },
             })
             .collect();
-        let options = IngestOptions {
+        let mut options = IngestOptions {
             exclude: request.exclude.clone(),
             one_file_system: request.one_file_system,
             keep_mtime: request.keep_mtime,
@@ -148,9 +161,10 @@ impl Registry {
                 OnUnreadable::Skip => plane::OnUnreadable::Skip,
             },
             own_root: Some(self.own_root()?),
-            batch_files: self.batch_files,
             ..IngestOptions::default()
         };
+        options.batch_files = self.batch_files.unwrap_or(options.batch_files);
+        options.group_files = self.group_files.unwrap_or(options.group_files);
         let store = IngestStore { staging, local: &self.local, known: &known };
         let context = IngestContext { cache, monitor, cancelled: &self.cancelled };
         let mut record =
@@ -245,7 +259,7 @@ impl Registry {
             retention: RetentionSummary { class: draft.class, duration_seconds: draft.duration_seconds },
             provenance: draft.provenance,
         };
-        let mut manifest = self.stage_manifest(staging, &header, entries.iter())?;
+        let mut manifest = self.stage_manifest(staging, &header, entries.refs())?;
         drop(entries); // from here on the manifest's own bytes are the entries
         loop {
             self.publish(staging, monitor)?;
@@ -269,7 +283,7 @@ impl Registry {
     }
 
     /// Writes a manifest into the batch that is about to be published.
-    pub(super) fn stage_manifest<E: std::borrow::Borrow<Entry>>(
+    pub(super) fn stage_manifest<E: AsEntry>(
         &self,
         staging: &Staging,
         header: &ManifestHeader,
@@ -300,7 +314,7 @@ impl Registry {
     /// Reads a manifest back that was just published.
     pub(super) fn load_manifest(&self, manifest: &ManifestInfo) -> Result<Payload, Error> {
         use crate::events::Payloads as _;
-        Ok(Payload::stored(self.local.load(&manifest.digests.blake3)?))
+        Ok(Payload::stored(self.local.load(&manifest.digests.blake3)?, manifest.digests))
     }
 
     pub(super) fn publish(&self, staging: &Staging, monitor: &dyn Monitor) -> Result<Vec<Digests>, Error> {
@@ -317,7 +331,7 @@ impl Registry {
         let newest = packages::versions(&tx, name.as_str())?
             .into_iter()
             .rfind(|package| package.finalized && package.removed_at.is_none());
-        let content = content_digest(entries.iter());
+        let content = content_digest(entries.refs());
         // One that has expired keeps nothing: what is added now would be the next gc's.
         Ok(newest.filter(|package| {
             package.content_digest == Some(content)

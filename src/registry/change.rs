@@ -17,7 +17,7 @@ use crate::events::{
 use crate::identity::{Blake3, Digests};
 use crate::monitor::{Monitor, Problem};
 use crate::storage::{Action, LockError, Staging, StorageError, StoreLock, layout};
-use crate::views::{VIEWS_VERSION, ViewError, ViewWriter};
+use crate::views::{self, VIEWS_VERSION, ViewError, ViewWriter};
 
 use super::{Access, Registry};
 
@@ -26,32 +26,45 @@ use super::{Access, Registry};
 pub(super) struct Payload {
     bytes: Vec<u8>,
     is_object: bool,
+    /// Where they were taken already.
+    digests: Option<Digests>,
 }
 
 impl Payload {
     /// Takes bytes that are small by their nature.
     pub(super) fn inline(bytes: Vec<u8>) -> Self {
         debug_assert!(bytes.len() <= INLINE_PAYLOAD_BYTES_MAX, "a large payload must be an object first");
-        Self { bytes, is_object: false }
+        Self { bytes, is_object: false, digests: None }
     }
 
-    /// Takes the bytes of an object that is durable under its name already.
-    pub(super) fn stored(bytes: Vec<u8>) -> Self {
+    /// Takes the bytes of an object that is durable under its name already, with the digests that were taken when it
+    /// was written; the first of them again when it was read.
+    pub(super) fn stored(bytes: Vec<u8>, digests: Digests) -> Self {
         let is_object = bytes.len() > INLINE_PAYLOAD_BYTES_MAX;
-        Self { bytes, is_object }
+        Self { bytes, is_object, digests: Some(digests) }
     }
 
     /// Puts a large payload into a batch that is about to be published.
     pub(super) fn staged(bytes: Vec<u8>, staging: &Staging) -> Result<Self, Error> {
         let is_object = bytes.len() > INLINE_PAYLOAD_BYTES_MAX;
-        if is_object {
-            staging.put_bytes(&bytes, Digests::of(&bytes))?;
+        let digests = is_object.then(|| Digests::of(&bytes));
+        if let Some(digests) = digests {
+            staging.put_bytes(&bytes, digests)?;
         }
-        Ok(Self { bytes, is_object })
+        Ok(Self { bytes, is_object, digests })
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    fn blake3(&self) -> Blake3 {
+        self.digests.map_or_else(|| Blake3::of(&self.bytes), |digests| digests.blake3)
+    }
+
+    /// Returns what the views are given.
+    fn as_applied(&self) -> views::Payload<'_> {
+        views::Payload { bytes: &self.bytes, sha256: self.digests.map(|digests| digests.sha256) }
     }
 }
 
@@ -147,7 +160,7 @@ impl<'r> Change<'r> {
         payload: &Payload,
     ) -> Result<u64, Error> {
         let event = self.next(event_type, subject_id, payload);
-        enter(&self.tx, &mut self.kept, &event, payload.bytes())?;
+        enter(&self.tx, &mut self.kept, &event, payload.as_applied())?;
         Ok(self.entered(event))
     }
 
@@ -162,7 +175,7 @@ impl<'r> Change<'r> {
         let event = self.next(event_type, subject_id, payload);
         let mut kept = self.kept;
         let tx = &self.tx;
-        match tx.attempt(|| enter(tx, &mut kept, &event, payload.bytes())) {
+        match tx.attempt(|| enter(tx, &mut kept, &event, payload.as_applied())) {
             Ok(()) => {
                 self.kept = kept;
                 Ok(Ok(self.entered(event)))
@@ -181,7 +194,7 @@ impl<'r> Change<'r> {
             subject_kind: event_type.subject_kind().to_owned(),
             subject_id: subject_id.to_owned(),
             actor: self.registry.env.actor().to_owned(),
-            payload_digest: Blake3::of(payload.bytes()),
+            payload_digest: payload.blake3(),
             previous_digest: self.head.digest,
         };
         Stored::new(record, (!payload.is_object).then(|| payload.bytes.clone()))
@@ -228,7 +241,12 @@ pub(super) fn check_lock(lock: &StoreLock, disk: &dyn Disk) -> Result<(), Error>
 }
 
 /// Enters an event into the table and the views.
-fn enter(tx: &WriteTx<'_>, kept: &mut Bookkeeping, event: &Stored, payload: &[u8]) -> Result<(), Error> {
+fn enter<'p>(
+    tx: &WriteTx<'_>,
+    kept: &mut Bookkeeping,
+    event: &Stored,
+    payload: impl Into<views::Payload<'p>>,
+) -> Result<(), Error> {
     crate::events::insert(tx, event)?;
     let mut views = ViewWriter::new(tx, kept.skipped);
     views.apply(event, payload)?;

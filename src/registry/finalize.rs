@@ -61,7 +61,7 @@ impl Registry {
             retention: RetentionSummary { class, duration_seconds },
             provenance: package.provenance.clone(),
         };
-        let manifest = self.stage_manifest(staging, &header, entries.iter())?;
+        let manifest = self.stage_manifest(staging, &header, entries.refs())?;
         drop(entries);
         self.publish(staging, monitor)?;
         let payload = self.load_manifest(&manifest)?;

@@ -11,6 +11,9 @@ mod collect;
 mod explain;
 mod finalize;
 mod first;
+#[cfg(test)]
+mod flat;
+mod indices;
 mod init;
 mod known;
 mod open;
@@ -110,8 +113,10 @@ pub struct Registry {
     access: Access,
     wait: Duration,
     cancelled: Arc<AtomicBool>,
-    /// After how many new objects an add publishes and records a batch.
-    batch_files: u64,
+    /// After how many new objects an add publishes and records a batch, where a test says so.
+    batch_files: Option<u64>,
+    /// After how many new objects an add gives them their names while it writes the next ones, where a test says so.
+    group_files: Option<u64>,
     /// The most objects that one round of a gc names.
     round_objects: usize,
 }
@@ -139,7 +144,13 @@ impl Registry {
     /// Makes batches of so few files that a test sees several.
     #[cfg(any(test, feature = "testing"))]
     pub const fn set_batch_files(&mut self, batch_files: u64) {
-        self.batch_files = batch_files;
+        self.batch_files = Some(batch_files);
+    }
+
+    /// Makes groups within a batch of so few files that a test sees several.
+    #[cfg(any(test, feature = "testing"))]
+    pub const fn set_group_files(&mut self, group_files: u64) {
+        self.group_files = Some(group_files);
     }
 
     /// Closes the files of `log/` so early that a test sees several.

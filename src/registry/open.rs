@@ -17,7 +17,6 @@ use crate::env::Env;
 use crate::error::Error;
 use crate::events::{Bookkeeping, LogError, LogFiles, Step, event, head};
 use crate::monitor::{Monitor, Problem, Task};
-use crate::plane::IngestOptions;
 use crate::storage::{
     Action, Local, LockError, LockRequest, StorageError, StoreConfig, StoreLock, layout, reserve, root,
     staging,
@@ -145,6 +144,7 @@ impl Registry {
             settled => settled?,
         }
         registry.bring_views_up(monitor)?;
+        registry.add_indices();
         registry.refill_reserve();
         Ok(registry)
     }
@@ -328,7 +328,8 @@ impl Registry {
             access: options.access,
             wait: options.wait,
             cancelled: options.cancelled,
-            batch_files: IngestOptions::default().batch_files,
+            batch_files: None,
+            group_files: None,
             round_objects: super::collect::ROUND_OBJECTS_MAX,
         })
     }

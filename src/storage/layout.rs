@@ -2,7 +2,7 @@
 //!
 //! Knows names, not files: nothing here looks at a disk.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -68,6 +68,12 @@ pub fn object_path(address: &ContentAddress) -> PathBuf {
     PathBuf::from(format!("{OBJECTS}/{}/{}/{name}", &name[..2], &name[2..4]))
 }
 
+/// Returns the directory of an object and its name there.
+pub fn object_place(address: &ContentAddress) -> (PathBuf, OsString) {
+    let [_, directory] = shard_dirs(address);
+    (directory, address.digest().to_string().into())
+}
+
 /// Returns the two directories above an object, the outer one first: `blake3/ab` and `blake3/ab/cd`.
 pub fn shard_dirs(address: &ContentAddress) -> [PathBuf; 2] {
     let [first, second] = [address.as_bytes()[0], address.as_bytes()[1]];
@@ -92,6 +98,11 @@ pub fn writer_dir(writer: Uuid) -> PathBuf {
 /// Returns the path of the n-th file of a writer.
 pub(super) fn staged_path(writer: Uuid, nth: u64) -> PathBuf {
     PathBuf::from(format!("{TMP}/{writer}/{nth}"))
+}
+
+/// Returns the name that it has in the writer's directory.
+pub(super) fn staged_name(nth: u64) -> String {
+    nth.to_string()
 }
 
 /// Returns the path of a name within a directory that was listed.

@@ -17,19 +17,29 @@
 //! Only when [`Staging::publish`] has returned may the caller commit an event that names the objects. A crash
 //! before leaves files under `tmp/`, or whole and true objects that no event names; never a false one.
 //!
+//! Steps 2 and 3 need not wait for the whole batch: [`Staging::place`] does them for the *group* that has been
+//! kept so far, while other threads write the next one. Step 4 is left to the batch, whose objects are until
+//! then what a crash leaves of any: true, and vouched for by nobody.
+//!
 //! This module hashes nothing: the caller says what the digests of the bytes are, and took them as it wrote.
 
-use std::collections::{BTreeSet, HashSet};
+mod clear;
+mod placing;
+
+use std::collections::HashSet;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
+pub use self::clear::clear_dead;
+use self::placing::{directories, rename_all, unless_there};
 use super::error::{Action, Doing as _, StorageError};
 use super::layout;
-use crate::disk::{Disk, DiskFile, FileKind};
+use crate::disk::{Directory, Disk, DiskFile};
 use crate::identity::{ContentAddress, Digests};
 
 /// The mode of every object.
@@ -39,13 +49,7 @@ pub const OBJECT_MODE: u32 = 0o444;
 /// whatever else the machine has written to the file system.
 pub const FEW: usize = 16;
 
-/// From so many files on the renames are shared among threads.
-const MANY: usize = 256;
-
-/// At most so many threads rename: the kernel does most of a rename under one lock of the file system.
-const RENAMERS: usize = 4;
-
-/// What waits to be published.
+/// How much waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
     /// The number of files.
@@ -59,15 +63,24 @@ pub struct Pending {
 pub struct Staging {
     disk: Arc<dyn Disk>,
     writer: Uuid,
+    /// `tmp/<writer>/`, in which one file after the other is made and renamed away.
+    own: Directory,
     next: AtomicU64,
     state: Mutex<State>,
+    /// Held by whoever places or publishes: one group goes after the other.
+    placing: Mutex<()>,
     finished: bool,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    batch: Vec<Kept>,
-    bytes: u64,
+    /// What is kept and not placed yet.
+    group: Vec<Kept>,
+    group_bytes: u64,
+    /// What is in the batch and has its final name, though no sync says so.
+    placed: Vec<Digests>,
+    /// All of the batch, whatever has become of it.
+    batch: Pending,
     /// What is in the batch.
     seen: HashSet<ContentAddress>,
     /// What was in the batch before it, which the caller may not have recorded yet. Older ones it has: to
@@ -76,7 +89,14 @@ struct State {
     failed: bool,
 }
 
-/// One file of a batch, whole but not yet durable.
+impl State {
+    fn take_group(&mut self) -> Vec<Kept> {
+        self.group_bytes = 0;
+        std::mem::take(&mut self.group)
+    }
+}
+
+/// One file of a group, whole but not yet durable.
 #[derive(Debug)]
 struct Kept {
     nth: u64,
@@ -108,13 +128,16 @@ impl Staging {
         let directory = layout::writer_dir(writer);
         let made = match disk.make_dir(&directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make_dir_if_missing(&*disk, Path::new(layout::TMP))?;
+                let above = Path::new(layout::TMP);
+                unless_there(disk.make_dir(above)).doing(Action::Create, above)?;
                 disk.make_dir(&directory)
             }
             made => made,
         };
         made.doing(Action::Create, &directory)?;
-        Ok(Self { disk, writer, next: AtomicU64::new(0), state: Mutex::default(), finished: false })
+        let own = disk.directory(&directory).doing(Action::Open, &directory)?;
+        let (next, state, placing) = (AtomicU64::new(0), Mutex::default(), Mutex::default());
+        Ok(Self { disk, writer, own, next, state, placing, finished: false })
     }
 
     /// Opens a new file in flight.
@@ -124,7 +147,8 @@ impl Staging {
     pub fn stage(&self) -> Result<Staged, StorageError> {
         let nth = self.next.fetch_add(1, Ordering::Relaxed);
         let path = layout::staged_path(self.writer, nth);
-        let file = self.disk.create(&path, OBJECT_MODE).doing(Action::Create, &path)?;
+        let created = self.disk.create_in(&self.own, layout::staged_name(nth).as_ref(), OBJECT_MODE);
+        let file = created.doing(Action::Create, &path)?;
         Ok(Staged { disk: Arc::clone(&self.disk), path, nth, file: Some(file), size_bytes: 0 })
     }
 
@@ -152,17 +176,16 @@ impl Staging {
         if syncs_itself {
             file.sync().doing(Action::Sync, &staged.path)?;
         }
-        let mut state = self.state();
-        if state.failed {
-            return Err(StorageError::EarlierBatchFailed);
-        }
+        let mut state = self.living()?;
         if state.before.contains(&digests.address()) || !state.seen.insert(digests.address()) {
             return Ok(false);
         }
-        // Descriptors are scarce: only as many stay open as `publish` would sync one by one.
-        let hold = !syncs_itself && state.batch.len() < FEW;
-        state.batch.push(Kept { nth: staged.nth, digests, file: hold.then_some(file) });
-        state.bytes += digests.size_bytes;
+        // Descriptors are scarce: only as many stay open as would be synced one by one.
+        let hold = !syncs_itself && state.group.len() < FEW;
+        state.group.push(Kept { nth: staged.nth, digests, file: hold.then_some(file) });
+        state.group_bytes += digests.size_bytes;
+        state.batch.files += 1;
+        state.batch.bytes += digests.size_bytes;
         drop(state);
         staged.kept();
         Ok(true)
@@ -183,17 +206,40 @@ impl Staging {
         self.keep(staged, digests)
     }
 
-    /// Returns whether this writer has kept the object, in the present batch or the one published last. For
+    /// Returns whether this writer has kept the object, in the present batch, placed or not, or the one published last. For
     /// older ones the log is asked, as for any other writer's.
     pub fn holds(&self, address: &ContentAddress) -> bool {
         let state = self.state();
         state.seen.contains(address) || state.before.contains(address)
     }
 
-    /// Returns what waits to be published.
+    /// Returns what waits to be published, placed or not.
     pub fn pending(&self) -> Pending {
+        self.state().batch
+    }
+
+    /// Returns what waits to be placed.
+    pub fn waiting(&self) -> Pending {
         let state = self.state();
-        Pending { files: state.batch.len() as u64, bytes: state.bytes }
+        Pending { files: state.group.len() as u64, bytes: state.group_bytes }
+    }
+
+    /// Gives what has been kept so far its final names, and leaves it to [`Staging::publish`] to make these durable.
+    ///
+    /// What is kept by other threads meanwhile belongs to the next group. An empty one costs nothing.
+    ///
+    /// # Errors
+    /// Those of [`Staging::publish`], with the same end.
+    pub fn place(&self) -> Result<(), StorageError> {
+        let _alone = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        let group = self.living()?.take_group();
+        if group.is_empty() {
+            return Ok(());
+        }
+        let placed = self.place_group(group).inspect_err(|_| self.state().failed = true)?;
+        self.state().placed.extend(placed);
+        self.disk.point("group placed");
+        Ok(())
     }
 
     /// Gives the batch final names, durably, and returns what was in it, sorted by address.
@@ -205,20 +251,22 @@ impl Staging {
     /// [`StorageError::Io`] where the system refuses; then none of the batch may be named by an event, and
     /// the staging takes nothing more ([`StorageError::EarlierBatchFailed`]).
     pub fn publish(&self) -> Result<Vec<Digests>, StorageError> {
-        let mut batch = {
-            let mut state = self.state();
-            if state.failed {
-                return Err(StorageError::EarlierBatchFailed);
-            }
-            state.bytes = 0;
-            if !state.batch.is_empty() {
+        let _alone = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut placed, group) = {
+            let mut state = self.living()?;
+            if state.batch.files > 0 {
                 state.before = std::mem::take(&mut state.seen);
             }
-            std::mem::take(&mut state.batch)
+            state.batch = Pending::default();
+            (std::mem::take(&mut state.placed), state.take_group())
         };
-        batch.sort_unstable_by_key(|kept| kept.digests.blake3);
-        self.publish_batch(&mut batch).inspect_err(|_| self.state().failed = true)?;
-        Ok(batch.into_iter().map(|kept| kept.digests).collect())
+        let published = self.place_group(group).and_then(|group| {
+            placed.extend(group);
+            placed.sort_unstable_by_key(|digests| digests.blake3);
+            self.make_names_durable(&placed)
+        });
+        published.inspect_err(|_| self.state().failed = true)?;
+        Ok(placed)
     }
 
     /// Ends the staging: removes `tmp/<writer>/` and what was not published.
@@ -230,30 +278,38 @@ impl Staging {
         self.clear()
     }
 
-    fn publish_batch(&self, batch: &mut [Kept]) -> Result<(), StorageError> {
-        if batch.is_empty() {
-            return Ok(());
+    /// Makes the bytes of a group durable, and only then renames its files.
+    fn place_group(&self, mut group: Vec<Kept>) -> Result<Vec<Digests>, StorageError> {
+        if group.is_empty() {
+            return Ok(Vec::new());
         }
-        let whole = batch.len() > FEW && self.disk.can_sync_all();
-        if whole {
+        group.sort_unstable_by_key(|kept| kept.digests.blake3);
+        // This begins after the last write of the group has returned, so it leaves none of them out. What others
+        // write meanwhile is in the next group, and waits for a sync of its own.
+        if self.syncs_all(group.len()) {
             self.disk.sync_all().doing(Action::Sync, Path::new(""))?;
         } else {
             // What has no open file here was synced by `keep`.
-            for kept in batch.iter() {
+            for kept in &group {
                 if let Some(file) = &kept.file {
                     file.sync().doing(Action::Sync, &layout::staged_path(self.writer, kept.nth))?;
                 }
             }
         }
         self.disk.point("bytes durable");
+        rename_all(self, &group)?;
+        Ok(group.into_iter().map(|kept| kept.digests).collect())
+    }
 
-        self.rename_all(batch)?;
+    fn make_names_durable(&self, placed: &[Digests]) -> Result<(), StorageError> {
+        if placed.is_empty() {
+            return Ok(());
+        }
         self.disk.point("renamed");
-
-        if whole {
+        if self.syncs_all(placed.len()) {
             self.disk.sync_all().doing(Action::Sync, Path::new(""))?;
         } else {
-            for directory in directories(batch) {
+            for directory in directories(placed) {
                 self.disk.sync_dir(&directory).doing(Action::Sync, &directory)?;
             }
         }
@@ -261,79 +317,18 @@ impl Staging {
         Ok(())
     }
 
-    fn rename_all(&self, batch: &[Kept]) -> Result<(), StorageError> {
-        if batch.len() < MANY {
-            return batch.iter().try_for_each(|kept| self.place(kept));
-        }
-        let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, RENAMERS);
-        // The batch is sorted, so each thread works in directories of its own but for the first and last.
-        let share = batch.len().div_ceil(threads);
-        std::thread::scope(|scope| {
-            let place = |chunk: &[Kept]| chunk.iter().try_for_each(|kept| self.place(kept));
-            let workers: Vec<_> = batch
-                .chunks(share)
-                .map(|chunk| (std::thread::Builder::new().spawn_scoped(scope, move || place(chunk)), chunk))
-                .collect();
-            workers.into_iter().try_for_each(|(worker, chunk)| match worker.map(|worker| worker.join()) {
-                Ok(Ok(placed)) => placed,
-                Ok(Err(panic)) => std::panic::resume_unwind(panic),
-                // The system has no thread to spare.
-                Err(_) => place(chunk),
-            })
-        })
+    /// Returns whether so many files are better synced with all else on the file system, and can be.
+    fn syncs_all(&self, files: usize) -> bool {
+        files > FEW && self.disk.can_sync_all()
     }
 
-    /// Renames one durable file to its final name, making the directories above where they are missing.
-    fn place(&self, kept: &Kept) -> Result<(), StorageError> {
-        let address = kept.digests.address();
-        let from = layout::staged_path(self.writer, kept.nth);
-        let to = layout::object_path(&address);
-        let renamed = match self.disk.rename(&from, &to) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // `blake3/` itself is never made here: where it is missing, this is not the store it was.
-                for directory in layout::shard_dirs(&address) {
-                    make_dir_if_missing(&*self.disk, &directory)?;
-                }
-                self.disk.rename(&from, &to)
-            }
-            // No file takes a directory's name.
-            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
-                self.clear_name(&to)?;
-                self.disk.rename(&from, &to)
-            }
-            renamed => renamed,
-        };
-        renamed.doing(Action::Rename, &to)
-    }
-
-    /// Takes a directory away that stands where an object belongs. One that is not empty holds what is not ours to
-    /// delete: it gets the next free name beside it, and verify tells of it until somebody has looked.
-    fn clear_name(&self, path: &Path) -> Result<(), StorageError> {
-        // Gone already where another writer heals the same object.
-        let unless_gone = |done: io::Result<()>| match done {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            done => done,
-        };
-        match self.disk.remove_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-            removed => return unless_gone(removed).doing(Action::Remove, path),
-        }
-        // An object's name is hexadecimal digits: nothing is lost.
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        for number in 1..u32::MAX {
-            let aside = path.with_file_name(layout::aside(&name, number));
-            match self.disk.stat(&aside) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return unless_gone(self.disk.rename(path, &aside)).doing(Action::Rename, path);
-                }
-                found => drop(found.doing(Action::Look, &aside)?),
-            }
-        }
-        Err(io::Error::from(io::ErrorKind::AlreadyExists)).doing(Action::Rename, path)
+    fn living(&self) -> Result<MutexGuard<'_, State>, StorageError> {
+        let state = self.state();
+        if state.failed { Err(StorageError::EarlierBatchFailed) } else { Ok(state) }
     }
 
     fn clear(&self) -> Result<(), StorageError> {
-        clear_below(&*self.disk, &layout::writer_dir(self.writer))?;
+        clear::clear_below(&*self.disk, &layout::writer_dir(self.writer))?;
         Ok(())
     }
 
@@ -376,6 +371,36 @@ impl Staged {
         Ok(())
     }
 
+    /// Makes the file share the blocks of another, as that is now, and returns whether the file system could do so.
+    ///
+    /// # Errors
+    /// [`StorageError::Io`].
+    pub fn reflink(&mut self, source: BorrowedFd<'_>) -> Result<bool, StorageError> {
+        let Some(file) = &self.file else { return Ok(false) };
+        match file.reflink(source) {
+            Ok(()) => {
+                self.size_bytes = file.stat().doing(Action::Look, &self.path)?.size_bytes;
+                Ok(true)
+            }
+            // Two file systems, or one that cannot.
+            Err(error) if is_about_the_file_system(&error) => Ok(false),
+            // Whatever it is, whoever writes the bytes instead meets it again, and tells of it.
+            Err(_) => self.restart().map(|()| false),
+        }
+    }
+
+    /// Reads what the file holds, from the front.
+    pub fn reader(&self) -> impl io::Read {
+        StagedReader { staged: self, at: 0 }
+    }
+
+    /// Asks for what was written in a range to be on its way to the disk already, without waiting for it.
+    pub fn begin_writeback(&self, offset: u64, length: u64) {
+        if let Some(file) = &self.file {
+            file.begin_writeback(offset, length);
+        }
+    }
+
     /// Forgets what was written, to begin again.
     ///
     /// # Errors
@@ -399,78 +424,33 @@ impl Staged {
     }
 }
 
+/// Returns whether a reflink was refused for what the two files are on.
+fn is_about_the_file_system(error: &io::Error) -> bool {
+    use io::ErrorKind::{CrossesDevices, InvalidInput, Unsupported};
+    matches!(error.kind(), CrossesDevices | InvalidInput | Unsupported)
+}
+
+/// Reads a file in flight from the front.
+struct StagedReader<'a> {
+    staged: &'a Staged,
+    at: u64,
+}
+
+impl io::Read for StagedReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(file) = &self.staged.file else { return Ok(0) };
+        let read = file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
 impl Drop for Staged {
     fn drop(&mut self) {
         if !self.path.as_os_str().is_empty() {
             drop(self.disk.remove_file(&self.path));
         }
     }
-}
-
-/// Removes everything beneath `tmp/`, and returns how many files that were.
-///
-/// The caller holds the exclusive lock, so that no writer lives and everything there is dead.
-///
-/// # Errors
-/// [`StorageError::Io`].
-pub fn clear_dead(disk: &dyn Disk) -> Result<u64, StorageError> {
-    clear_within(disk, Path::new(layout::TMP))
-}
-
-/// Removes a directory and everything beneath it, and returns how many files that were.
-fn clear_below(disk: &dyn Disk, directory: &Path) -> Result<u64, StorageError> {
-    let removed = clear_within(disk, directory)?;
-    match disk.remove_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(removed),
-        done => done.doing(Action::Remove, directory).map(|()| removed),
-    }
-}
-
-/// Removes everything beneath a directory, and returns how many files that were.
-fn clear_within(disk: &dyn Disk, directory: &Path) -> Result<u64, StorageError> {
-    let mut removed = 0;
-    for entry in listed(disk, directory)? {
-        let path = layout::within(directory, &entry.name);
-        if entry.kind == FileKind::Directory {
-            removed += clear_below(disk, &path)?;
-            continue;
-        }
-        match disk.remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            done => {
-                done.doing(Action::Remove, &path)?;
-                removed += 1;
-            }
-        }
-    }
-    Ok(removed)
-}
-
-/// Lists a directory; a missing one is empty.
-fn listed(disk: &dyn Disk, directory: &Path) -> Result<Vec<crate::disk::Listed>, StorageError> {
-    match disk.list(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        listed => listed.doing(Action::Read, directory),
-    }
-}
-
-fn make_dir_if_missing(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
-    match disk.make_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.doing(Action::Create, path),
-    }
-}
-
-/// Returns every directory whose entries the renames of a batch depend on, the innermost first.
-fn directories(batch: &[Kept]) -> Vec<PathBuf> {
-    let mut inner = BTreeSet::new();
-    let mut outer = BTreeSet::new();
-    for kept in batch {
-        let [above, beside] = layout::shard_dirs(&kept.digests.address());
-        inner.insert(beside);
-        outer.insert(above);
-    }
-    inner.into_iter().chain(outer).chain([PathBuf::from(layout::OBJECTS)]).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 pub(crate) mod browse;
 mod compare;
 mod digest;
+mod mentions;
 pub(crate) mod objects;
 pub(crate) mod packages;
 pub(crate) mod pins;
@@ -13,22 +14,37 @@ mod purges;
 pub(crate) mod reach;
 pub(crate) mod retention;
 pub(crate) mod runs;
+#[cfg(test)]
+mod tests;
 pub(crate) mod trees;
 
 pub(crate) use browse::EntryPages;
 pub(crate) use compare::{Value, differing_rows};
-pub use digest::{TABLES, Table, table_digests, view_digest};
+pub use digest::{TABLES, Table, ViewDigests, view_digest, view_digests};
 pub use objects::{Leftover, ObjectRecord, Standing, TreeUse};
 pub use packages::{PackageFilter, PackageRow};
 
 use crate::db::{DbError, WriteTx};
 use crate::events::{Decoded, Event, PayloadError, Record, Stored, decode};
+use crate::identity::{Blake3, Sha256};
 use crate::manifest::{EntryPath, ManifestError};
 
 /// The version of the views' schema and of their meaning. Views of another version are made again by replay.
 pub const VIEWS_VERSION: u64 = 2;
 
-const SCHEMA: &str = include_str!("../db/sql/views.sql");
+/// The tables that are views.
+pub(crate) const SCHEMA: &str = include_str!("../db/sql/views.sql");
+
+/// Indices over every object or entry that no handler asks. A replay makes them at its end, out of sorted keys: that
+/// costs a fraction of one random place for each row.
+const INDICES_LEFT_TO_THE_END: [&str; 2] = ["artifact_files_by_object", "objects_by_sha256"];
+
+/// Returns the statement of the schema that makes an index.
+fn index_statement(name: &str) -> &'static str {
+    let start = SCHEMA.find(&format!("CREATE INDEX {name} ")).expect("the schema has this index");
+    let length = SCHEMA[start..].find(';').expect("a statement has an end");
+    &SCHEMA[start..=start + length]
+}
 
 /// Why an event cannot be applied.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +99,12 @@ impl From<rusqlite::Error> for Refusal {
     }
 }
 
+impl From<DbError> for Refusal {
+    fn from(error: DbError) -> Self {
+        Self::Error(error.into())
+    }
+}
+
 impl From<ViewError> for Refusal {
     fn from(error: ViewError) -> Self {
         Self::Error(error)
@@ -117,6 +139,27 @@ impl From<ManifestError> for Refusal {
     }
 }
 
+/// An event's payload, as it is applied.
+#[derive(Clone, Copy, Debug)]
+pub struct Payload<'p> {
+    /// Its bytes.
+    pub bytes: &'p [u8],
+    /// Their second digest, where the caller took it when they were written.
+    pub sha256: Option<Sha256>,
+}
+
+impl<'p> From<&'p [u8]> for Payload<'p> {
+    fn from(bytes: &'p [u8]) -> Self {
+        Self { bytes, sha256: None }
+    }
+}
+
+impl<'p> From<&'p Vec<u8>> for Payload<'p> {
+    fn from(bytes: &'p Vec<u8>) -> Self {
+        bytes.as_slice().into()
+    }
+}
+
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -146,11 +189,35 @@ impl<'t, 'c> ViewWriter<'t, 'c> {
     /// # Errors
     /// [`ViewError::Db`] where SQLite refuses.
     pub fn reset(&mut self) -> Result<(), ViewError> {
+        self.reset_to_replay()?;
+        self.complete()
+    }
+
+    /// The same for who applies a whole log at once: some indices are missing until [`ViewWriter::complete`].
+    ///
+    /// # Errors
+    /// [`ViewError::Db`] where SQLite refuses.
+    pub fn reset_to_replay(&mut self) -> Result<(), ViewError> {
         for table in TABLES {
             self.tx.execute_batch(&format!("DROP TABLE IF EXISTS {}", table.name))?;
         }
-        self.tx.execute_batch(SCHEMA)?;
+        let begun = INDICES_LEFT_TO_THE_END
+            .iter()
+            .fold(SCHEMA.to_owned(), |schema, name| schema.replace(index_statement(name), ""));
+        self.tx.execute_batch(&begun)?;
         self.skipped = 0;
+        Ok(())
+    }
+
+    /// Makes the indices that [`ViewWriter::reset_to_replay`] left out. Views that are thrown away after they were
+    /// read from front to end do without.
+    ///
+    /// # Errors
+    /// [`ViewError::Db`] where SQLite refuses.
+    pub fn complete(&self) -> Result<(), ViewError> {
+        for name in INDICES_LEFT_TO_THE_END {
+            self.tx.execute_batch(index_statement(name))?;
+        }
         Ok(())
     }
 
@@ -164,23 +231,30 @@ impl<'t, 'c> ViewWriter<'t, 'c> {
         self.skipped += 1;
     }
 
-    /// Applies one event to every view.
+    /// Applies one event to every view. The payload is what the event's record names: whoever read it has checked
+    /// that, or has just taken its digest.
     ///
     /// # Errors
     /// [`ViewError`] where the event cannot be: damage, unless something was skipped before it.
-    pub fn apply(&mut self, event: &Stored, payload: &[u8]) -> Result<Applied, ViewError> {
+    pub fn apply<'p>(
+        &mut self,
+        event: &Stored,
+        payload: impl Into<Payload<'p>>,
+    ) -> Result<Applied, ViewError> {
+        let payload = payload.into();
         let record = &event.record;
-        let Decoded { event: said, unknown_fields } = decode(record, payload)
+        debug_assert_eq!(Blake3::of(payload.bytes), record.payload_digest, "another event's payload");
+        let Decoded { event: said, unknown_fields } = decode(record, payload.bytes)
             .map_err(|source| ViewError::Payload { sequence: record.sequence, source })?;
         let context = Context { tx: self.tx, record };
         // Outside of the savepoint on purpose: the payload is part of the log, whatever becomes of its event.
-        objects::name_payload(&context, event.payload.is_none(), payload, &said)?;
+        mentions::name_payload(&context, event.payload.is_none(), &payload, &said)?;
         // What turns out to lean on a skipped event must leave no half of itself behind.
         let undo = self.skipped > 0;
         if undo {
             self.tx.execute_batch("SAVEPOINT event")?;
         }
-        let outcome = dispatch(&context, said, payload);
+        let outcome = dispatch(&context, said, payload.bytes);
         if undo {
             let back = if outcome.is_err() { "ROLLBACK TO event; RELEASE event" } else { "RELEASE event" };
             self.tx.execute_batch(back)?;
@@ -223,12 +297,12 @@ fn dispatch(context: &Context<'_, '_>, event: Event<'_>, payload: &[u8]) -> Resu
             retention::begin(context, package, &class)?;
         }
         Event::ObjectsStored { backend_id, objects } => {
-            objects.each(|object| objects::store_anew(context, &object, backend_id))?;
+            mentions::store_all_anew(context, &objects, backend_id)?;
         }
         Event::EntriesAdded { backend_id, entries, replace } => {
             let package = packages::open_subject(context)?;
-            trees::add_entries(context, &package, backend_id, &entries, replace)?;
-            packages::recount(context, package.number, backend_id)?;
+            let totals = trees::add_entries(context, &package, backend_id, &entries, replace)?;
+            packages::set_totals(context, package.number, backend_id, totals)?;
         }
         Event::PackageFinalized { manifest } => {
             packages::finalize(
@@ -240,7 +314,7 @@ fn dispatch(context: &Context<'_, '_>, event: Event<'_>, payload: &[u8]) -> Resu
             )?;
         }
         Event::PackageImported { manifest, manifest_bytes, origin } => {
-            let digest = crate::identity::Blake3::of(manifest_bytes);
+            let digest = Blake3::of(manifest_bytes);
             packages::finalize(context, &manifest, digest, manifest_bytes.len() as u64, Some(&origin))?;
         }
         Event::PackageRemoved { reason } => packages::remove(context, &reason)?,

@@ -2,13 +2,11 @@
 
 use rusqlite::{OptionalExtension as _, Row};
 
-use super::{Context, Refusal, ViewError};
+use super::mentions::ObjectWriter;
+use super::{Context, Refusal};
 use crate::db::{DbError, ReadTx};
-use crate::events::{Event, EventType, digest_column, signed, unsigned};
+use crate::events::{digest_column, signed, unsigned};
 use crate::identity::{AddressPrefix, Algorithm, Blake3, Digests, Sha256};
-
-/// The backend that keeps payload objects: the store's own.
-const LOCAL: &str = "local";
 
 /// What the log says about an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +119,20 @@ pub(crate) fn find(tx: &ReadTx<'_>, address: &Blake3) -> rusqlite::Result<Option
     tx.prepare(FIND)?.query_row((&address.as_bytes()[..8], address.as_bytes()), read).optional()
 }
 
+/// Returns what the log says about the object of this primary digest, and reads no more of its row than that takes.
+pub(crate) fn standing(tx: &ReadTx<'_>, address: &Blake3) -> rusqlite::Result<Standing> {
+    let sql = "SELECT purged_sequence IS NOT NULL, damaged_sequence IS NOT NULL FROM objects
+               WHERE substr(digest_primary, 1, 8) = ?1 AND digest_primary = ?2";
+    let found = tx.maybe(sql, (&address.as_bytes()[..8], address.as_bytes()), |row| {
+        Ok(match (row.get(0)?, row.get(1)?) {
+            (true, _) => Standing::Purged,
+            (false, true) => Standing::Damaged,
+            (false, false) => Standing::Stored,
+        })
+    })?;
+    Ok(found.unwrap_or(Standing::Unknown))
+}
+
 /// Returns the object of this surrogate number.
 pub(crate) fn by_number(tx: &ReadTx<'_>, number: i64) -> Result<Option<ObjectRecord>, DbError> {
     Ok(tx.maybe(&format!("SELECT {COLUMNS} FROM objects WHERE object = ?1"), [number], read)?)
@@ -229,117 +241,6 @@ pub(crate) fn totals(tx: &ReadTx<'_>) -> Result<(u64, u64, u64), DbError> {
     })?)
 }
 
-/// Enters an object that an event mentions, and returns its number.
-pub(super) fn store(context: &Context<'_, '_>, object: &Digests, backend: &str) -> Result<i64, Refusal> {
-    mention(context, object, backend).map(|(number, _)| number)
-}
-
-/// Enters an object whose bytes an event says were written just now, whatever was there before.
-pub(super) fn store_anew(context: &Context<'_, '_>, object: &Digests, backend: &str) -> Result<(), Refusal> {
-    let (number, anew) = mention(context, object, backend)?;
-    if !anew {
-        context.tx.execute(
-            "UPDATE objects SET stored_sequence = ?2, damaged_sequence = NULL WHERE object = ?1",
-            (number, signed(context.sequence())),
-        )?;
-        locate(context, number, backend)?;
-    }
-    Ok(())
-}
-
-/// Returns the object's number, and whether this event made its row or brought it back from a purge.
-fn mention(context: &Context<'_, '_>, object: &Digests, backend: &str) -> Result<(i64, bool), Refusal> {
-    let (number, anew) = match find(context.tx, &object.blake3)? {
-        Some(known) if known.digests != *object => {
-            return Err(
-                context.impossible(format!("{} has another size or SHA-256 than before", object.address()))
-            );
-        }
-        Some(known) => {
-            if known.purged_sequence.is_some() {
-                context.tx.execute(
-                    "UPDATE objects SET purged_sequence = NULL, damaged_sequence = NULL, stored_sequence = ?2
-                     WHERE object = ?1",
-                    (known.number, signed(context.sequence())),
-                )?;
-            }
-            (known.number, known.purged_sequence.is_some())
-        }
-        None => {
-            let mut insert = context.tx.prepare(
-                "INSERT INTO objects (digest_primary, digest_sha256, size_bytes, first_sequence, stored_sequence)
-                 VALUES (?1, ?2, ?3, ?4, ?4)",
-            )?;
-            let number = insert.insert((
-                object.blake3.as_bytes(),
-                object.sha256.as_bytes(),
-                signed(object.size_bytes),
-                signed(context.sequence()),
-            ))?;
-            (number, true)
-        }
-    };
-    if anew {
-        locate(context, number, backend)?;
-    }
-    Ok((number, anew))
-}
-
-fn locate(context: &Context<'_, '_>, object: i64, backend: &str) -> Result<(), Refusal> {
-    context.tx.execute(
-        "INSERT OR IGNORE INTO storage_locations VALUES (?1, ?2, 'online', NULL)",
-        (object, backend),
-    )?;
-    Ok(())
-}
-
-/// Brings back every purged object of a tree that an event names again.
-pub(super) fn store_tree(context: &Context<'_, '_>, tree: i64, backend: &str) -> Result<(), Refusal> {
-    let purged: Vec<i64> = context.tx.all(
-        "SELECT DISTINCT object FROM artifact_files JOIN objects USING (object)
-         WHERE tree = ?1 AND purged_sequence IS NOT NULL ORDER BY object",
-        [tree],
-        |row| row.get(0),
-    )?;
-    for object in purged {
-        context.tx.execute(
-            "UPDATE objects SET purged_sequence = NULL, damaged_sequence = NULL, stored_sequence = ?2
-             WHERE object = ?1",
-            (object, signed(context.sequence())),
-        )?;
-        locate(context, object, backend)?;
-    }
-    Ok(())
-}
-
-/// Enters the payload of an event as an object, where it is one: a large payload, or a manifest.
-pub(super) fn name_payload(
-    context: &Context<'_, '_>,
-    is_object: bool,
-    payload: &[u8],
-    event: &Event<'_>,
-) -> Result<(), ViewError> {
-    let manifest = if let Event::PackageImported { manifest_bytes, .. } = event {
-        Some(*manifest_bytes)
-    } else {
-        (context.record.event_type == EventType::PackageFinalized.name()).then_some(payload)
-    };
-    let mut named = Vec::new();
-    named.extend(is_object.then_some(payload));
-    named.extend(manifest.filter(|_| !is_object || manifest != Some(payload)));
-    for bytes in named {
-        let number = store(context, &Digests::of(bytes), LOCAL).map_err(|refusal| match refusal {
-            Refusal::Error(error) => error,
-            Refusal::Unmade(what) => ViewError::Impossible { sequence: context.sequence(), what },
-        })?;
-        context.tx.execute(
-            "UPDATE objects SET payload_sequence = ?2 WHERE object = ?1 AND payload_sequence IS NULL",
-            (number, signed(context.sequence())),
-        )?;
-    }
-    Ok(())
-}
-
 fn known(context: &Context<'_, '_>, address: &Blake3) -> Result<ObjectRecord, Refusal> {
     find(context.tx, address)?.ok_or_else(|| Refusal::Unmade(format!("blake3:{address} was never stored")))
 }
@@ -354,7 +255,7 @@ pub(super) fn let_go(context: &Context<'_, '_>, object: i64) -> Result<(), Refus
 /// Takes the mark of damage off an object.
 pub(super) fn heal(context: &Context<'_, '_>, object: &Digests, backend: &str) -> Result<(), Refusal> {
     known(context, &object.blake3)?;
-    store_anew(context, object, backend)
+    ObjectWriter::new(context, backend)?.store_anew(object)
 }
 
 /// Returns whether a kind of fault means that an object's bytes are not to be had.

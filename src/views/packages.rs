@@ -3,8 +3,8 @@
 use rusqlite::Row;
 use uuid::Uuid;
 
-use super::trees::{self, Totals};
-use super::{Context, Refusal, retention};
+use super::trees::{self, Place, Totals, TreeWriter};
+use super::{Context, Refusal, mentions, retention};
 use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
 use crate::events::{instant, read_labels, signed, unsigned, write_labels};
@@ -184,6 +184,17 @@ pub(crate) fn first_with_content(tx: &ReadTx<'_>, content: &Blake3) -> Result<Op
     Ok(tx.maybe(&sql, [content.as_bytes()], read)?)
 }
 
+/// Returns an event at which every object of a tree was stored: the one that finalised its youngest package. 0 where
+/// none is finalised.
+///
+/// A younger event may have named them too. To ask all packages of a tree would cost the more the more often it is
+/// added unchanged.
+pub(super) fn last_named(tx: &ReadTx<'_>, tree: i64) -> Result<u64, DbError> {
+    let sql = "SELECT finalized_sequence FROM artifact_packages
+               WHERE tree = ?1 AND finalized_sequence IS NOT NULL ORDER BY package DESC LIMIT 1";
+    Ok(tx.maybe(sql, [tree], |row| unsigned(row, "finalized_sequence"))?.unwrap_or(0))
+}
+
 /// What makes a package.
 pub(super) struct NewPackage {
     pub(super) id: Uuid,
@@ -198,6 +209,8 @@ pub(super) struct NewPackage {
 pub(super) struct PackageKey {
     pub(super) number: i64,
     pub(super) tree: i64,
+    /// Whether no event gave it an entry yet.
+    pub(super) is_empty: bool,
 }
 
 fn labels_cbor(labels: &Labels) -> Vec<u8> {
@@ -221,10 +234,8 @@ fn insert(
     if id != context.record.subject_id {
         return Err(context.impossible("the package's id is not the event's subject"));
     }
-    if by_version(context.tx, package.name.as_str(), package.version)
-        .map_err(super::ViewError::from)?
-        .is_some()
-        || by_id(context.tx, &package.id).map_err(super::ViewError::from)?.is_some()
+    if by_version(context.tx, package.name.as_str(), package.version)?.is_some()
+        || by_id(context.tx, &package.id)?.is_some()
     {
         return Err(context.impossible(format!("{}@{} is there already", package.name, package.version)));
     }
@@ -258,12 +269,17 @@ pub(super) fn open_subject(context: &Context<'_, '_>) -> Result<PackageKey, Refu
     if package.finalized || package.removed_at.is_some() {
         return Err(context.impossible(format!("{}@{} is not open", package.name, package.version)));
     }
-    Ok(PackageKey { number: package.number, tree: package.tree })
+    let is_empty = package.totals.entries == 0;
+    Ok(PackageKey { number: package.number, tree: package.tree, is_empty })
 }
 
-/// Counts an open package's entries again.
-pub(super) fn recount(context: &Context<'_, '_>, package: i64, backend: &str) -> Result<(), Refusal> {
-    let totals = trees::totals(context.tx, package).map_err(super::ViewError::from)?;
+/// Keeps what an open package holds now.
+pub(super) fn set_totals(
+    context: &Context<'_, '_>,
+    package: i64,
+    backend: &str,
+    totals: Totals,
+) -> Result<(), Refusal> {
     let [entries, files, bytes, objects, object_bytes] = totals.signed();
     context.tx.execute(
         "UPDATE artifact_packages SET entries = ?2, files = ?3, bytes = ?4, objects = ?5, object_bytes = ?6,
@@ -283,14 +299,14 @@ pub(super) fn finalize(
     origin: Option<&str>,
 ) -> Result<(), Refusal> {
     let header = manifest.header();
-    let known = by_id(context.tx, &header.id).map_err(super::ViewError::from)?;
+    let known = by_id(context.tx, &header.id)?;
     let (number, before) = match known {
         Some(package) => {
             let key = open_subject(context)?;
             if (&package.name, package.version) != (&header.name, header.version) {
                 return Err(context.impossible("the manifest has another name or version than its package"));
             }
-            let before = trees::objects(context.tx, key.tree).map_err(super::ViewError::from)?;
+            let before = trees::objects(context.tx, key.tree)?;
             trees::delete(context, key.tree)?;
             (key.number, before)
         }
@@ -309,17 +325,19 @@ pub(super) fn finalize(
     };
     let backend = header.receipts.first().map_or("local", |receipt| receipt.backend_id.as_str());
     let content = manifest.content_digest();
-    let same = first_with_content(context.tx, &content).map_err(super::ViewError::from)?;
+    let same = first_with_content(context.tx, &content)?;
     let (tree, totals) = match same {
         Some(same) => {
-            super::objects::store_tree(context, same.tree, backend)?;
+            mentions::store_tree(context, same.tree, backend)?;
             (same.tree, same.totals)
         }
         None => {
-            for entry in manifest.entries() {
-                trees::insert(context, number, &entry, backend)?;
-            }
-            (number, trees::totals(context.tx, number).map_err(super::ViewError::from)?)
+            let mut writer = TreeWriter::new(context, number, backend)?;
+            manifest.entries().each_ref(|entry| match writer.enter(&entry)? {
+                Place::Free => Ok(()),
+                Place::Taken => Err(context.impossible("a package that no event made has entries")),
+            })?;
+            (number, writer.totals()?)
         }
     };
     trees::let_go_of_all_but(context, &before, tree)?;

@@ -72,7 +72,9 @@ pub(crate) fn on_object(tx: &ReadTx<'_>, object: i64) -> Result<Vec<PinRecord>, 
 /// Returns the pins on a package and on objects of its tree, by name.
 pub(crate) fn touching(tx: &ReadTx<'_>, package: i64, tree: i64) -> Result<Vec<PinRecord>, DbError> {
     let sql = format!(
-        "{SELECT} WHERE package = ?1 OR EXISTS (
+        "{SELECT} WHERE package = ?1
+         UNION ALL
+         {SELECT} WHERE object IS NOT NULL AND EXISTS (
              SELECT 1 FROM artifact_files WHERE artifact_files.object = pins.object AND tree = ?2)
          ORDER BY name"
     );

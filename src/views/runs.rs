@@ -44,10 +44,23 @@ pub(crate) fn last_full_verify(tx: &ReadTx<'_>) -> Result<Option<(Timestamp, u64
     Ok(tx.maybe(sql, [], |row| Ok((instant(row, "completed_at")?, unsigned(row, "faults")?)))?)
 }
 
+/// Returns whether an event after this one took back that an object is stored: a gc, or a verify that found faults.
+pub(crate) fn took_back_since(tx: &ReadTx<'_>, sequence: u64) -> Result<bool, DbError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM gc_runs WHERE started_sequence > ?1)
+                   OR EXISTS (SELECT 1 FROM verify_runs WHERE sequence > ?1 AND faults > 0)";
+    Ok(tx.one(sql, [signed(sequence)], |row| row.get(0))?)
+}
+
 /// Returns the sequences of gc rounds that began and did not end.
 pub(crate) fn unfinished_gc(tx: &ReadTx<'_>) -> Result<Vec<u64>, DbError> {
     let sql = "SELECT started_sequence FROM gc_runs WHERE completed_sequence IS NULL ORDER BY 1";
     Ok(tx.all(sql, [], |row| unsigned(row, "started_sequence"))?)
+}
+
+/// Returns whether every gc round began before an event, so that what was stored by then is not purged.
+pub(super) fn purged_nothing_since(tx: &ReadTx<'_>, sequence: u64) -> Result<bool, DbError> {
+    let sql = "SELECT coalesce(max(started_sequence), 0) < ?1 FROM gc_runs";
+    Ok(tx.one(sql, [signed(sequence)], |row| row.get(0))?)
 }
 
 /// Returns the id of the gc of which an event began a round.

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use rusqlite::Row;
+use rusqlite::{CachedStatement, Row};
 
+use super::mentions::{Mention, ObjectWriter};
 use super::packages::PackageKey;
 use super::{Context, Refusal, ViewError, objects};
 use crate::db::{DbError, ReadTx};
 use crate::events::{Items, digest_column, signed, unsigned};
 use crate::identity::{Digests, Sha256};
-use crate::manifest::{Entry, EntryBody, EntryPath, Mtime};
+use crate::manifest::cbor::INTEGER_MAX;
+use crate::manifest::{AsEntry as _, BodyRef, Entry, EntryBody, EntryPath, EntryRef, Mtime};
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let corrupt = |what: &str| rusqlite::Error::InvalidColumnName(what.to_owned());
@@ -58,34 +60,91 @@ pub(crate) fn entry_at(tx: &ReadTx<'_>, tree: i64, path: &[u8]) -> Result<Option
     Ok(tx.maybe(&format!("{SELECT} AND path = ?2"), (tree, path), read)?)
 }
 
-/// Enters one entry into a tree; its path must be free.
-pub(super) fn insert(
-    context: &Context<'_, '_>,
+/// Enters entries into a tree, and counts them. Its statements are prepared once for all of them.
+pub(super) struct TreeWriter<'a, 't, 'c> {
     tree: i64,
-    entry: &Entry,
-    backend: &str,
-) -> Result<(), Refusal> {
-    let (mode, object, target) = match &entry.body {
-        EntryBody::File { mode, object } => {
-            (Some(*mode), Some(objects::store(context, object, backend)?), None)
-        }
-        EntryBody::Directory { mode } => (Some(*mode), None, None),
-        EntryBody::Symlink { target } => (None, None, Some(target)),
-    };
-    context.tx.execute(
-        "INSERT INTO artifact_files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        rusqlite::params![
+    objects: ObjectWriter<'a, 't, 'c>,
+    insert: CachedStatement<'a>,
+    totals: Totals,
+    /// The number of the first object that was entered with this tree: this one and those above were counted then.
+    first_own: i64,
+    /// Objects that were there before, with their sizes, as often as they were met.
+    older: Vec<(i64, u64)>,
+}
+
+/// What an entry met at its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Nothing, and it stands there now.
+    Free,
+    /// Another entry, which stands there still. The object is entered all the same.
+    Taken,
+}
+
+impl<'a, 't, 'c> TreeWriter<'a, 't, 'c> {
+    pub(super) fn new(context: &'a Context<'t, 'c>, tree: i64, backend: &'a str) -> Result<Self, Refusal> {
+        let insert = "INSERT INTO artifact_files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                      ON CONFLICT (tree, path) DO NOTHING";
+        Ok(Self {
             tree,
-            entry.path.as_bytes(),
-            entry.body.kind(),
+            objects: ObjectWriter::new(context, backend)?,
+            insert: context.tx.prepare(insert)?,
+            totals: Totals::default(),
+            first_own: i64::MAX,
+            older: Vec::new(),
+        })
+    }
+
+    /// Enters an entry where nothing has its path, and its object in any case.
+    pub(super) fn enter(&mut self, entry: &EntryRef<'_>) -> Result<Place, Refusal> {
+        let (mode, object, target) = match entry.body() {
+            BodyRef::File { mode, object } => (Some(*mode), Some(self.mention(object)?), None),
+            BodyRef::Directory { mode } => (Some(*mode), None, None),
+            BodyRef::Symlink { target } => (None, None, Some(*target)),
+        };
+        let entered = self.insert.execute(rusqlite::params![
+            self.tree,
+            entry.path(),
+            entry.body().kind(),
             mode,
             object,
-            target.map(|target| &target[..]),
-            entry.mtime.map(|mtime| mtime.seconds),
-            entry.mtime.map(|mtime| mtime.nanoseconds),
-        ],
-    )?;
-    Ok(())
+            target,
+            entry.mtime().map(|mtime| mtime.seconds),
+            entry.mtime().map(|mtime| mtime.nanoseconds),
+        ])?;
+        self.totals.entries += 1;
+        Ok(if entered == 0 { Place::Taken } else { Place::Free })
+    }
+
+    fn mention(&mut self, object: &Digests) -> Result<i64, Refusal> {
+        let (number, mention) = self.objects.mention(object)?;
+        let size = object.size_bytes;
+        self.totals.files += 1;
+        self.totals.bytes = self.totals.bytes.saturating_add(size);
+        if mention == Mention::First {
+            self.first_own = self.first_own.min(number);
+            self.totals.objects += 1;
+            self.totals.object_bytes = self.totals.object_bytes.saturating_add(size);
+        } else if number < self.first_own {
+            self.older.push((number, size));
+        }
+        Ok(number)
+    }
+
+    /// Returns what was entered, counted: what the tree holds, if it was empty before and no place was taken.
+    pub(super) fn totals(self) -> Result<Totals, Refusal> {
+        let Self { mut totals, mut older, .. } = self;
+        older.sort_unstable();
+        older.dedup();
+        totals.objects += older.len() as u64;
+        totals.object_bytes =
+            older.iter().fold(totals.object_bytes, |sum, (_, size)| sum.saturating_add(*size));
+        // Where the same is asked of SQLite, a sum that no view may hold is an error of its own.
+        if totals.bytes > INTEGER_MAX {
+            return Err(rusqlite::Error::IntegralValueOutOfRange(0, signed(totals.bytes)).into());
+        }
+        Ok(totals)
+    }
 }
 
 /// Says what an entry does to what a tree has at its path.
@@ -108,33 +167,40 @@ pub(crate) fn meet(there: Option<&Entry>, entry: &Entry) -> Meeting {
     }
 }
 
-/// Enters the entries of one add into an open package.
+/// Enters the entries of one add into an open package, and returns what it holds then.
 pub(super) fn add_entries(
     context: &Context<'_, '_>,
     package: &PackageKey,
     backend: &str,
     entries: &Items<'_, Entry>,
     replace: bool,
-) -> Result<(), Refusal> {
+) -> Result<Totals, Refusal> {
     let tree = package.tree;
-    entries.each(|entry| {
-        let there = entry_at(context.tx, tree, entry.path.as_bytes()).map_err(ViewError::from)?;
+    let mut writer = TreeWriter::new(context, tree, backend)?;
+    let mut all_free = package.is_empty;
+    entries.each(|entry| -> Result<(), Refusal> {
+        if writer.enter(&entry.as_entry())? == Place::Free {
+            return Ok(());
+        }
+        all_free = false;
+        let there = entry_at(context.tx, tree, entry.path.as_bytes())?;
         match meet(there.as_ref(), &entry) {
-            Meeting::Free => insert(context, tree, &entry, backend),
             Meeting::Merges => Ok(()),
-            Meeting::Taken if replace => {
+            Meeting::Free | Meeting::Taken if replace => {
                 let is_directory = |entry: &Entry| matches!(entry.body, EntryBody::Directory { .. });
                 if !(is_directory(&entry) && there.as_ref().is_some_and(is_directory)) {
                     delete_beneath(context, tree, entry.path.as_bytes())?;
                 }
                 delete_at(context, tree, entry.path.as_bytes())?;
-                insert(context, tree, &entry, backend)
+                writer.enter(&entry.as_entry())?;
+                Ok(())
             }
-            Meeting::Taken => {
+            Meeting::Free | Meeting::Taken => {
                 Err(ViewError::PathTaken { sequence: context.sequence(), path: entry.path }.into())
             }
         }
-    })
+    })?;
+    if all_free { writer.totals() } else { Ok(totals(context.tx, tree)?) }
 }
 
 /// Does to entries in memory what [`add_entries`] does to a tree: for a package that gets its last entries with
@@ -204,7 +270,7 @@ pub(super) fn let_go_of_all_but(context: &Context<'_, '_>, before: &[i64], tree:
     if before.is_empty() {
         return Ok(());
     }
-    let now = self::objects(context.tx, tree).map_err(ViewError::from)?;
+    let now = self::objects(context.tx, tree)?;
     for &object in before.iter().filter(|object| now.binary_search(object).is_err()) {
         objects::let_go(context, object)?;
     }

@@ -11,7 +11,7 @@ use astore::identity::Blake3;
 use astore::manifest::{Entry, EntryPath};
 use astore::monitor::Void;
 use astore::registry::report::{
-    ByteRange, CatTarget, Completion, DiffTarget, ExportRequest, LinkMode, ListFilter, LogFilter,
+    ByteRange, CatTarget, Completion, DiffTarget, Difference, ExportRequest, LinkMode, ListFilter, LogFilter,
 };
 use astore::registry::{Access, Registry};
 
@@ -108,12 +108,14 @@ fn two_trees_differ_in_what_was_changed() {
     let store = store();
     let registry = open(&store.root, Access::Read).expect("open");
     let differing = |left: &str, right: DiffTarget| {
-        let found = registry.diff(&reference(left), &right, &Void).expect("diff");
         let side = |entry: &Option<Entry>| if entry.is_some() { 'x' } else { '-' };
-        let lines: Vec<String> = found
-            .iter()
-            .map(|one| format!("{}{}{}", side(&one.left), side(&one.right), one.path.as_str().expect("text")))
-            .collect();
+        let mut lines = Vec::new();
+        let mut each = |one: &Difference| {
+            let path = one.path.as_str().expect("text");
+            lines.push(format!("{}{}{path}", side(&one.left), side(&one.right)));
+            Ok(())
+        };
+        registry.diff(&reference(left), &right, &Void, &mut each).expect("diff");
         lines.join(" ")
     };
     let package = |text: &str| DiffTarget::Package(reference(text));
@@ -123,7 +125,7 @@ fn two_trees_differ_in_what_was_changed() {
     assert_eq!(differing("app@1", DiffTarget::Directory(store.tree.clone())), changes);
     assert_eq!(differing("app@2", DiffTarget::Directory(store.tree.clone())), "");
     let nowhere = DiffTarget::Directory(store.dir.path().join("nowhere"));
-    assert!(registry.diff(&reference("app"), &nowhere, &Void).is_err());
+    assert!(registry.diff(&reference("app"), &nowhere, &Void, &mut |_| Ok(())).is_err());
 }
 
 #[test]

@@ -87,6 +87,7 @@ fn writing(
     move |disk, root| {
         let mut registry = open_on(disk, root)?;
         registry.set_batch_files(2);
+        registry.set_group_files(1);
         operate(&registry).map(|()| None)
     }
 }

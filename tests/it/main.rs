@@ -8,6 +8,8 @@
 )]
 
 mod asking;
+#[cfg(target_os = "linux")]
+mod benchmark;
 mod claims;
 mod collecting;
 mod crash;
@@ -42,6 +44,7 @@ mod real;
 mod recover;
 mod recover_again;
 mod reflinks;
+mod remembered;
 mod rotten;
 mod same_content;
 mod schedules;

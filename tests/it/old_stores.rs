@@ -21,7 +21,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use astore::report::{
-    Completion, DiffTarget, ExportRequest, LinkMode, ListFilter, LogFilter, Recorded, VerifyRequest,
+    Completion, DiffTarget, Difference, ExportRequest, LinkMode, ListFilter, LogFilter, Recorded,
+    VerifyRequest,
 };
 use astore::views::VIEWS_VERSION;
 use astore::{Access, EventType, Registry, Void};
@@ -294,8 +295,13 @@ fn what_an_old_store_holds_comes_out_as_it_went_in() {
         let report = store.export(&request, &Void).unwrap();
         assert_eq!(report.damaged, [], "{package}");
         assert_eq!(look(&destination), look(&source), "{package}");
-        let differences =
-            store.diff(&reference(package), &DiffTarget::Directory(destination), &Void).unwrap();
+        let mut differences = Vec::new();
+        let right = DiffTarget::Directory(destination);
+        let mut each = |one: &Difference| {
+            differences.push(one.clone());
+            Ok(())
+        };
+        store.diff(&reference(package), &right, &Void, &mut each).unwrap();
         assert_eq!(differences, [], "{package}");
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Context as _;
-use astore::manifest::{EntryPath, Manifest, to_jcs};
+use astore::manifest::{EntryPath, JcsError, Manifest, write_jcs};
 use astore::registry::report::ManifestReport;
 
 use super::checkfile::{self, Line, Tool};
@@ -19,34 +19,40 @@ pub(crate) fn read(report: &ManifestReport) -> anyhow::Result<Manifest<'_>> {
     Manifest::parse(&report.bytes).with_context(|| unreadable(report))
 }
 
-/// Returns the exact JSON projection.
+/// Sees to it that the manifest has an exact JSON projection, so that none is begun that has no end: it is written as
+/// it is made, since that of a million entries is larger than the manifest itself.
 ///
 /// # Errors
 /// Where the manifest is damaged.
-pub(crate) fn projection(report: &ManifestReport) -> anyhow::Result<Vec<u8>> {
-    to_jcs(&report.bytes).with_context(|| unreadable(report))
+pub(crate) fn check_projection(report: &ManifestReport) -> anyhow::Result<()> {
+    write_jcs(&mut io::sink(), &report.bytes).with_context(|| unreadable(report))
+}
+
+/// Writes the exact JSON projection.
+///
+/// # Errors
+/// Whatever `out` answers; see [`check_projection`].
+pub(crate) fn projection(report: &ManifestReport, out: &mut dyn Write) -> io::Result<()> {
+    write_jcs(out, &report.bytes)
+        .map_err(|error| if let JcsError::Write(error) = error { error } else { io::Error::other(error) })
 }
 
 fn unreadable(report: &ManifestReport) -> String {
     format!("cannot read the manifest of {}", report.package.reference())
 }
 
-/// Returns the document of `--json`: what is known of the manifest, and its exact projection.
+/// Writes the document of `--json`: what is known of the manifest, and its exact projection.
 ///
 /// # Errors
 /// As [`projection`].
-pub(crate) fn document(report: &ManifestReport) -> anyhow::Result<Vec<u8>> {
-    let projection = projection(report)?;
-    let mut document = Vec::with_capacity(projection.len() + 1024);
-    json::write(schema::MANIFEST, json::ManifestHead::of(report), &mut document)?;
-    // The projection goes in as it is: its text is canonical, and it may be large.
-    if document.ends_with(b"}\n") {
-        document.truncate(document.len() - 2);
-    }
-    document.extend_from_slice(b",\"manifest\":");
-    document.extend_from_slice(&projection);
-    document.extend_from_slice(b"}\n");
-    Ok(document)
+pub(crate) fn document(report: &ManifestReport, out: &mut dyn Write) -> io::Result<()> {
+    let mut head = Vec::new();
+    json::write(schema::MANIFEST, json::ManifestHead::of(report), &mut head)?;
+    // The projection goes in as it is: its text is canonical.
+    out.write_all(head.strip_suffix(b"}\n").unwrap_or(&head))?;
+    out.write_all(b",\"manifest\":")?;
+    projection(report, out)?;
+    out.write_all(b"}\n")
 }
 
 /// Writes the manifest for people: its head, then its entries.

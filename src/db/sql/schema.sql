@@ -14,6 +14,8 @@ CREATE TABLE events (
 
 -- What happened to one package, without reading the whole log.
 CREATE INDEX events_of_packages ON events (subject_id) WHERE subject_kind = 'package';
+-- The payloads that are objects: few, and asked for before anything is called unknown or lost.
+CREATE INDEX events_with_payload_objects ON events (sequence) WHERE payload IS NULL AND subject_kind = 'package';
 
 CREATE TRIGGER events_are_never_updated BEFORE UPDATE ON events
 BEGIN SELECT raise(ABORT, 'events are never updated'); END;

@@ -66,6 +66,8 @@ CREATE TABLE objects (
 -- Eight bytes of a digest find it; the rest is compared in the row. Whole digests in indices would double the cost.
 CREATE INDEX objects_by_primary ON objects (substr(digest_primary, 1, 8));
 CREATE INDEX objects_by_sha256 ON objects (substr(digest_sha256, 1, 8));
+-- None, in a sound store: health asks each time.
+CREATE INDEX objects_damaged ON objects (damaged_sequence) WHERE damaged_sequence IS NOT NULL;
 
 -- Files that a gc purged though no event had named them before. Storing one gives it a row of objects; this one stays.
 CREATE TABLE leftovers (
@@ -107,6 +109,8 @@ CREATE TABLE pins (
     added_sequence INTEGER NOT NULL,
     CHECK ((package IS NULL) <> (object IS NULL))
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX pins_by_package ON pins (package) WHERE package IS NOT NULL;
+CREATE INDEX pins_by_object ON pins (object) WHERE object IS NOT NULL;
 
 CREATE TABLE gc_runs (
     started_sequence   INTEGER PRIMARY KEY,

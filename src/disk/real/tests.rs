@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+use rustix::fs::FileType;
+
 use super::*;
 
 fn open(root: &Path, without_openat2: bool) -> RealDisk {

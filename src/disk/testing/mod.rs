@@ -26,8 +26,43 @@ macro_rules! delegate_disk {
             fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
                 self.0.rename(from, to)
             }
+            fn listing(&self, path: &Path) -> io::Result<(Directory, Vec<Listed>)> {
+                self.0.listing(path)
+            }
+            fn listing_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Directory, Vec<Listed>)> {
+                self.0.listing_in(parent, name)
+            }
+            fn open_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Box<dyn DiskFile>, Stat)> {
+                self.0.open_in(parent, name)
+            }
+            fn stat_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Stat> {
+                self.0.stat_in(parent, name)
+            }
             fn directory(&self, path: &Path) -> io::Result<Directory> {
                 self.0.directory(path)
+            }
+            fn directory_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Directory> {
+                self.0.directory_in(parent, name)
+            }
+            fn create_in(
+                &self,
+                parent: &Directory,
+                name: &OsStr,
+                mode: u32,
+            ) -> io::Result<Box<dyn DiskFile>> {
+                self.0.create_in(parent, name, mode)
+            }
+            fn make_dir_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+                self.0.make_dir_in(parent, name)
+            }
+            fn rename_in(
+                &self,
+                from: &Directory,
+                name: &OsStr,
+                to: &Directory,
+                new_name: &OsStr,
+            ) -> io::Result<()> {
+                self.0.rename_in(from, name, to, new_name)
             }
             fn remove_file(&self, path: &Path) -> io::Result<()> {
                 self.0.remove_file(path)

@@ -122,6 +122,27 @@ impl<H: Hook + 'static> Disk for Wrapped<H> {
         self.inner.directory(path)
     }
 
+    fn directory_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Directory> {
+        self.inner.directory_in(parent, name)
+    }
+
+    fn create_in(&self, parent: &Directory, name: &OsStr, mode: u32) -> io::Result<Box<dyn DiskFile>> {
+        let (file, owned) = (self.file(), parent.path_of(name));
+        let call = Call::Create { path: owned.clone(), mode, file };
+        let inner = around(&*self.hook, call, || self.inner.create_in(parent, name, mode))?;
+        Ok(Box::new(WrappedFile { inner, hook: Arc::clone(&self.hook), path: owned, file }))
+    }
+
+    fn make_dir_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+        let call = Call::MakeDir { path: parent.path_of(name) };
+        around(&*self.hook, call, || self.inner.make_dir_in(parent, name))
+    }
+
+    fn rename_in(&self, from: &Directory, name: &OsStr, to: &Directory, new_name: &OsStr) -> io::Result<()> {
+        let call = Call::Rename { from: from.path_of(name), to: to.path_of(new_name) };
+        around(&*self.hook, call, || self.inner.rename_in(from, name, to, new_name))
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         around(&*self.hook, Call::RemoveFile { path: path.to_owned() }, || self.inner.remove_file(path))
     }
@@ -141,6 +162,28 @@ impl<H: Hook + 'static> Disk for Wrapped<H> {
 
     fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
         around(&*self.hook, Call::List { path: path.to_owned() }, || self.inner.list(path))
+    }
+
+    // What is done in a directory that is held is the same call as by its path.
+    fn listing(&self, path: &Path) -> io::Result<(Directory, Vec<Listed>)> {
+        around(&*self.hook, Call::List { path: path.to_owned() }, || self.inner.listing(path))
+    }
+
+    fn listing_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Directory, Vec<Listed>)> {
+        let call = Call::List { path: parent.path_of(name) };
+        around(&*self.hook, call, || self.inner.listing_in(parent, name))
+    }
+
+    fn open_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Box<dyn DiskFile>, Stat)> {
+        let (file, path) = (self.file(), parent.path_of(name));
+        let call = Call::Open { path: path.clone() };
+        let (inner, stat) = around(&*self.hook, call, || self.inner.open_in(parent, name))?;
+        Ok((Box::new(WrappedFile { inner, hook: Arc::clone(&self.hook), path, file }), stat))
+    }
+
+    fn stat_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Stat> {
+        let call = Call::Stat { path: parent.path_of(name) };
+        around(&*self.hook, call, || self.inner.stat_in(parent, name))
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
@@ -187,6 +230,14 @@ impl<H: Hook> DiskFile for WrappedFile<H> {
         around_part(&*self.hook, call, |extent| {
             let length = extent.of(buffer.len());
             self.inner.read_at(&mut buffer[..length], offset)
+        })
+    }
+
+    fn read_once_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let call = Call::Read { path: self.path.clone(), offset, length: buffer.len() };
+        around_part(&*self.hook, call, |extent| {
+            let length = extent.of(buffer.len());
+            self.inner.read_once_at(&mut buffer[..length], offset)
         })
     }
 

@@ -13,41 +13,45 @@ const NANOSECONDS_MAX: u64 = 999_999_999;
 ///
 /// What [`check_entry`] refuses is written all the same (integers beyond 2^53−1 as that), and not read again.
 pub fn encode_entry(out: &mut Vec<u8>, entry: &Entry) {
+    encode(out, &entry.as_entry());
+}
+
+/// Appends the canonical bytes of an entry that stands elsewhere.
+pub(super) fn encode(out: &mut Vec<u8>, entry: &EntryRef<'_>) {
     let mut e = Encoder::new(out);
-    let path = entry.path.as_bytes();
-    let text = std::str::from_utf8(path).ok();
+    let text = std::str::from_utf8(entry.path).ok();
     let own_keys = match &entry.body {
-        EntryBody::File { .. } => 4,
-        EntryBody::Directory { .. } | EntryBody::Symlink { .. } => 1,
+        BodyRef::File { .. } => 4,
+        BodyRef::Directory { .. } | BodyRef::Symlink { .. } => 1,
     };
     e.map(2 + own_keys + usize::from(entry.mtime.is_some()));
     e.text("kind").text(entry.body.kind());
-    if let EntryBody::File { mode, .. } | EntryBody::Directory { mode } = entry.body {
+    if let BodyRef::File { mode, .. } | BodyRef::Directory { mode } = entry.body {
         e.text("mode").uint(mode.into());
     }
     if let Some(text) = text {
         e.text("path").text(text);
     }
-    if let EntryBody::File { object, .. } = &entry.body {
+    if let BodyRef::File { object, .. } = &entry.body {
         e.text("size").uint(object.size_bytes);
     }
     if let Some(mtime) = entry.mtime {
         e.text("mtime").array(2).int(mtime.seconds).uint(mtime.nanoseconds.into());
     }
     let target = match &entry.body {
-        EntryBody::File { object, .. } => {
+        BodyRef::File { object, .. } => {
             e.text("blake3").bytes(object.blake3.as_bytes());
             e.text("sha256").bytes(object.sha256.as_bytes());
             None
         }
-        EntryBody::Directory { .. } => None,
-        EntryBody::Symlink { target } => Some(std::str::from_utf8(target).map_err(|_| target)),
+        BodyRef::Directory { .. } => None,
+        BodyRef::Symlink { target } => Some(std::str::from_utf8(target).map_err(|_| *target)),
     };
     if let Some(Ok(text)) = target {
         e.text("target").text(text);
     }
     if text.is_none() {
-        e.text("path_bytes").bytes(path);
+        e.text("path_bytes").bytes(entry.path);
     }
     if let Some(Err(bytes)) = target {
         e.text("target_bytes").bytes(bytes);
@@ -60,14 +64,19 @@ pub fn encode_entry(out: &mut Vec<u8>, entry: &Entry) {
 /// [`ManifestError::Invalid`], at offset 0: mode bits beyond `07777`, a size or time beyond ±(2^53−1),
 /// nanoseconds of a second or more, a symlink's target that is empty, too long, or holds a NUL.
 pub fn check_entry(entry: &Entry) -> Result<(), ManifestError> {
+    check(&entry.as_entry())
+}
+
+/// Checks an entry that stands elsewhere, as [`check_entry`] does.
+pub(super) fn check(entry: &EntryRef<'_>) -> Result<(), ManifestError> {
     let invalid = |key| Err(ManifestError::Invalid { offset: 0, key });
     match &entry.body {
-        EntryBody::File { mode, .. } | EntryBody::Directory { mode } if u64::from(*mode) > MODE_MAX => {
+        BodyRef::File { mode, .. } | BodyRef::Directory { mode } if u64::from(*mode) > MODE_MAX => {
             return invalid("mode");
         }
-        EntryBody::File { object, .. } if object.size_bytes > INTEGER_MAX => return invalid("size"),
-        EntryBody::Symlink { target } if !is_target(target) => return invalid("target"),
-        EntryBody::File { .. } | EntryBody::Directory { .. } | EntryBody::Symlink { .. } => {}
+        BodyRef::File { object, .. } if object.size_bytes > INTEGER_MAX => return invalid("size"),
+        BodyRef::Symlink { target } if !is_target(target) => return invalid("target"),
+        BodyRef::File { .. } | BodyRef::Directory { .. } | BodyRef::Symlink { .. } => {}
     }
     match entry.mtime {
         Some(mtime) if mtime.seconds.unsigned_abs() > INTEGER_MAX => invalid("mtime"),
@@ -84,18 +93,78 @@ pub fn decode_entry(d: &mut Decoder<'_>) -> Result<Entry, ManifestError> {
     decode(d).map(Into::into)
 }
 
-/// An entry whose path and target are still in the bytes it was read from.
-pub(super) struct EntryRef<'a> {
+/// An entry whose path and target stand elsewhere: in a manifest's bytes, in a packed list, in an [`Entry`].
+#[derive(Clone, Copy, Debug)]
+pub struct EntryRef<'a> {
     /// A good path.
-    pub(super) path: &'a [u8],
-    pub(super) body: BodyRef<'a>,
-    pub(super) mtime: Option<Mtime>,
+    pub(in crate::manifest) path: &'a [u8],
+    pub(in crate::manifest) body: BodyRef<'a>,
+    pub(in crate::manifest) mtime: Option<Mtime>,
 }
 
-pub(super) enum BodyRef<'a> {
+/// What such an entry is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BodyRef<'a> {
     File { mode: u32, object: Digests },
     Directory { mode: u32 },
     Symlink { target: &'a [u8] },
+}
+
+impl<'a> EntryRef<'a> {
+    /// Returns where it stands in the package.
+    pub(crate) const fn path(&self) -> &'a [u8] {
+        self.path
+    }
+
+    /// Returns what it is.
+    pub(crate) const fn body(&self) -> &BodyRef<'a> {
+        &self.body
+    }
+
+    /// Returns when it was last modified, where that was asked for.
+    pub(crate) const fn mtime(&self) -> Option<Mtime> {
+        self.mtime
+    }
+}
+
+impl BodyRef<'_> {
+    /// Returns the manifest's word for the kind.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "file",
+            Self::Directory { .. } => "directory",
+            Self::Symlink { .. } => "symlink",
+        }
+    }
+}
+
+/// What can be written as an entry, wherever its bytes stand.
+pub trait AsEntry {
+    /// Returns the entry.
+    fn as_entry(&self) -> EntryRef<'_>;
+}
+
+impl AsEntry for EntryRef<'_> {
+    fn as_entry(&self) -> EntryRef<'_> {
+        *self
+    }
+}
+
+impl AsEntry for Entry {
+    fn as_entry(&self) -> EntryRef<'_> {
+        let body = match &self.body {
+            EntryBody::File { mode, object } => BodyRef::File { mode: *mode, object: *object },
+            EntryBody::Directory { mode } => BodyRef::Directory { mode: *mode },
+            EntryBody::Symlink { target } => BodyRef::Symlink { target },
+        };
+        EntryRef { path: self.path.as_bytes(), body, mtime: self.mtime }
+    }
+}
+
+impl<E: AsEntry + ?Sized> AsEntry for &E {
+    fn as_entry(&self) -> EntryRef<'_> {
+        (*self).as_entry()
+    }
 }
 
 impl From<EntryRef<'_>> for Entry {
@@ -105,11 +174,7 @@ impl From<EntryRef<'_>> for Entry {
             BodyRef::Directory { mode } => EntryBody::Directory { mode },
             BodyRef::Symlink { target } => EntryBody::Symlink { target: target.into() },
         };
-        Self {
-            path: EntryPath::new(entry.path).expect("the path was checked when it was read"),
-            body,
-            mtime: entry.mtime,
-        }
+        Self { path: EntryPath::of_checked(entry.path), body, mtime: entry.mtime }
     }
 }
 

@@ -17,7 +17,8 @@ use super::model::{ENTRIES_MAX, LABEL_BYTES_MAX};
 use super::path::PathError;
 use crate::identity::Blake3;
 
-pub use entry::{check_entry, decode_entry, encode_entry};
+pub(crate) use entry::BodyRef;
+pub use entry::{AsEntry, EntryRef, check_entry, decode_entry, encode_entry};
 pub use read::{Entries, Manifest};
 pub use stream::{ScanError, ScannedManifest, begins_manifest, scan_manifest};
 pub use write::{ManifestInfo, content_digest, write_manifest};

@@ -4,7 +4,7 @@ use std::iter::FusedIterator;
 
 use uuid::Uuid;
 
-use super::entry::{self, BodyRef};
+use super::entry::{self, BodyRef, EntryRef};
 use super::order::{Disorder, Order};
 use super::{
     LABELS_MAX, MANIFEST_VERSION, ManifestError, RECEIPTS_MAX, TEXT_BYTES_MAX, check_count, check_len,
@@ -76,6 +76,18 @@ impl<'a> Manifest<'a> {
 pub struct Entries<'a> {
     decoder: Decoder<'a>,
     left: usize,
+}
+
+impl Entries<'_> {
+    /// Hands every entry to `each` in place, for those who keep none of them.
+    pub(crate) fn each_ref<E>(
+        mut self,
+        mut each: impl FnMut(EntryRef<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        (0..self.left).try_for_each(|_| {
+            each(entry::decode(&mut self.decoder).expect("the entry was read when the manifest was checked"))
+        })
+    }
 }
 
 impl Iterator for Entries<'_> {

@@ -1,16 +1,15 @@
 //! Writing a manifest in one pass over its entries, and the digests of what was written.
 
-use std::borrow::Borrow;
 use std::io;
 
+use super::entry::{self, AsEntry, BodyRef};
 use super::order::{Disorder, Order};
 use super::{
-    LABELS_MAX, MANIFEST_VERSION, ManifestError, RECEIPTS_MAX, TEXT_BYTES_MAX, check_count, check_entry,
-    check_len, encode_entry,
+    LABELS_MAX, MANIFEST_VERSION, ManifestError, RECEIPTS_MAX, TEXT_BYTES_MAX, check_count, check_len,
 };
 use crate::identity::{Blake3, Digests, DualHasher};
 use crate::manifest::cbor::{Encoder, INTEGER_MAX};
-use crate::manifest::model::{Entry, EntryBody, LABEL_BYTES_MAX, Labels, ManifestHeader};
+use crate::manifest::model::{LABEL_BYTES_MAX, Labels, ManifestHeader};
 
 /// How many bytes are gathered before they are hashed and handed on.
 const CHUNK_BYTES: usize = 128 * 1024;
@@ -25,12 +24,12 @@ pub struct ManifestInfo {
 }
 
 /// Returns the digest of entries: BLAKE3 of their canonical array. They must be sorted by path.
-pub fn content_digest<E: Borrow<Entry>>(entries: impl ExactSizeIterator<Item = E>) -> Blake3 {
+pub fn content_digest<E: AsEntry>(entries: impl ExactSizeIterator<Item = E>) -> Blake3 {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = Vec::with_capacity(CHUNK_BYTES + 8192);
     Encoder::new(&mut buffer).array(entries.len());
     for entry in entries {
-        encode_entry(&mut buffer, entry.borrow());
+        entry::encode(&mut buffer, &entry.as_entry());
         if buffer.len() >= CHUNK_BYTES {
             hasher.update(&buffer);
             buffer.clear();
@@ -48,7 +47,7 @@ pub fn content_digest<E: Borrow<Entry>>(entries: impl ExactSizeIterator<Item = E
 /// What `out` says; or, of kind [`io::ErrorKind::InvalidInput`] with a [`ManifestError`] within, that entries or
 /// header cannot stand in a manifest: not sorted, not unique, below no directory, beyond a limit. `out` then
 /// holds a part that is no manifest.
-pub fn write_manifest<E: Borrow<Entry>>(
+pub fn write_manifest<E: AsEntry>(
     out: &mut dyn io::Write,
     header: &ManifestHeader,
     entries: impl ExactSizeIterator<Item = E>,
@@ -64,14 +63,14 @@ pub fn write_manifest<E: Borrow<Entry>>(
     Encoder::new(&mut stream.buffer).array(entries.len());
     let (mut order, mut index) = (Order::default(), 0);
     for entry in entries {
-        let (entry, offset) = (entry.borrow(), stream.position());
-        check_entry(entry).map_err(|error| invalid(at(error, offset)))?;
-        let is_directory = matches!(entry.body, EntryBody::Directory { .. });
-        order.next(entry.path.as_bytes(), is_directory).map_err(|disorder| match disorder {
+        let (entry, offset) = (entry.as_entry(), stream.position());
+        entry::check(&entry).map_err(|error| invalid(at(error, offset)))?;
+        let is_directory = matches!(entry.body, BodyRef::Directory { .. });
+        order.next(entry.path, is_directory).map_err(|disorder| match disorder {
             Disorder::Order => invalid(ManifestError::Order { offset, index }),
             Disorder::Parent => invalid(ManifestError::Parent { offset, index }),
         })?;
-        encode_entry(&mut stream.buffer, entry);
+        entry::encode(&mut stream.buffer, &entry);
         if stream.buffer.len() >= CHUNK_BYTES {
             stream.pass_on()?;
         }

@@ -1,12 +1,15 @@
 //! What is written and when, what is not written again, and what is healed.
 
+use std::sync::Condvar;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::hook::Moment;
 use super::*;
-use crate::cache::StatCache;
-use crate::disk::testing::Observed;
+use crate::cache::{Stamp, StatCache};
+use crate::disk::testing::{Call, Observed};
 use crate::env::Timestamp;
+use crate::identity::Blake3;
+use crate::storage::{Action, StorageError};
 
 /// Files of one kibibyte each, all different.
 fn files(bench: &Bench, count: u32) {
@@ -133,6 +136,67 @@ fn a_long_file_does_not_hold_up_its_neighbours() {
     let sources = [Source::Path(bench.source.path().to_owned())];
     bench.add_hooked(&sources, &mut std::io::empty(), &Hook(Some(&hook))).unwrap();
     assert_eq!(together.into_inner(), 2);
+}
+
+/// A group waits between its sync and its renames until the next one is being written.
+#[test]
+fn a_group_gets_its_names_while_the_next_is_written() {
+    let mut bench = Bench::new();
+    files(&bench, 300);
+    bench.options.group_files = 50;
+    let (created, placing) = (Arc::new((Mutex::new(0_u32), Condvar::new())), AtomicU64::new(0));
+    let together = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&together);
+    bench.disk = Arc::new(Observed::new(Arc::clone(&bench.disk), move |_, call| {
+        let (lock, changed) = &*created;
+        match call {
+            Call::Create { .. } => {
+                *lock.lock().unwrap() += 1;
+                changed.notify_all();
+            }
+            Call::Point { name: "bytes durable" } if placing.fetch_add(1, Ordering::SeqCst) == 0 => {
+                let at_first = lock.lock().unwrap();
+                let before = *at_first;
+                // Where nobody writes meanwhile, this ends after a while and the test fails.
+                let patience = std::time::Duration::from_secs(60);
+                let (now, _) = changed.wait_timeout_while(at_first, patience, |now| *now == before).unwrap();
+                count.fetch_add(u64::from(*now > before), Ordering::SeqCst);
+            }
+            _ => {}
+        }
+        Ok(())
+    }));
+    // The readers wait for the first group once three are there: it is the first that is held up.
+    let added = bench.add().unwrap();
+    assert_eq!(added.objects_new, 300);
+    assert_eq!(together.load(Ordering::SeqCst), 1, "nothing was written while a group was placed");
+    assert_eq!(bench.objects().len(), 300);
+}
+
+/// A sync that fails while others read and write ends it all, and is what is told.
+#[test]
+fn a_group_that_cannot_be_synced_is_what_is_told() {
+    for _ in 0..10 {
+        let mut bench = Bench::new();
+        files(&bench, 300);
+        bench.options.group_files = 30;
+        let syncs = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&syncs);
+        bench.disk = Arc::new(Observed::new(Arc::clone(&bench.disk), move |_, call| {
+            if call.is_sync() {
+                count.fetch_add(1, Ordering::SeqCst);
+                return Err(std::io::Error::from_raw_os_error(5));
+            }
+            Ok(())
+        }));
+        let error = bench.add().expect_err("no sync succeeds");
+        let IngestError::Storage(StorageError::Io { action: Action::Sync, source, .. }) = &error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(source.raw_os_error(), Some(5));
+        assert_eq!(syncs.load(Ordering::SeqCst), 1, "a failed sync is not tried again");
+        assert_eq!(bench.objects(), []);
+    }
 }
 
 #[test]
@@ -287,6 +351,32 @@ fn the_stat_cache_saves_the_reading_where_the_store_still_has_it() {
     let fourth = bench.add().unwrap();
     assert_eq!((fourth.files_hashed, fourth.objects_new, fourth.cache_hits), (3, 3, 47));
     assert_eq!(fourth.healed, [Healed { object: damaged, fault: HealedFault::Damaged }]);
+}
+
+#[test]
+fn where_the_log_vouches_for_a_run_no_object_is_asked_for() {
+    let mut bench = Bench::new();
+    bench.options.threads = 1;
+    files(&bench, 500);
+    let future = Timestamp::from_micros(4_000_000_000_000_000);
+    let add = |bench: &mut Bench| {
+        bench.cache = StatCache::open(&bench.root.path().join("cache.db"), 0o600, future);
+        let found = bench.add().unwrap();
+        (found.cache_hits, bench.log.asked())
+    };
+    add(&mut bench);
+    let stamp = Stamp { since: 1, sequence: 2, digest: Blake3::of(b"event") };
+    // The run has no stamp: each object is asked for, and found, and stored anew by the present run.
+    assert_eq!(add(&mut bench), (500, [500, 0]));
+    bench.cache.as_ref().unwrap().vouch(&stamp);
+    // It has one, and the log does not vouch for it.
+    assert_eq!(add(&mut bench), (500, [500, 1]));
+    bench.cache.as_ref().unwrap().vouch(&stamp);
+    *bench.log.stamp.lock().unwrap() = Some(stamp);
+    assert_eq!(add(&mut bench), (500, [0, 1]));
+    // One file more costs the log one question more: what a slightly changed tree costs.
+    bench.file("more", "something new");
+    assert_eq!(add(&mut bench), (500, [1, 1]));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use uuid::Uuid;
@@ -31,17 +31,34 @@ use crate::storage::{Local, Staging};
 
 /// What a log would know.
 #[derive(Default)]
-struct Log(Mutex<HashMap<ContentAddress, Standing>>);
+struct Log {
+    standings: Mutex<HashMap<ContentAddress, Standing>>,
+    /// The stamp that it vouches for.
+    stamp: Mutex<Option<crate::cache::Stamp>>,
+    /// How often it was asked for an object, and for a run.
+    asked: [std::sync::atomic::AtomicU64; 2],
+}
 
 impl Known for Log {
     fn standing(&self, address: &ContentAddress) -> Result<Standing, BoxError> {
-        Ok(self.0.lock().unwrap().get(address).copied().unwrap_or(Standing::Unknown))
+        self.asked[0].fetch_add(1, Relaxed);
+        Ok(self.standings.lock().unwrap().get(address).copied().unwrap_or(Standing::Unknown))
+    }
+
+    fn vouches_for(&self, stamp: &crate::cache::Stamp) -> Result<bool, BoxError> {
+        self.asked[1].fetch_add(1, Relaxed);
+        Ok(*self.stamp.lock().unwrap() == Some(*stamp))
     }
 }
 
 impl Log {
+    /// Returns how often it was asked since the last time, for an object and for a run.
+    fn asked(&self) -> [u64; 2] {
+        self.asked.each_ref().map(|asked| asked.swap(0, Relaxed))
+    }
+
     fn set(&self, address: ContentAddress, standing: Standing) {
-        self.0.lock().unwrap().insert(address, standing);
+        self.standings.lock().unwrap().insert(address, standing);
     }
 }
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::disk::testing::{Call, Observed};
+use crate::disk::testing::{Act, Call, Observed};
 use crate::storage::layout;
 
 fn scan_with(
@@ -194,6 +194,77 @@ fn an_object_that_cannot_be_read_is_a_fault_and_not_the_end() {
         told(&scanned, &names),
         ["b unreadable".to_owned(), format!("{} unreadable", outer.display())]
     );
+}
+
+/// Whatever else it costs: no byte is asked for twice, a small object is one read, and nothing is found by its path that
+/// was listed.
+#[test]
+fn each_byte_is_read_once_and_each_directory_is_listed_once() {
+    let mut bench = Bench::new();
+    store(&bench, &["a", "b", "c"]);
+    bench.file("big", vec![3; 600_000]).file("long", vec![4; 9 << 20]).file("empty", "");
+    let objects: Vec<Digests> =
+        bench.add().unwrap().entries.iter().filter_map(|entry| entry.object().copied()).collect();
+    let calls = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let into = Arc::clone(&calls);
+    bench.disk = Arc::new(Observed::with_reads(Arc::clone(&bench.disk), move |_, call| {
+        into.lock().unwrap().push(call.clone());
+        Ok(())
+    }));
+    for (depth, reads) in [(Depth::Quick, 0), (Depth::Primary, 1), (Depth::Both, 1)] {
+        let scanned = scan_with(&bench, &objects, depth, Coverage::Everything).unwrap();
+        assert!(scanned.findings.is_empty(), "{depth:?}: {:?}", scanned.findings);
+        let calls = std::mem::take(&mut *calls.lock().unwrap());
+        let mut listed: Vec<_> =
+            calls.iter().filter(|call| matches!(call, Call::List { .. })).map(Call::path).collect();
+        let lists = listed.len();
+        listed.sort();
+        listed.dedup();
+        // Every object has two directories of its own here; beside them there are `blake3/` and `tmp/`.
+        assert_eq!((lists, listed.len()), (14, 14), "{depth:?}: {listed:?}");
+        for object in &objects {
+            let path = layout::object_path(&object.address());
+            let of_it: Vec<_> = calls.iter().filter(|call| call.path() == Some(&path)).collect();
+            let count = |is: fn(&Call) -> bool| of_it.iter().filter(|call| is(call)).count();
+            assert_eq!(count(|call| matches!(call, Call::Open { .. })), reads, "{depth:?}: {of_it:?}");
+            assert_eq!(count(|call| matches!(call, Call::Stat { .. })), 1 - reads, "{depth:?}: {of_it:?}");
+            let mut offsets: Vec<u64> = of_it
+                .iter()
+                .filter_map(|call| if let Call::Read { offset, .. } = call { Some(*offset) } else { None })
+                .collect();
+            let all = offsets.len();
+            offsets.sort_unstable();
+            offsets.dedup();
+            assert_eq!(all, offsets.len(), "{depth:?}: {of_it:?}");
+            if object.size_bytes < 1000 {
+                assert_eq!(all, reads, "{depth:?}: {of_it:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn short_reads_and_a_file_that_grows_meanwhile_change_no_verdict() {
+    let mut bench = Bench::new();
+    let names = store(&bench, &["a", "b", "c"]);
+    let objects: Vec<Digests> = names.iter().map(|(_, object)| *object).collect();
+    rewrite(&bench.object(&objects[1].address()), "B".repeat(100).as_bytes());
+    let (real, grows) = (Arc::clone(&bench.disk), bench.object(&objects[2].address()));
+    bench.disk = Arc::new(Observed::acting(Arc::clone(&real), |_, _| Act::ReadAtMost(7)));
+    for depth in [Depth::Primary, Depth::Both] {
+        let scanned = scan_with(&bench, &objects, depth, Coverage::Everything).unwrap();
+        assert_eq!(told(&scanned, &names), ["b altered"]);
+    }
+    // It was as long as it should be when it was opened.
+    bench.disk = Arc::new(Observed::with_reads(real, move |_, call| {
+        if matches!(call, Call::Read { path, offset: 0, .. } if grows.ends_with(path)) {
+            mode(&grows, 0o644);
+            rewrite(&grows, "c".repeat(101).as_bytes());
+        }
+        Ok(())
+    }));
+    let scanned = scan_with(&bench, &objects, Depth::Primary, Coverage::Everything).unwrap();
+    assert_eq!(told(&scanned, &names), ["b altered", "c altered"]);
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! What names an object, what has it, and what keeps it: what the views say.
 
-use std::collections::HashMap;
-
 use super::super::claim::{claim, lost};
 use super::super::pin::pinned;
 use super::super::query::event_line;
@@ -15,7 +13,7 @@ use crate::error::Error;
 use crate::events::{self, EventType};
 use crate::manifest::EntryPath;
 use crate::retention::{Fate, ObjectFacts, Reason, Wanted, fate, wanted};
-use crate::views::pins::{self, PinRecord, Target};
+use crate::views::pins::{self, PinRecord};
 use crate::views::{ObjectRecord, PackageRow, browse, objects, packages};
 
 /// Tells what names an object, what has it, and what keeps it.
@@ -28,23 +26,14 @@ pub(super) fn tell(
 ) -> Result<(), Error> {
     report.first = events::event(tx, object.first_sequence)?.map(event_line);
     report.part_of_log = part_of_log(tx, object)?;
-    let mut on_packages: HashMap<i64, Vec<PinRecord>> = HashMap::new();
-    for pin in pins::all(tx)? {
-        match pin.target {
-            Target::Object(number) if number == object.number => {
-                let target = PinTarget::Object(object.digests.address());
-                report.pins.push(pinned(pin, target));
-            }
-            Target::Object(_) => {}
-            Target::Package(number) => on_packages.entry(number).or_default().push(pin),
-        }
-    }
+    let target = || PinTarget::Object(object.digests.address());
+    report.pins = pins::on_object(tx, object.number)?.into_iter().map(|pin| pinned(pin, target())).collect();
     let mut uses = Vec::new();
     let mut since = object.stored_sequence.max(object.let_go_sequence.unwrap_or(0));
     for (tree, paths) in objects::trees_with(tx, object.number)? {
         for package in browse::of_tree(tx, tree, u32::MAX)? {
             since = since.max(package.changed_sequence).max(package.let_go_sequence.unwrap_or(0));
-            let pins = on_packages.remove(&package.number).unwrap_or_default();
+            let pins = pins::on_package(tx, package.number)?;
             report.paths_total += paths;
             uses.push((tree, usage(tx, package, pins, paths, now)?));
         }

@@ -95,11 +95,14 @@ impl Registry {
     }
 }
 
-/// Tells what of a package is purged. Only what was removed or could expire is looked through: nothing else ever
-/// loses an object, and a package may have a million.
+/// Tells what of a package is purged. Only what was removed or could expire, and has seen a gc since it was made, is
+/// looked through: nothing else ever loses an object, and a package may have a million.
 fn purged_parts(tx: &ReadTx<'_>, package: &PackageRow) -> Result<Vec<PurgedPart>, Error> {
     let could_lose = package.removed_at.is_some() || package.expires_at.is_some();
     if !could_lose && package.expired_sequence.is_none() {
+        return Ok(Vec::new());
+    }
+    if runs::last_gc_round(tx)?.is_none_or(|last| last.started_sequence < package.created_sequence) {
         return Ok(Vec::new());
     }
     let mut parts = Vec::new();

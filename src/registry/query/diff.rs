@@ -1,6 +1,7 @@
 //! `diff`: a package against another one, or against a directory as `add` would take it.
 
 use std::cmp::Ordering;
+use std::io;
 use std::path::Path;
 
 use super::super::Registry;
@@ -12,17 +13,23 @@ use crate::plane::{self, IngestContext, IngestError, IngestOptions, Unreadable};
 use crate::views::{EntryPages, PackageRow};
 
 impl Registry {
-    /// Returns how two trees differ, ascending by path. Modification times count where both sides keep them.
+    /// Tells how two trees differ, ascending by path, and returns in how many paths; an error of `each` ends it.
+    /// Modification times count where both sides keep them. Two packages are never in memory, however large.
     ///
     /// # Errors
     /// [`Error::NoSuchPackage`], [`Error::Ambiguous`]; [`Error::Ingest`] where a path of the directory cannot be
-    /// read.
+    /// read; [`Error::Output`].
     pub fn diff(
         &self,
         left: &Reference,
         right: &DiffTarget,
         monitor: &dyn Monitor,
-    ) -> Result<Vec<Difference>, Error> {
+        each: &mut dyn FnMut(&Difference) -> io::Result<()>,
+    ) -> Result<u64, Error> {
+        let each = &mut |difference: &Difference| {
+            self.check_cancelled()?;
+            each(difference).map_err(Error::Output)
+        };
         let tx = self.db.read()?;
         let left = self.resolve(&tx, left)?;
         let ours = EntryPages::new(&tx, left.tree).map(|entry| entry.map_err(Error::from));
@@ -30,14 +37,14 @@ impl Registry {
             DiffTarget::Package(reference) => {
                 let right = self.resolve(&tx, reference)?;
                 if is_same(&left, &right) {
-                    return Ok(Vec::new());
+                    return Ok(0);
                 }
                 let theirs = EntryPages::new(&tx, right.tree).map(|entry| entry.map_err(Error::from));
-                differences(ours, theirs)
+                differences(ours, theirs, each)
             }
             DiffTarget::Directory(directory) => {
                 let found = self.survey(directory, monitor)?;
-                differences(ours, found.iter().map(Ok))
+                differences(ours, found.iter().map(Ok), each)
             }
         }
     }
@@ -65,9 +72,10 @@ fn is_same(left: &PackageRow, right: &PackageRow) -> bool {
 fn differences(
     left: impl Iterator<Item = Result<Entry, Error>>,
     right: impl Iterator<Item = Result<Entry, Error>>,
-) -> Result<Vec<Difference>, Error> {
+    each: &mut dyn FnMut(&Difference) -> Result<(), Error>,
+) -> Result<u64, Error> {
     let (mut left, mut right) = (left.peekable(), right.peekable());
-    let mut found = Vec::new();
+    let mut found = 0;
     loop {
         let order = match (left.peek(), right.peek()) {
             (None, None) => return Ok(found),
@@ -80,7 +88,8 @@ fn differences(
         let Some(path) = ours.as_ref().or(theirs.as_ref()).map(|entry| entry.path.clone()) else { continue };
         let (left, right) = level_times(ours, theirs);
         if left != right {
-            found.push(Difference { path, left, right });
+            found += 1;
+            each(&Difference { path, left, right })?;
         }
     }
 }
@@ -116,13 +125,15 @@ mod tests {
     }
 
     fn check(left: &str, right: &str, expected: &str) {
-        let found = differences(tree(left).into_iter(), tree(right).into_iter()).unwrap();
         let side = |entry: &Option<Entry>| if entry.is_some() { 'x' } else { '-' };
-        let found: Vec<String> = found
-            .iter()
-            .map(|one| format!("{}{}{}", side(&one.left), side(&one.right), one.path.as_str().unwrap()))
-            .collect();
+        let mut found = Vec::new();
+        let each = &mut |one: &Difference| {
+            found.push(format!("{}{}{}", side(&one.left), side(&one.right), one.path.as_str().unwrap()));
+            Ok(())
+        };
+        let count = differences(tree(left).into_iter(), tree(right).into_iter(), each).unwrap();
         assert_eq!(found.join(" "), expected, "{left} | {right}");
+        assert_eq!(count, found.len() as u64);
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Rebuilding<'_> {
         let tx = database.write()?;
         let staging = Staging::begin(self.disk.clone(), self.env.random_id())?;
         let mut views = ViewWriter::new(&tx, 0);
-        views.reset()?;
+        views.reset_to_replay()?;
         let mut entering = Entering {
             tx: &tx,
             views,
@@ -88,6 +88,7 @@ impl Rebuilding<'_> {
             entering.enter(&event)
         })?;
         let Entering { views, config, left_out, healed, skipped, .. } = entering;
+        views.complete()?;
         let config = self.see_to_config(config.ok_or(Error::NothingToRecover)?)?;
         // Manifests that are put right are durable before an event says so.
         staging.publish()?;

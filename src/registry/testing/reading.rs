@@ -90,7 +90,12 @@ fn ask(registry: &Registry, packages: &[&str], objects: &[Blake3], answers: &mut
         put(&format!("files {name}"), spelled(files.map(|_| entries)));
         put(&format!("manifest {name}"), spelled(registry.manifest(reference)));
         let right = DiffTarget::Package(references[0].clone());
-        put(&format!("diff {name}"), spelled(registry.diff(reference, &right, &Void)));
+        let mut differences = Vec::new();
+        let diff = registry.diff(reference, &right, &Void, &mut |difference| {
+            differences.push(difference.clone());
+            Ok(())
+        });
+        put(&format!("diff {name}"), spelled(diff.map(|_| differences)));
         let without = registry.plan_without(std::slice::from_ref(reference), &Void);
         put(&format!("gc --without {name}"), spelled(without));
         if let Some(path) = path {

@@ -14,6 +14,8 @@ mod objects;
 mod record;
 mod views;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use self::chain::Chain;
 use self::objects::Scope;
 use super::Registry;
@@ -54,9 +56,41 @@ impl Registry {
     pub fn verify(&self, request: &VerifyRequest, monitor: &dyn Monitor) -> Result<VerifyReport, Error> {
         let scope = self.scope(request)?;
         let head = crate::events::head(&self.db.read()?)?;
-        let log = self.look_at_log(request, &scope, monitor)?;
-        let scanned = self.scan(request, &scope, head, monitor)?;
+        let (log, scanned) = self.look_at_all(request, &scope, head, monitor)?;
         self.conclude(request, &scope, head, log, scanned, monitor)
+    }
+
+    /// Looks at the log and at the objects, beside each other: replay keeps one processor busy and asks nothing of the
+    /// disk, the objects keep the disk busy and all processors that there are. Whoever asks for one thread gets one
+    /// thing after the other.
+    fn look_at_all(
+        &self,
+        request: &VerifyRequest,
+        scope: &Scope,
+        head: Head,
+        monitor: &dyn Monitor,
+    ) -> Result<(LogLook, Scanned), Error> {
+        if *scope != Scope::Everything || request.threads == Some(1) {
+            let log = self.look_at_log(request, scope, monitor)?;
+            return Ok((log, self.scan(request, scope, head, monitor)?));
+        }
+        let scan = self.scan_of_everything(request, head)?;
+        let (disk, cancelled, given_up) = (self.disk.as_ref(), &*self.cancelled, &AtomicBool::new(false));
+        std::thread::scope(|threads| {
+            let run = move || scan.run(disk, monitor, cancelled, given_up);
+            let scanning = std::thread::Builder::new().spawn_scoped(threads, run);
+            let log = self.look_at_log(request, scope, monitor);
+            if log.is_err() {
+                // Then nothing can be reported, and to read for hours is of no use.
+                given_up.store(true, Ordering::Relaxed);
+            }
+            let scanned = match scanning {
+                Ok(scanning) => scanning.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                // The system has no thread to spare.
+                Err(_) => self.scan(request, scope, head, monitor),
+            };
+            Ok((log?, scanned?))
+        })
     }
 
     /// Looks at everything but the objects: in one snapshot, so that a running add makes no difference.
@@ -68,7 +102,8 @@ impl Registry {
     ) -> Result<LogLook, Error> {
         let mut look = LogLook::default();
         let all = *scope == Scope::Everything && request.depth != VerifyDepth::Quick;
-        let beside = if all { Some(self.db.again()?) } else { None };
+        let pages = if all { Some(self.db.again()?) } else { None };
+        let (pages, beside) = if request.threads == Some(1) { (pages, None) } else { (None, pages) };
         let (looked, damage) = std::thread::scope(|threads| {
             // Beside the replay, which keeps one processor busy.
             let thread = std::thread::Builder::new;
@@ -77,7 +112,7 @@ impl Registry {
             (looked, damage.map(|started| started.map(std::thread::ScopedJoinHandle::join)))
         });
         let damage = match damage {
-            None => None,
+            None => pages.map(|db| Ok(look_at_pages(&db))),
             Some(Ok(joined)) => Some(joined),
             // The system has no thread to spare.
             Some(Err(_)) => Some(Ok(look_at_pages(&self.db.again()?))),

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::Registry;
 use super::super::known::KnownObjects;
 use super::super::report::{Fault, Harm, Remedy, VerifyDepth, VerifyReport, VerifyRequest};
 use crate::db::{Database, DbError, ReadTx};
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::events::{self, Head};
-use crate::identity::{Blake3, ContentAddress};
+use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::monitor::Monitor;
 use crate::plane::{self, BoxError, Coverage, Depth, Finding, ScanOptions, Scanned, Subject, VerifyError};
 use crate::storage::layout;
@@ -69,36 +71,27 @@ impl Registry {
         head: Head,
         monitor: &dyn Monitor,
     ) -> Result<Scanned, Error> {
-        let known = KnownObjects::new(self.db.again()?);
-        let mut options = ScanOptions { depth: depth(request), ..ScanOptions::default() };
-        if let Some(threads) = request.threads {
-            options.threads = threads;
-        }
-        let is_wanted = |object: &ObjectRecord| {
-            object.purged_sequence.is_none() && object.first_sequence <= head.sequence
+        let disk = self.disk.as_ref();
+        let Scope::Packages(packages) = scope else {
+            let never = AtomicBool::new(false);
+            return self.scan_of_everything(request, head)?.run(disk, monitor, &self.cancelled, &never);
         };
-        match scope {
-            Scope::Everything => {
-                options.bytes_expected = Some(objects::totals(&self.db.read()?)?.1);
-                let mut expected = AllObjects::new(&self.db)
-                    .filter(|found| found.as_ref().map_or(true, is_wanted))
-                    .map(|found| found.map(|object| object.digests).map_err(BoxError::from));
-                let disk = self.disk.as_ref();
-                plane::scan(disk, &mut expected, &options, &known, monitor, &self.cancelled).map_err(unwrap)
-            }
-            Scope::Packages(packages) => {
-                options.coverage = Coverage::Expected;
-                let tx = self.db.read()?;
-                let scanned = browse::with_objects_of(&tx, &packages.trees, &packages.payloads, |found| {
-                    let mut expected = found
-                        .filter(|found| found.as_ref().map_or(true, is_wanted))
-                        .map(|found| found.map(|object| object.digests).map_err(BoxError::from));
-                    let disk = self.disk.as_ref();
-                    plane::scan(disk, &mut expected, &options, &known, monitor, &self.cancelled)
-                })?;
-                scanned.map_err(unwrap)
-            }
-        }
+        let known = KnownObjects::new(self.db.again()?);
+        let options = ScanOptions { coverage: Coverage::Expected, ..options(request) };
+        let tx = self.db.read()?;
+        let scanned = browse::with_objects_of(&tx, &packages.trees, &packages.payloads, |found| {
+            let mut expected = expected(found, head);
+            plane::scan(disk, &mut expected, &options, &known, monitor, &self.cancelled)
+        })?;
+        scanned.map_err(unwrap)
+    }
+
+    /// Gets ready to look at all objects that the log named up to `head`, on any thread.
+    pub(super) fn scan_of_everything(&self, request: &VerifyRequest, head: Head) -> Result<ScanOfAll, Error> {
+        let mut options = options(request);
+        options.bytes_expected = Some(objects::totals(&self.db.read()?)?.1);
+        let (db, known) = (self.db.again()?, KnownObjects::new(self.db.again()?));
+        Ok(ScanOfAll { db, known, options, head })
     }
 
     /// Looks once more at everything that a scan found, against the log as it stands now, and reports what is
@@ -135,6 +128,53 @@ impl Registry {
         report.notes.extend(notes.lines());
         Ok(())
     }
+}
+
+/// All that a scan of the whole store needs, on connections of its own.
+pub(super) struct ScanOfAll {
+    db: Database,
+    known: KnownObjects,
+    options: ScanOptions,
+    head: Head,
+}
+
+impl ScanOfAll {
+    /// Looks at the objects, until they are all looked at or somebody has given up.
+    pub(super) fn run(
+        self,
+        disk: &dyn Disk,
+        monitor: &dyn Monitor,
+        cancelled: &AtomicBool,
+        given_up: &AtomicBool,
+    ) -> Result<Scanned, Error> {
+        let mut expected = expected(AllObjects::new(&self.db), self.head)
+            .map(|object| if given_up.load(Ordering::Relaxed) { Err("given up".into()) } else { object });
+        plane::scan(disk, &mut expected, &self.options, &self.known, monitor, cancelled).map_err(unwrap)
+    }
+}
+
+fn options(request: &VerifyRequest) -> ScanOptions {
+    let mut options = ScanOptions { depth: depth(request), ..ScanOptions::default() };
+    if let Some(threads) = request.threads {
+        options.threads = threads;
+    }
+    options
+}
+
+/// Leaves of the objects that the log names those whose files should be there.
+fn expected<E>(
+    named: impl Iterator<Item = Result<ObjectRecord, E>>,
+    head: Head,
+) -> impl Iterator<Item = Result<Digests, BoxError>>
+where
+    BoxError: From<E>,
+{
+    let is_wanted = move |object: &ObjectRecord| {
+        object.purged_sequence.is_none() && object.first_sequence <= head.sequence
+    };
+    named
+        .filter(move |found| found.as_ref().map_or(true, is_wanted))
+        .map(|found| found.map(|object| object.digests).map_err(BoxError::from))
 }
 
 /// Takes an error of the database out again that went through the scan.

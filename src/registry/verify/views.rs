@@ -11,7 +11,7 @@ use crate::events::{self, ChainFault, Head, Payloads as _, Stored, check_link};
 use crate::identity::ContentAddress;
 use crate::monitor::{Counter, Monitor};
 use crate::storage::layout;
-use crate::views::{TABLES, Table, Value, ViewError, ViewWriter, differing_rows, table_digests};
+use crate::views::{TABLES, Table, Value, ViewError, ViewWriter, differing_rows, view_digests};
 
 /// How many rows of a view a fault names.
 const ROWS_MAX: usize = 20;
@@ -29,7 +29,7 @@ impl Registry {
         let aside = Database::temporary()?;
         let fresh = aside.write()?;
         let mut views = ViewWriter::new(&fresh, 0);
-        views.reset()?;
+        views.reset_to_replay()?;
         let payloads = SoundPayloads { registry: self, tx };
         let mut at = 0;
         let replayed = each_sound(tx, chain, |event| {
@@ -73,7 +73,7 @@ impl Registry {
             look.notes
                 .push(format!("the log holds {skipped} event(s) or field(s) that this build does not know"));
         }
-        self.compare(tx, &fresh, look)
+        self.compare(tx, &views, &fresh, look)
     }
 
     /// Reports an event whose payload cannot be applied, which ends the comparison.
@@ -92,16 +92,27 @@ impl Registry {
         Ok(())
     }
 
-    fn compare(&self, live: &ReadTx<'_>, fresh: &ReadTx<'_>, look: &mut LogLook) -> Result<(), Error> {
-        let expected = table_digests(fresh)?;
-        let found = match table_digests(live) {
+    fn compare(
+        &self,
+        live: &ReadTx<'_>,
+        views: &ViewWriter<'_, '_>,
+        fresh: &ReadTx<'_>,
+        look: &mut LogLook,
+    ) -> Result<(), Error> {
+        let found = match view_digests(live) {
             Ok(found) => found,
             Err(error) => {
                 look.find(unreadable(&error));
                 return Ok(());
             }
         };
-        for (table, (expected, found)) in TABLES.iter().zip(expected.iter().zip(&found)) {
+        let expected = view_digests(fresh)?;
+        if expected == found {
+            return Ok(());
+        }
+        // From here on single objects are asked for.
+        views.complete()?;
+        for (table, (expected, found)) in TABLES.iter().zip(expected.tables.iter().zip(&found.tables)) {
             if expected != found {
                 look.find(self.compare_rows(live, fresh, table)?);
             }

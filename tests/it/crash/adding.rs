@@ -10,8 +10,8 @@ use astore::registry::{Access, Registry};
 use super::{Stage, again, either};
 use crate::support::history::log_events;
 use crate::support::oracle;
-use crate::support::store::{add, open, reference, request};
-use crate::support::sweep::{Found, examine};
+use crate::support::store::{add, open, open_on, reference, request};
+use crate::support::sweep::{Found, Sweep, examine};
 
 #[test]
 fn an_add_is_there_or_not_at_all() {
@@ -33,6 +33,23 @@ fn an_add_of_several_batches_goes_on_from_the_last_one() {
     let sweep = stage.record("add of several batches", adding);
     let recorded = log_events(&stage.root());
     assert!(recorded.iter().any(|event| event.event_type == "v1.objects.stored"), "{recorded:?}");
+    sweep.run(either(&sweep, "x@1", None, (true, false)), again(adding));
+}
+
+/// While one group of a batch gets its names the next one is written; what was named and is in no event yet is nobody's.
+#[test]
+fn an_add_in_groups_is_there_or_not_at_all() {
+    let stage = Stage::new();
+    let files: [(&str, &[u8]); 6] =
+        [("a", b"1"), ("b", b"22"), ("d/c", b"333"), ("d/d", b"4444"), ("e/e", b"55555"), ("f/f", b"666666")];
+    let source = stage.tree("t", &files);
+    let adding = |registry: &Registry| add(registry, "x", &source, Completion::Finalize).map(drop);
+    let root = stage.root();
+    let sweep = Sweep::of("add in groups", &root, |disk| {
+        let mut registry = open_on(disk, &root).unwrap();
+        registry.set_group_files(2);
+        adding(&registry).unwrap();
+    });
     sweep.run(either(&sweep, "x@1", None, (true, false)), again(adding));
 }
 

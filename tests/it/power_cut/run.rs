@@ -375,6 +375,7 @@ pub(super) fn beside_a_neighbour(on: &FileSystem, forget: Forget) -> Run {
     let open = || {
         let mut registry = open_on(disk(), &root).unwrap();
         registry.set_batch_files(18);
+        registry.set_group_files(5);
         registry
     };
     let [small, many, wide] = ["small", "many", "wide"].map(|name| desk.trees.tree(name));

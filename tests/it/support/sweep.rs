@@ -45,6 +45,19 @@ pub(crate) const POINTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "add in groups",
+        &[
+            "settled",
+            "bytes durable",
+            "group placed",
+            "renamed",
+            "published",
+            "log written",
+            "log durable",
+            "database committed",
+        ],
+    ),
+    (
         "add, left open",
         &[
             "settled",

@@ -1,10 +1,12 @@
 //! Documents about entries and how they differ.
 
+use std::io::{self, Write};
+
 use astore::manifest::{Entry, EntryBody};
 use astore::registry::report as r;
 use serde::Serialize;
 
-use super::{PathText, Text};
+use super::{PathText, Text, schema};
 use crate::cli::output::change::Change;
 
 /// An entry, with the words of the manifest.
@@ -54,8 +56,9 @@ impl EntryText {
     }
 }
 
+/// One path in which two trees differ.
 #[derive(Serialize)]
-struct DifferenceText {
+struct Difference {
     #[serde(flatten)]
     path: PathText,
     change: &'static str,
@@ -64,24 +67,43 @@ struct DifferenceText {
     right: Option<EntryText>,
 }
 
-#[derive(Serialize)]
+impl Difference {
+    fn of(difference: &r::Difference) -> Self {
+        let change = Change::of(difference);
+        Self {
+            path: PathText::of(difference.path.as_bytes()),
+            change: change.name(),
+            aspects: change.aspects(),
+            left: difference.left.as_ref().map(EntryText::of),
+            right: difference.right.as_ref().map(EntryText::of),
+        }
+    }
+}
+
+/// The document about two trees, written as the differences come: there may be a million of them.
+#[derive(Debug, Default)]
 pub(crate) struct Diff {
-    equal: bool,
-    differences: Vec<DifferenceText>,
+    begun: bool,
 }
 
 impl Diff {
-    pub(crate) fn of(differences: &[r::Difference]) -> Self {
-        let text = |difference: &r::Difference| {
-            let change = Change::of(difference);
-            DifferenceText {
-                path: PathText::of(difference.path.as_bytes()),
-                change: change.name(),
-                aspects: change.aspects(),
-                left: difference.left.as_ref().map(EntryText::of),
-                right: difference.right.as_ref().map(EntryText::of),
-            }
-        };
-        Self { equal: differences.is_empty(), differences: differences.iter().map(text).collect() }
+    /// Adds a difference.
+    pub(crate) fn add(&mut self, difference: &r::Difference, out: &mut dyn Write) -> io::Result<()> {
+        if self.begun {
+            out.write_all(b",")?;
+        } else {
+            self.begun = true;
+            write!(out, r#"{{"schema":"{}","equal":false,"differences":["#, schema::DIFF)?;
+        }
+        Ok(serde_json::to_writer(out, &Difference::of(difference))?)
+    }
+
+    /// Ends the document. Two trees without a difference have one, too.
+    pub(crate) fn end(self, out: &mut dyn Write) -> io::Result<()> {
+        if self.begun {
+            out.write_all(b"]}\n")
+        } else {
+            writeln!(out, r#"{{"schema":"{}","equal":true,"differences":[]}}"#, schema::DIFF)
+        }
     }
 }

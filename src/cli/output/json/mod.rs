@@ -150,9 +150,14 @@ mod tests {
     pub(super) fn document(schema: &str, body: impl Serialize) -> String {
         let mut out = Vec::new();
         write(schema, body, &mut out).unwrap();
-        let text = String::from_utf8(out).unwrap();
+        read(schema, &out)
+    }
+
+    /// Reads a document as a script would.
+    fn read(schema: &str, out: &[u8]) -> String {
+        let text = str::from_utf8(out).unwrap();
         assert_eq!(text.matches('\n').count(), 1, "a document is one line");
-        let value: Value = serde_json::from_str(&text).unwrap();
+        let value: Value = serde_json::from_str(text).unwrap();
         assert_eq!(value["schema"], schema);
         serde_json::to_string_pretty(&value).unwrap()
     }
@@ -187,13 +192,17 @@ mod tests {
             sequences: vec![7],
             kept_by: samples::roots(),
         };
+        let mut differences = Vec::new();
+        let mut diff = Diff::default();
+        samples::differences().iter().try_for_each(|one| diff.add(one, &mut differences)).unwrap();
+        diff.end(&mut differences).unwrap();
         let mut documents = vec![
             document(schema::INIT, Init::of(&init)),
             document(schema::ADD, Add::of(&samples::added())),
             document(schema::FINALIZE, OnePackage::of(&samples::finalized())),
             document(schema::MANIFEST, ManifestHead::of(&manifest)),
             document(schema::SHOW, Show::of(&samples::detail())),
-            document(schema::DIFF, Diff::of(&samples::differences())),
+            read(schema::DIFF, &differences),
             document(schema::EXPLAIN, Explain::of(&samples::explained())),
             document(schema::EXPLAIN, Explain::of(&samples::explained_purged())),
             document(schema::EXPORT, Export::of(&export, Path::new("/d"))),

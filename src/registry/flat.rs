@@ -1,0 +1,167 @@
+//! What must cost the same in a store of any size reads no large table from end to end. Tests only.
+
+use std::fs;
+use std::path::Path;
+
+use super::report::{
+    AddRequest, AddSource, AddTarget, CatTarget, Completion, ExplainDepth, ExplainRequest, ExplainTarget,
+    InitRequest, ListFilter, LogFilter, PinRequest, Reference,
+};
+use super::{Access, OpenOptions, Registry};
+use crate::db::{Database, OpenMode, statements};
+use crate::env::Env;
+use crate::error::Error;
+use crate::identity::{AddressPrefix, Blake3};
+use crate::manifest::EntryPath;
+use crate::monitor::Void;
+use crate::storage::layout;
+
+/// The tables that grow with the store. Those that are not here hold what an operator set or ran by hand.
+const LARGE: [&str; 7] = [
+    "events",
+    "objects",
+    "artifact_files",
+    "artifact_packages",
+    "retention_state",
+    "storage_locations",
+    "leftovers",
+];
+
+/// Statements that go through a large table and stop after a few rows, by how they begin, and why that is so.
+const STOPS: [&str; 2] = [
+    // The newest packages, by the primary key downwards, until there are as many as were asked for.
+    "SELECT * FROM (SELECT package, tree,",
+    // The last event, and the next one.
+    "SELECT sequence, digest FROM events ORDER BY sequence DESC LIMIT 1",
+];
+
+fn open(root: &Path, access: Access) -> Registry {
+    let options = OpenOptions::new(access, root.parent().unwrap());
+    Registry::open(root, options, Env::system("flat@test"), &Void).unwrap()
+}
+
+fn store(place: &Path) -> std::path::PathBuf {
+    let root = layout::within(place, "store".as_ref());
+    Registry::init(&root, &InitRequest::default(), &Env::system("flat@test")).unwrap();
+    root
+}
+
+/// Adds a package of one file.
+fn add(registry: &Registry, place: &Path, name: &str) -> Result<(), Error> {
+    let tree = layout::within(place, name.as_ref());
+    fs::DirBuilder::new().recursive(true).create(&tree).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a tree to add, and no store's")]
+    fs::write(layout::within(&tree, "file".as_ref()), name).unwrap();
+    let target = AddTarget::new_version(name.parse().unwrap());
+    let request = AddRequest::new(vec![AddSource::Path(tree)], target, Completion::Finalize);
+    registry.add(request, &mut std::io::empty(), &Void).map(drop)
+}
+
+fn explain(registry: &Registry, target: ExplainTarget) {
+    let request = ExplainRequest { target, depth: ExplainDepth::Short, paths_max: None };
+    registry.explain(&request, &Void).unwrap();
+}
+
+/// Does everything that is to be flat.
+fn ask(root: &Path) {
+    let place = root.parent().unwrap();
+    let registry = open(root, Access::Write);
+    add(&registry, place, "another").unwrap();
+    drop(registry);
+
+    let registry = open(root, Access::Read);
+    let app = Reference("app".to_owned());
+    let path = || EntryPath::new(*b"file").unwrap();
+    let prefix = |digits: &str| -> AddressPrefix { format!("blake3:{digits}").parse().unwrap() };
+    let stored = Blake3::of(b"app").to_string();
+    registry.show(&app).unwrap();
+    registry.files(&app, &mut |_| Ok(())).unwrap();
+    registry.list(ListFilter::Present, Some(10)).unwrap();
+    registry.log(&LogFilter { since: 3, event_type: None }, &mut |_| Ok(())).unwrap();
+    registry.pins().unwrap();
+    registry.health().unwrap();
+    for digits in [stored.as_str(), &stored[..12]] {
+        registry.cat(&CatTarget::Object(prefix(digits)), None, &mut std::io::sink()).unwrap();
+        explain(&registry, ExplainTarget::Object(prefix(digits)));
+    }
+    let target = CatTarget::Path { reference: app.clone(), path: path() };
+    registry.cat(&target, None, &mut std::io::sink()).unwrap();
+    explain(&registry, ExplainTarget::Path { reference: app, path: path() });
+    for file in ["app/file", "unknown"] {
+        explain(&registry, ExplainTarget::File(layout::within(place, file.as_ref())));
+    }
+    explain(&registry, ExplainTarget::Object(prefix(&Blake3::of(b"never stored").to_string())));
+}
+
+/// Returns the lines of query plans that go through a large table from one end to the other.
+fn scans(root: &Path, statements: &std::collections::BTreeSet<String>) -> Vec<String> {
+    let path = layout::within(root, layout::DATABASE.as_ref());
+    let db = Database::open(&path, OpenMode::Read).unwrap();
+    let tx = db.read().unwrap();
+    let mut scans = Vec::new();
+    for sql in statements {
+        let is_query = ["SELECT", "UPDATE", "DELETE", "INSERT"].iter().any(|verb| sql.starts_with(verb));
+        if !is_query || STOPS.iter().any(|stops| sql.starts_with(stops)) {
+            continue;
+        }
+        let mut plan = tx.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let count = plan.parameter_count();
+        let parameters = rusqlite::params_from_iter((0..count).map(|_| 0));
+        let lines: Vec<String> =
+            plan.query_map(parameters, |row| row.get("detail")).unwrap().collect::<Result<_, _>>().unwrap();
+        for line in lines {
+            let table = line.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
+            if table.is_some_and(|table| LARGE.contains(&table)) && !line.contains("USING INDEX") {
+                scans.push(format!("{line}: {sql}"));
+            }
+        }
+    }
+    scans
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a file to be asked about, and no store's")]
+fn nothing_flat_reads_a_large_table_from_end_to_end() {
+    let place = tempfile::tempdir().unwrap();
+    let root = store(place.path());
+    let registry = open(&root, Access::Write);
+    add(&registry, place.path(), "app").unwrap();
+    registry.pin("kept", &PinRequest::Package(Reference("app".to_owned())), None).unwrap();
+    drop(registry);
+    fs::write(layout::within(place.path(), "unknown".as_ref()), "never stored either").unwrap();
+
+    let ((), statements) = statements::of(|| ask(&root));
+    assert!(statements.len() > 30, "{statements:#?}");
+    assert_eq!(scans(&root, &statements), Vec::<String>::new());
+}
+
+#[test]
+fn a_database_of_an_earlier_build_gets_the_indices_that_it_lacks() {
+    let place = tempfile::tempdir().unwrap();
+    let root = store(place.path());
+    let registry = open(&root, Access::Write);
+    add(&registry, place.path(), "app").unwrap();
+    let indices = |registry: &Registry| -> Vec<String> {
+        let sql = "SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name";
+        registry.db.read().unwrap().all(sql, [], |row| row.get("sql")).unwrap()
+    };
+    let all = indices(&registry);
+    let tx = registry.db.write().unwrap();
+    for name in ["events_with_payload_objects", "objects_damaged", "pins_by_package", "pins_by_object"] {
+        tx.execute_batch(&format!("DROP INDEX {name}")).unwrap();
+    }
+    tx.commit().unwrap();
+    assert_eq!(indices(&registry).len(), all.len() - 4);
+    drop(registry);
+
+    // Who reads makes none, and does not need them.
+    let registry = open(&root, Access::Read);
+    let digests = crate::views::view_digest(&registry.db.read().unwrap()).unwrap();
+    assert_eq!(indices(&registry).len(), all.len() - 4);
+    assert_eq!(registry.health().unwrap().head_sequence, 2);
+    drop(registry);
+
+    let registry = open(&root, Access::Write);
+    assert_eq!(indices(&registry), all);
+    assert_eq!(crate::views::view_digest(&registry.db.read().unwrap()).unwrap(), digests);
+}
