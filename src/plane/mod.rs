@@ -17,6 +17,7 @@ mod hand;
 mod handle;
 mod hook;
 pub mod ingest;
+mod intake;
 mod look;
 mod queue;
 mod roots;

@@ -68,14 +68,15 @@ mod tests {
     use crate::identity::Blake3;
     use crate::registry::Registry;
     use crate::registry::report::InitRequest;
+    use crate::storage::layout;
 
     #[test]
     fn vouches_while_nothing_was_taken_back_and_for_no_other_log() {
         let place = tempfile::tempdir().unwrap();
-        let root = place.path().join("store");
+        let root = layout::within(place.path(), "store".as_ref());
         let env = Env::fixed("tester@here", Timestamp::from_micros(1_790_000_000_000_000), 1);
         Registry::init(&root, &InitRequest::default(), &env).unwrap();
-        let db = Database::open(&root.join("astore.db"), OpenMode::Write).unwrap();
+        let db = Database::open(&layout::within(&root, layout::DATABASE.as_ref()), OpenMode::Write).unwrap();
         let head = head(&db.read().unwrap()).unwrap();
         let stamp = Stamp { since: head.sequence, sequence: head.sequence, digest: head.digest };
         // Each statement is rolled back again.

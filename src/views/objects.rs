@@ -189,19 +189,27 @@ pub(crate) fn leftovers_by_prefix(
     }
 }
 
-/// Returns up to `limit` objects after a primary digest, ascending: for those who hold no transaction meanwhile.
-pub(crate) fn page_by_key(
+/// Returns the digests of objects in ascending order, those after one of them, up to `limit`: of those that an event up
+/// to `head` named and that are not purged.
+pub(crate) fn digests_by_key(
     tx: &ReadTx<'_>,
     after: Option<&Blake3>,
+    head: u64,
     limit: u32,
-) -> Result<Vec<ObjectRecord>, DbError> {
+) -> Result<Vec<Digests>, DbError> {
     let low: &[u8] = after.map_or(&[], |digest| digest.as_bytes());
-    let sql = format!(
-        "SELECT {COLUMNS} FROM objects
-         WHERE substr(digest_primary, 1, 8) >= ?1 AND digest_primary > ?2
-         ORDER BY substr(digest_primary, 1, 8), digest_primary LIMIT ?3"
-    );
-    Ok(tx.all(&sql, (&low[..low.len().min(8)], low, limit), read)?)
+    let sql = "SELECT digest_primary, digest_sha256, size_bytes FROM objects
+               WHERE substr(digest_primary, 1, 8) >= ?1 AND digest_primary > ?2
+                 AND purged_sequence IS NULL AND first_sequence <= ?3
+               ORDER BY substr(digest_primary, 1, 8), digest_primary LIMIT ?4";
+    let read = |row: &Row<'_>| {
+        Ok(Digests {
+            blake3: digest_column(row, "digest_primary")?,
+            sha256: Sha256::from_bytes(row.get("digest_sha256")?),
+            size_bytes: unsigned(row, "size_bytes")?,
+        })
+    };
+    Ok(tx.all(sql, (&low[..low.len().min(8)], low, signed(head), limit), read)?)
 }
 
 /// Returns the packages and paths that an object stands under, by name, version and path, up to `limit`.
