@@ -321,6 +321,13 @@ impl Disk for RealDisk {
         Ok(retry_on_intr(|| rustix::fs::unlinkat(&parent, name, AtFlags::empty()))?)
     }
 
+    fn remove_file_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+        match parent.handle() {
+            Some(at) => Ok(retry_on_intr(|| rustix::fs::unlinkat(at, one_name(name)?, AtFlags::empty()))?),
+            None => self.remove_file(&parent.path_of(name)),
+        }
+    }
+
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         let (parent, name) = self.at.parent(path)?;
         Ok(retry_on_intr(|| rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR))?)

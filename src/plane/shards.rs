@@ -2,6 +2,7 @@
 //!
 //! Knows names alone. What stands under a name that no object can have is verify's to tell, and is left out here.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -58,15 +59,19 @@ fn each_file_below(disk: &dyn Disk, outer: &Listed, take: &mut dyn FnMut(Met<'_>
     }
     let path = layout::within(Path::new(layout::OBJECTS), &outer.name);
     for inner in list(disk, &path, take) {
-        if inner.kind != FileKind::Directory {
-            continue;
+        if inner.kind == FileKind::Directory {
+            each_file_in(disk, &outer.name, &inner.name, take);
         }
-        let path = layout::within(&path, &inner.name);
-        for file in list(disk, &path, take) {
-            let address = layout::parse_object_path(&outer.name, &inner.name, &file.name);
-            if let Some(address) = address.filter(|_| file.kind == FileKind::File) {
-                take(Met::File(address));
-            }
+    }
+}
+
+/// Goes through one directory of the objects, which these two names lead to.
+pub(super) fn each_file_in(disk: &dyn Disk, outer: &OsStr, inner: &OsStr, take: &mut dyn FnMut(Met<'_>)) {
+    let path = layout::within(&layout::within(Path::new(layout::OBJECTS), outer), inner);
+    for file in list(disk, &path, take) {
+        let address = layout::parse_object_path(outer, inner, &file.name);
+        if let Some(address) = address.filter(|_| file.kind == FileKind::File) {
+            take(Met::File(address));
         }
     }
 }
