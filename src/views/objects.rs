@@ -5,9 +5,8 @@ use rusqlite::{OptionalExtension as _, Row};
 use super::mentions::ObjectWriter;
 use super::{Context, Refusal};
 use crate::db::{DbError, ReadTx};
-use crate::events::{PurgedObject, digest_column, signed, unsigned};
+use crate::events::{digest_column, signed, unsigned};
 use crate::identity::{AddressPrefix, Algorithm, Blake3, Digests, Sha256};
-use crate::retention::Reason;
 
 /// What the log says about an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,19 +189,27 @@ pub(crate) fn leftovers_by_prefix(
     }
 }
 
-/// Returns up to `limit` objects after a primary digest, ascending: for those who hold no transaction meanwhile.
-pub(crate) fn page_by_key(
+/// Returns the digests of objects in ascending order, those after one of them, up to `limit`: of those that an event up
+/// to `head` named and that are not purged.
+pub(crate) fn digests_by_key(
     tx: &ReadTx<'_>,
     after: Option<&Blake3>,
+    head: u64,
     limit: u32,
-) -> Result<Vec<ObjectRecord>, DbError> {
+) -> Result<Vec<Digests>, DbError> {
     let low: &[u8] = after.map_or(&[], |digest| digest.as_bytes());
-    let sql = format!(
-        "SELECT {COLUMNS} FROM objects
-         WHERE substr(digest_primary, 1, 8) >= ?1 AND digest_primary > ?2
-         ORDER BY substr(digest_primary, 1, 8), digest_primary LIMIT ?3"
-    );
-    Ok(tx.all(&sql, (&low[..low.len().min(8)], low, limit), read)?)
+    let sql = "SELECT digest_primary, digest_sha256, size_bytes FROM objects
+               WHERE substr(digest_primary, 1, 8) >= ?1 AND digest_primary > ?2
+                 AND purged_sequence IS NULL AND first_sequence <= ?3
+               ORDER BY substr(digest_primary, 1, 8), digest_primary LIMIT ?4";
+    let read = |row: &Row<'_>| {
+        Ok(Digests {
+            blake3: digest_column(row, "digest_primary")?,
+            sha256: Sha256::from_bytes(row.get("digest_sha256")?),
+            size_bytes: unsigned(row, "size_bytes")?,
+        })
+    };
+    Ok(tx.all(sql, (&low[..low.len().min(8)], low, signed(head), limit), read)?)
 }
 
 /// Returns the packages and paths that an object stands under, by name, version and path, up to `limit`.
@@ -244,30 +251,6 @@ pub(crate) fn totals(tx: &ReadTx<'_>) -> Result<(u64, u64, u64), DbError> {
 
 fn known(context: &Context<'_, '_>, address: &Blake3) -> Result<ObjectRecord, Refusal> {
     find(context.tx, address)?.ok_or_else(|| Refusal::Unmade(format!("blake3:{address} was never stored")))
-}
-
-const PURGE: &str = "UPDATE objects SET purged_sequence = ?3, damaged_sequence = NULL
-                     WHERE substr(digest_primary, 1, 8) = ?1 AND digest_primary = ?2 RETURNING object";
-
-/// Marks an object as purged by this event. A file that no event had named has no row of `objects`, and gets one of
-/// `leftovers`.
-pub(super) fn purge(context: &Context<'_, '_>, purged: &PurgedObject) -> Result<(), Refusal> {
-    let address = purged.address.as_bytes();
-    let sequence = signed(context.sequence());
-    let object: Option<i64> =
-        context.tx.maybe(PURGE, (&address[..8], address, sequence), |row| row.get("object"))?;
-    if let Some(object) = object {
-        context.tx.execute("DELETE FROM storage_locations WHERE object = ?1", [object])?;
-        return Ok(());
-    }
-    if purged.why != Reason::Unrecorded.name() {
-        return Err(Refusal::Unmade(format!("blake3:{} was never stored", purged.address)));
-    }
-    context.tx.execute(
-        "INSERT OR REPLACE INTO leftovers VALUES (?1, ?2, ?3)",
-        (address, signed(purged.size_bytes), sequence),
-    )?;
-    Ok(())
 }
 
 /// Notes that this event took a pin off an object, or displaced it.
@@ -339,18 +322,5 @@ mod tests {
         assert_eq!(found("blake3:abababac", 9), [0_u64; 0]);
         assert_eq!(found(&format!("blake3:{}", address(3)), 9), [3]);
         assert_eq!(found("sha256:abababab", 9), [0_u64; 0], "no event tells a leftover's SHA-256");
-    }
-
-    #[test]
-    fn purging_finds_its_rows_by_an_index() {
-        let database = Database::temporary().unwrap();
-        let tx = database.write().unwrap();
-        ViewWriter::new(&tx, 0).reset().unwrap();
-        let steps = tx.all(&format!("EXPLAIN QUERY PLAN {PURGE}"), (&[0_u8; 8], &[0_u8; 32], 1), |row| {
-            row.get::<_, String>("detail")
-        });
-        let steps = steps.unwrap();
-        assert!(steps.iter().all(|step| step.contains("USING INDEX objects_by_primary")), "{steps:?}");
-        assert!(!steps.is_empty());
     }
 }

@@ -80,7 +80,12 @@ impl Registry {
         let options = ScanOptions { coverage: Coverage::Expected, ..options(request) };
         let tx = self.db.read()?;
         let scanned = browse::with_objects_of(&tx, &packages.trees, &packages.payloads, |found| {
-            let mut expected = expected(found, head);
+            let is_wanted = |object: &ObjectRecord| {
+                object.purged_sequence.is_none() && object.first_sequence <= head.sequence
+            };
+            let mut expected = found
+                .filter(|found| found.as_ref().map_or(true, is_wanted))
+                .map(|found| found.map(|object| object.digests).map_err(BoxError::from));
             plane::scan(disk, &mut expected, &options, &known, monitor, &self.cancelled)
         })?;
         scanned.map_err(unwrap)
@@ -147,8 +152,13 @@ impl ScanOfAll {
         cancelled: &AtomicBool,
         given_up: &AtomicBool,
     ) -> Result<Scanned, Error> {
-        let mut expected = expected(AllObjects::new(&self.db), self.head)
-            .map(|object| if given_up.load(Ordering::Relaxed) { Err("given up".into()) } else { object });
+        let mut expected = AllObjects::new(&self.db, self.head).map(|object| {
+            if given_up.load(Ordering::Relaxed) {
+                Err("given up".into())
+            } else {
+                object.map_err(BoxError::from)
+            }
+        });
         plane::scan(disk, &mut expected, &self.options, &self.known, monitor, cancelled).map_err(unwrap)
     }
 }
@@ -159,22 +169,6 @@ fn options(request: &VerifyRequest) -> ScanOptions {
         options.threads = threads;
     }
     options
-}
-
-/// Leaves of the objects that the log names those whose files should be there.
-fn expected<E>(
-    named: impl Iterator<Item = Result<ObjectRecord, E>>,
-    head: Head,
-) -> impl Iterator<Item = Result<Digests, BoxError>>
-where
-    BoxError: From<E>,
-{
-    let is_wanted = move |object: &ObjectRecord| {
-        object.purged_sequence.is_none() && object.first_sequence <= head.sequence
-    };
-    named
-        .filter(move |found| found.as_ref().map_or(true, is_wanted))
-        .map(|found| found.map(|object| object.digests).map_err(BoxError::from))
 }
 
 /// Takes an error of the database out again that went through the scan.
@@ -341,31 +335,32 @@ impl Notes {
     }
 }
 
-/// Every object that the log ever named, ascending by primary digest. Each page is a transaction of its own: a
-/// verify that takes hours must not keep the database from cleaning up behind its writers.
+/// Every object that the log named up to `head` and that is not purged, ascending by primary digest. Each page is a
+/// transaction of its own: a verify that takes hours must not keep the database from cleaning up behind its writers.
 struct AllObjects<'d> {
     db: &'d Database,
-    page: std::vec::IntoIter<ObjectRecord>,
+    head: u64,
+    page: std::vec::IntoIter<Digests>,
     last: Option<Blake3>,
     ended: bool,
 }
 
 impl<'d> AllObjects<'d> {
-    fn new(db: &'d Database) -> Self {
-        Self { db, page: Vec::new().into_iter(), last: None, ended: false }
+    fn new(db: &'d Database, head: Head) -> Self {
+        Self { db, head: head.sequence, page: Vec::new().into_iter(), last: None, ended: false }
     }
 
     fn turn(&mut self) -> Result<(), DbError> {
-        let page = objects::page_by_key(&self.db.read()?, self.last.as_ref(), PAGE_OBJECTS)?;
+        let page = objects::digests_by_key(&self.db.read()?, self.last.as_ref(), self.head, PAGE_OBJECTS)?;
         self.ended = page.is_empty();
-        self.last = page.last().map(|object| object.digests.blake3);
+        self.last = page.last().map(|object| object.blake3);
         self.page = page.into_iter();
         Ok(())
     }
 }
 
 impl Iterator for AllObjects<'_> {
-    type Item = Result<ObjectRecord, DbError>;
+    type Item = Result<Digests, DbError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.as_slice().is_empty()
