@@ -149,10 +149,10 @@ pub(super) fn name_payload(
         let sha256 = payload.sha256.unwrap_or_else(|| Sha256::of(payload.bytes));
         name(context, &Digests { blake3, sha256, size_bytes: payload.bytes.len() as u64 })?;
     }
-    match event {
-        Event::PackageImported { manifest_bytes, .. } => name(context, &Digests::of(manifest_bytes)),
-        _ => Ok(()),
+    if let Event::PackageImported { manifest_bytes, .. } = event {
+        name(context, &Digests::of(manifest_bytes))?;
     }
+    Ok(())
 }
 
 /// Enters an object that is part of the log.
