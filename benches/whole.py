@@ -59,7 +59,7 @@ def arguments():
     parser.add_argument("--gc-objects", type=int, default=100_000, help="objects in the store of gc [%(default)s]")
     parser.add_argument("--only", metavar="PARTS", help=f"some parts only: {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="one round, and other tools with small files only")
-    parser.add_argument("--reflink", action="store_true", help="the part reflink too, on an xfs made for it (as root)")
+    parser.add_argument("--reflink", action="store_true", help="large files on an xfs with reflinks too (as root)")
     parser.add_argument(
         "--cold-cache", action="store_true", help="drop the machine's page cache before each run (as root)"
     )
@@ -83,7 +83,7 @@ def arguments():
         settings.runs = settings.tool_runs = 1
     settings.parts = settings.only.split(",") if settings.only else list(PARTS)
     if not settings.reflink and not settings.only:
-        settings.parts.remove("reflink")
+        settings.parts = [name for name in settings.parts if not name.endswith("reflink")]
     unknown = set(settings.parts) - set(PARTS) | set(settings.tools) - set(contestants.TOOLS)
     if unknown:
         parser.error(f"nothing is called {', '.join(sorted(unknown))}")
@@ -129,7 +129,7 @@ def measure(settings, result):
     sources = {name: corpora.find(name, getattr(settings, name), settings.target) for name in wanted}
     sizes = [source.size() for source in sources.values()] or [0]
     # The corpora, and of the largest: a repository of each tool, what is restored, a file system more for reflinks.
-    copies = len(tools) + (8 if "reflink" in todo else 4)
+    copies = len(tools) + (8 if any(name.endswith("reflink") for name in todo) else 4)
     room = sum(sizes) + max(sizes) * copies + (512 + settings.gc_objects // 50 << 20)
     with place.workplace(settings.at, settings.out, room, say) as at:
         result["machine"] = machine.describe(at)

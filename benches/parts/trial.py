@@ -6,7 +6,7 @@ import tempfile
 from parts import tables
 from parts.work import COPY
 
-PARTS = ("add-small", "verify-small", "export-small", "replay", "start", "unchanged", "changed")
+PARTS = ("add-small", "verify-small", "export-small", "replay", "start", "unchanged", "changed", "gc")
 
 
 def smoke(settings, measure, results):
@@ -28,7 +28,7 @@ def smoke(settings, measure, results):
     print(text)
     assert not result["skipped"], result["skipped"]
     assert result["complete"] == list(PARTS), result["complete"]
-    for work in ("add, small files", "export, small files", "add, unchanged", "replay", "astore show"):
+    for work in ("add, small files", "export, small files", "add, unchanged", "replay", "astore show", "gc"):
         assert f"\n| {work}" in text, f"no line of {work}:\n{text}"
     return 0
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from functools import partial
 
 from parts import place
@@ -55,8 +56,7 @@ def add(name):
             _adding(bench, bench.astore(corpus), corpus),
         ]
         if name == "large" and bench.has("openssl"):
-            digest = ["openssl", "dgst", "-sha256", *corpus.file_paths()]
-            contenders.append(Contender("one SHA-256 thread", digest, warm=corpus.at))
+            contenders.append(_digesting(corpus))
         tools = bench.others(corpus, but=() if name == "small" else ALIKE)
         contenders += [_adding(bench, tool, corpus, is_guest=True) for tool in tools]
         bench.compare(part, contenders)
@@ -83,6 +83,10 @@ def _adding(bench, contestant, corpus, is_guest=False):
         disk=contestant.at,
         is_guest=is_guest,
     )
+
+
+def _digesting(corpus):
+    return Contender("one SHA-256 thread", ["openssl", "dgst", "-sha256", *corpus.file_paths()], warm=corpus.at)
 
 
 def verify(name):
@@ -226,25 +230,38 @@ def collect(bench):
             )
 
 
-def reflink(bench):
-    """The large files on a file system that has reflinks, against a copy without them."""
+@contextmanager
+def _with_reflinks(bench):
+    """Gives a file system that has reflinks, the large files on it, and an astore beside them."""
     corpus = bench.corpus("large")
     with place.xfs(bench.place, 4 * corpus.bytes) as mounted:
         here = Corpus("large", shutil.copytree(corpus.at, os.path.join(mounted, "large"))).count()
-        astore = Astore(os.path.join(mounted, "astore"), bench.settings.astore)
-        astore.make(bench.runner.ask)
-        bench.runner.run(astore.add(here), astore.extra)
+        yield mounted, here, Astore(os.path.join(mounted, "astore"), bench.settings.astore)
+
+
+def add_with_reflinks(bench):
+    """Large files that need not be written again, against hashing them."""
+    with _with_reflinks(bench) as (mounted, corpus, astore):
+        contenders = [_adding(bench, astore, corpus)]
+        if bench.has("openssl"):
+            contenders.append(_digesting(corpus))
+        bench.compare("add-reflink", contenders, at=mounted)
+
+
+def export_with_reflinks(bench):
+    """Large files that need not be written out, against a copy that is."""
+    with _with_reflinks(bench) as (mounted, corpus, astore):
+        bench.holding(astore, corpus)
         to = os.path.join(mounted, "out")
-        done = {"prepare": lambda: remove(to), "check": lambda: expect("files written", count_files(to), here.files)}
-        bench.compare(
-            "reflink",
-            [
-                Contender("cp -a, no reflink", ["cp", "-a", "--reflink=never", here.at, to], warm=here.at, **done),
-                Contender("cp -a, reflink", ["cp", "-a", "--reflink=always", here.at, to], warm=here.at, **done),
-                Contender("astore", [*astore.export(here, to), "--link", "auto"], astore.extra, warm=astore.at, **done),
-            ],
-            at=mounted,
-        )
+        done = {"prepare": lambda: remove(to), "check": lambda: expect("files written", count_files(to), corpus.files)}
+        copying = ["cp", "-a", corpus.at, to]
+        exporting = [*astore.export(corpus, to), "--link", "auto"]
+        contenders = [
+            Contender("cp -a, no reflink", [*copying, "--reflink=never"], warm=corpus.at, **done),
+            Contender("cp -a, reflink", [*copying, "--reflink=always"], warm=corpus.at, **done),
+            Contender("astore", exporting, astore.extra, warm=astore.at, **done),
+        ]
+        bench.compare("export-reflink", contenders, at=mounted)
 
 
 # What needs the same corpus stands together: what is held of a corpus is let go when the next one's turn comes.
@@ -261,5 +278,6 @@ PARTS = {
     "unchanged": (unchanged, "small"),
     "changed": (changed, "small"),
     "gc": (collect, None),
-    "reflink": (reflink, "large"),
+    "add-reflink": (add_with_reflinks, "large"),
+    "export-reflink": (export_with_reflinks, "large"),
 }

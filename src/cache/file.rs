@@ -53,8 +53,9 @@ pub(super) fn connect(path: &Path, mode: u32) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open_with_flags(through_symlinks(path), flags)?;
     connection.busy_timeout(WRITE_WAIT)?;
     // A block is some 28 KiB: of large pages it takes two or three.
-    connection
-        .execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA page_size = 16384")?;
+    connection.execute_batch(
+        "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA page_size = 16384",
+    )?;
     let is_made = is_made(&connection)?;
     // No sync: what a power cut spoils, the checksums or SQLite itself notice.
     connection

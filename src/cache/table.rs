@@ -77,8 +77,7 @@ pub(super) fn insert(
         Some(run) => run,
         None => begin_run(&transaction)?,
     };
-    let mut facts: Vec<(u64, Packed)> =
-        facts.map(|fact| (fact.print.id.device, pack(&fact, run))).collect();
+    let mut facts: Vec<(u64, Packed)> = facts.map(|fact| (fact.print.id.device, pack(&fact, run))).collect();
     let place = |(device, fact): &(u64, Packed)| (*device, inode(fact));
     facts.sort_by_key(place);
     facts.dedup_by(|later, earlier| {

@@ -181,6 +181,10 @@ pub trait Disk: Send + Sync + Debug {
     }
     /// Takes a file's name away.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// [`Disk::remove_file`] in a directory that is held.
+    fn remove_file_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+        self.remove_file(&parent.path_of(name))
+    }
     /// Takes an empty directory away.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Returns what stands under a name, without following it (`lstat`).

@@ -8,7 +8,6 @@ use std::fs::File;
 use std::io;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
-use self::reading::{Behind, stat_of};
+use self::reading::{Behind, one_name, stat_of};
 use super::resolve::Resolver;
 use super::{Directory, Disk, DiskFile, FileKind, Listed, SCRATCH, Stat};
 
@@ -321,6 +320,11 @@ impl Disk for RealDisk {
         Ok(retry_on_intr(|| rustix::fs::unlinkat(&parent, name, AtFlags::empty()))?)
     }
 
+    fn remove_file_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+        let Some(at) = parent.handle() else { return self.remove_file(&parent.path_of(name)) };
+        Ok(retry_on_intr(|| rustix::fs::unlinkat(at, one_name(name)?, AtFlags::empty()))?)
+    }
+
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         let (parent, name) = self.at.parent(path)?;
         Ok(retry_on_intr(|| rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR))?)
@@ -450,15 +454,6 @@ impl DiskFile for RealFile {
 fn open_name(at: &OwnedFd, name: &OsStr, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
     let (name, flags) = (one_name(name)?, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC);
     Ok(retry_on_intr(|| rustix::fs::openat(at, name, flags, mode))?)
-}
-
-/// Refuses a name that leads further than one step down.
-fn one_name(name: &OsStr) -> rustix::io::Result<&OsStr> {
-    match name.as_bytes() {
-        b"" | b"." | b".." => Err(Errno::INVAL),
-        bytes if bytes.contains(&b'/') => Err(Errno::INVAL),
-        _ => Ok(name),
-    }
 }
 
 /// Runs one sync, unless an earlier one failed, and remembers where it does.

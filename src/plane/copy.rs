@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, fstat, openat, statat, unlinkat};
 use rustix::io::retry_on_intr;
 
+use super::beside::{CHUNK_BYTES, read_hashed};
 use super::export::{ExportOptions, LinkMode};
-use super::fault::{Fault, ReadFailure, fill, read_chunks};
+use super::fault::{Fault, ReadFailure, fill};
 use super::hook::{Hook, Moment};
-use super::stream::{CHUNK_BYTES, is_zero};
+use super::stream::is_zero;
 use crate::disk::DiskFile;
 use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::manifest::Mtime;
@@ -88,7 +89,7 @@ impl<'a> Copier<'a> {
         // Where it costs no second pass nothing is made before the bytes are known to be right.
         let checked = match (is_small, reflink) {
             (true, _) => Ok(wrong(object, Blake3::of(&buffer[..head]), head as u64)),
-            (false, true) => self.pass(object, &*source, buffer, None),
+            (false, true) => self.pass(object, &*source, None),
             (false, false) => Ok(None),
         };
         match checked {
@@ -106,7 +107,7 @@ impl<'a> Copier<'a> {
             Ok(true) => Ok(Copied::Whole),
             Err(error) => Ok(Copied::NoReflink(error)),
             Ok(false) if is_small => file.write_all_at(&buffer[..head], 0).map(|()| Copied::Whole),
-            Ok(false) => match self.pass(object, &*source, buffer, Some(&file)) {
+            Ok(false) => match self.pass(object, &*source, Some(&file)) {
                 Ok(None) => Ok(Copied::Whole),
                 Ok(Some(fault)) => Ok(Copied::Damaged(fault)),
                 Err(Stop::Cancelled) => Ok(Copied::Cancelled),
@@ -156,29 +157,26 @@ impl<'a> Copier<'a> {
         &self,
         object: &Digests,
         source: &dyn DiskFile,
-        buffer: &mut [u8],
         file: Option<&File>,
     ) -> Result<Option<Fault>, Stop> {
-        let mut hasher = blake3::Hasher::new();
-        let read = read_chunks(source, buffer, |chunk, offset| {
+        let read = read_hashed(source, |chunk, offset| {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(Stop::Cancelled);
             }
-            hasher.update(chunk);
             match file {
                 Some(file) if !is_zero(chunk) => file.write_all_at(chunk, offset).map_err(Stop::Write),
                 Some(_) | None => Ok(()),
             }
         });
-        let found_bytes = match read {
-            Ok(found_bytes) => found_bytes,
+        let found = match read {
+            Ok(found) => found,
             Err(ReadFailure::File(error)) => return Ok(Some(Fault::Unreadable { error })),
             Err(ReadFailure::Taker(stop)) => return Err(stop),
         };
         if let Some(file) = file {
-            file.set_len(found_bytes).map_err(Stop::Write)?; // it may end in zeros, which are not written
+            file.set_len(found.size_bytes).map_err(Stop::Write)?; // it may end in zeros, which are not written
         }
-        Ok(wrong(object, Blake3::from_bytes(*hasher.finalize().as_bytes()), found_bytes))
+        Ok(wrong(object, found.digest, found.size_bytes))
     }
 }
 

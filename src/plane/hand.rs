@@ -14,17 +14,17 @@ use rustix::io::Errno;
 use super::crew::{Haul, Run};
 use super::handle::{FileStat, Follow, Kind, open_file, stat, stat_at};
 use super::hook::Moment;
-use super::ingest::{Healed, HealedFault, IngestError, Standing, Unreadable};
+use super::ingest::{IngestError, Unreadable};
+use super::intake::{Accepted, Content};
 use super::sift::Glance;
-use super::stream::{CHUNK_BYTES, StreamError, stream};
+use super::stream::{CHUNK_BYTES, StreamError};
 use super::tick::wait_out_the_tick;
 use super::walk::{Folder, Leaves, Named, Work};
 use crate::cache::{Fact, RunId};
 use crate::identity::Digests;
 use crate::manifest::{Entry, EntryBody, EntryPath};
 use crate::monitor::{Counter, Problem};
-use crate::storage::staging::OBJECT_MODE;
-use crate::storage::{Backend as _, Staged, StorageError};
+use crate::storage::StorageError;
 
 /// Up to this size content is held in memory until it is known whether the store has it.
 const SMALL_BYTES: usize = CHUNK_BYTES;
@@ -65,21 +65,6 @@ impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Self {
         Self::Unreadable(Unreadable::Io(error))
     }
-}
-
-/// Content that was read.
-enum Content<'a> {
-    Bytes(&'a [u8]),
-    Staged(Option<Staged>),
-}
-
-/// How the store stood to content that it was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Accepted {
-    /// It has it, or is getting it for the first time.
-    Sound,
-    /// The log says that it has it, and the file is missing or wrong.
-    Healing,
 }
 
 /// Where a name is to be looked up.
@@ -377,79 +362,6 @@ impl<'a> Hand<'a> {
         }
     }
 
-    /// Reads long content, into a file in flight where there is a store. `whole` is the file that it is all of.
-    fn stream(
-        &mut self,
-        input: &mut dyn Read,
-        whole: Option<BorrowedFd<'_>>,
-        head: &[u8],
-    ) -> Result<(Digests, Option<Staged>), Trouble> {
-        self.make_room()?;
-        let mut staged = match &self.run.store {
-            Some(store) => Some(store.staging.stage()?),
-            None => None,
-        };
-        let run = self.run;
-        let each = |bytes| {
-            if bytes > 0 {
-                run.context.monitor.count(Counter::BytesHashed, bytes);
-            }
-            run.go_on()
-        };
-        let shares_blocks = match (&mut staged, whole) {
-            (Some(staged), Some(whole)) => staged.reflink(whole)?,
-            (Some(_) | None, _) => false,
-        };
-        let digests = match &staged {
-            // What is hashed is what is stored: the copy, whose blocks nobody can change any more, and not the
-            // file, which may change at any moment.
-            Some(copy) if shares_blocks => stream(&mut copy.reader(), head, None, &each)?,
-            Some(_) | None => stream(input, head, staged.as_mut(), &each)?,
-        };
-        Ok((digests, staged))
-    }
-
-    /// Gives the store what it lacks.
-    fn accept(&mut self, digests: Digests, content: Content<'_>) -> Result<Accepted, IngestError> {
-        let Some(store) = &self.run.store else { return Ok(Accepted::Sound) };
-        let address = digests.address();
-        if store.staging.holds(&address) {
-            self.haul.objects_known += 1;
-            return Ok(Accepted::Sound);
-        }
-        let fault = match store.known.standing(&address).map_err(IngestError::Known)? {
-            Standing::Unknown | Standing::Purged => None,
-            Standing::Damaged => Some(HealedFault::Damaged),
-            Standing::Stored => match store.local.head(&address) {
-                Ok(Some(found)) if found.size_bytes != digests.size_bytes => Some(HealedFault::Truncated),
-                Ok(Some(found)) if found.mode.is_some_and(|mode| mode != OBJECT_MODE) => {
-                    Some(HealedFault::WrongMode)
-                }
-                Ok(Some(_)) => {
-                    self.haul.objects_known += 1;
-                    return Ok(Accepted::Sound);
-                }
-                Ok(None) => Some(HealedFault::Missing),
-                Err(StorageError::NotAFile { .. }) => Some(HealedFault::Damaged),
-                Err(error) => return Err(error.into()),
-            },
-        };
-        let kept = match content {
-            Content::Bytes(bytes) => {
-                self.make_room()?;
-                store.staging.put_bytes(bytes, digests)?
-            }
-            Content::Staged(Some(staged)) => store.staging.keep(staged, digests)?,
-            Content::Staged(None) => false,
-        };
-        if kept {
-            self.haul.objects_new += 1;
-            self.haul.bytes_new += digests.size_bytes;
-            self.haul.healed.extend(fault.map(|fault| Healed { object: digests, fault }));
-        }
-        Ok(if fault.is_some() { Accepted::Healing } else { Accepted::Sound })
-    }
-
     pub(super) fn symlink(&self, place: &Place<'_>, path: EntryPath) -> Result<Looked, Trouble> {
         let target = match rustix::fs::readlinkat(place.at, place.name, Vec::new()) {
             Ok(target) => target.into_bytes().into_boxed_slice(),
@@ -463,7 +375,12 @@ impl<'a> Hand<'a> {
         Ok(Looked::Entry(Entry { path, body: EntryBody::Symlink { target }, mtime }))
     }
 
-    pub(super) fn other(&self, other: Instead, place: &Place<'_>, path: EntryPath) -> Result<Looked, Trouble> {
+    pub(super) fn other(
+        &self,
+        other: Instead,
+        place: &Place<'_>,
+        path: EntryPath,
+    ) -> Result<Looked, Trouble> {
         match other {
             Instead::Symlink => self.symlink(place, path),
             Instead::Special(kind) => Ok(Looked::Special(kind)),
@@ -478,7 +395,7 @@ impl<'a> Hand<'a> {
     }
 
     /// Waits while too much is unpublished, delivering first.
-    fn make_room(&mut self) -> Result<(), IngestError> {
+    pub(super) fn make_room(&mut self) -> Result<(), IngestError> {
         if self.run.lacks_room() {
             self.deliver()?;
             self.run.wait_for_room()?;

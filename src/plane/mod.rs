@@ -4,6 +4,7 @@
 //! the way; [`verify`] reads them all again. What they return are facts (entries, findings); nothing here
 //! writes an event, knows a package or opens the database.
 
+mod beside;
 pub mod claimed;
 pub mod claims;
 mod content;
@@ -16,6 +17,7 @@ mod hand;
 mod handle;
 mod hook;
 pub mod ingest;
+mod intake;
 mod look;
 mod queue;
 mod roots;
@@ -39,7 +41,7 @@ pub use ingest::{
     Ingested, Known, OnUnreadable, Skipped, Source, Standing, Unreadable, ingest, survey,
 };
 pub use serve::{ServeError, WHOLE_BYTES_MAX, copy_checked, read_checked};
-pub use strays::{NamedObjects, Strays, UnrecordedFile, strays};
+pub use strays::{NamedObjects, ObjectFiles, Strays, UnrecordedFile, object_files, strays};
 pub use verify::{Coverage, Depth, Finding, ScanOptions, Scanned, Subject, VerifyError, look, scan};
 
 #[cfg(test)]

@@ -7,14 +7,14 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::fault::{ReadFailure, fill, read_chunks};
+use super::beside::read_hashed;
+use super::fault::{ReadFailure, fill};
 use crate::disk::DiskFile;
 use crate::identity::{Blake3, ContentAddress};
 use crate::storage::{ByteRange, Local, StorageError};
 
 /// Objects of up to this size are checked before the first byte is written.
 pub const WHOLE_BYTES_MAX: u64 = 16 << 20;
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// Why bytes were not handed out, or not all of them.
 #[derive(Debug, thiserror::Error)]
@@ -110,22 +110,19 @@ pub fn copy_checked(
             written = part.len() as u64;
         }
     } else {
-        let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0; CHUNK_BYTES];
-        let read = read_chunks(&*file, &mut buffer, |chunk, offset| {
+        let read = read_hashed(&*file, |chunk, offset| {
             if cancelled.load(Ordering::Relaxed) {
                 return Err(ServeError::Cancelled);
             }
-            hasher.update(chunk);
             let part = &chunk[part(chunk, offset)];
             written += part.len() as u64;
             out.write_all(part).map_err(ServeError::Output)
         });
-        let found_bytes = read.map_err(|failure| match failure {
+        let found = read.map_err(|failure| match failure {
             ReadFailure::File(source) => ServeError::Unreadable { address: *address, source },
             ReadFailure::Taker(error) => error,
         })?;
-        check(address, Blake3::from_bytes(*hasher.finalize().as_bytes()), found_bytes)?;
+        check(address, found.digest, found.size_bytes)?;
     }
     if out_of_range {
         return Err(ServeError::OutOfRange { address: *address, first, size_bytes });

@@ -2,12 +2,13 @@
 //!
 //! Knows names alone. What stands under a name that no object can have is verify's to tell, and is left out here.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::threads::in_threads;
-use crate::disk::{Disk, FileKind, Listed};
+use crate::disk::{Directory, Disk, FileKind, Listed};
 use crate::identity::{Blake3, ContentAddress};
 use crate::storage::{Action, StorageError, layout};
 
@@ -57,25 +58,38 @@ fn each_file_below(disk: &dyn Disk, outer: &Listed, take: &mut dyn FnMut(Met<'_>
         return;
     }
     let path = layout::within(Path::new(layout::OBJECTS), &outer.name);
-    for inner in list(disk, &path, take) {
-        if inner.kind != FileKind::Directory {
-            continue;
-        }
+    let Some((held, listed)) = listing(&path, disk.listing(&path), take) else { return };
+    for inner in listed.iter().filter(|inner| inner.kind == FileKind::Directory) {
         let path = layout::within(&path, &inner.name);
-        for file in list(disk, &path, take) {
-            let address = layout::parse_object_path(&outer.name, &inner.name, &file.name);
-            if let Some(address) = address.filter(|_| file.kind == FileKind::File) {
-                take(Met::File(address));
-            }
+        files(&outer.name, &inner.name, &path, disk.listing_in(&held, &inner.name), take);
+    }
+}
+
+/// Goes through one directory of the objects, which these two names lead to.
+pub(super) fn each_file_in(disk: &dyn Disk, outer: &OsStr, inner: &OsStr, take: &mut dyn FnMut(Met<'_>)) {
+    let path = layout::within(&layout::within(Path::new(layout::OBJECTS), outer), inner);
+    files(outer, inner, &path, disk.listing(&path), take);
+}
+
+type Listing = (Directory, Vec<Listed>);
+
+fn files(
+    outer: &OsStr,
+    inner: &OsStr,
+    path: &Path,
+    found: io::Result<Listing>,
+    take: &mut dyn FnMut(Met<'_>),
+) {
+    for file in listing(path, found, take).iter().flat_map(|(_, listed)| listed) {
+        let address = layout::parse_object_path(outer, inner, &file.name);
+        if let Some(address) = address.filter(|_| file.kind == FileKind::File) {
+            take(Met::File(address));
         }
     }
 }
 
-fn list(disk: &dyn Disk, path: &Path, take: &mut dyn FnMut(Met<'_>)) -> Vec<Listed> {
-    disk.list(path).unwrap_or_else(|error| {
-        take(Met::Unlisted(path, error));
-        Vec::new()
-    })
+fn listing(path: &Path, found: io::Result<Listing>, take: &mut dyn FnMut(Met<'_>)) -> Option<Listing> {
+    found.map_err(|error| take(Met::Unlisted(path, error))).ok()
 }
 
 /// Returns the first eight bytes of a digest: enough to tell the objects of a store apart, where a mistake costs little

@@ -68,12 +68,7 @@ impl Hand<'_> {
     }
 
     /// Looks at a name without opening it.
-    pub(super) fn glance(
-        &self,
-        place: &Place<'_>,
-        kind: Kind,
-        path: EntryPath,
-    ) -> Result<Glance, Trouble> {
+    pub(super) fn glance(&self, place: &Place<'_>, kind: Kind, path: EntryPath) -> Result<Glance, Trouble> {
         self.run.hook.call(Moment::BeforeOpen, path.file_name());
         if kind == Kind::Symlink {
             return Ok(Glance::Done(self.symlink(place, path)?));

@@ -4,10 +4,13 @@
 //! Only names and sizes are looked at. What stands under a name that no object can have is verify's to tell, and
 //! nobody's to delete.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::shards::{Met, beginning, each_file};
+use super::shards::{Met, beginning, each_file, each_file_in};
+use super::threads::in_threads;
 use crate::disk::Disk;
 use crate::env::Timestamp;
 use crate::identity::{Blake3, ContentAddress};
@@ -81,21 +84,80 @@ pub struct Strays {
     pub unreadable: Vec<String>,
 }
 
+/// The files that stand among the objects, eight bytes each: the beginnings of the digests that they are named by.
+#[derive(Debug, Default)]
+pub struct ObjectFiles {
+    /// A run for each thread that listed, ascending.
+    runs: Vec<Vec<u64>>,
+    /// Directories that could not be listed, with the reason.
+    unreadable: Vec<String>,
+}
+
 /// Lists the directories of the objects, on several threads.
+///
+/// Asks nothing of the log, so that somebody else can read that meanwhile.
 ///
 /// # Errors
 /// [`StorageError::Io`] where the objects' directory itself cannot be listed, or with
 /// [`io::ErrorKind::Interrupted`] where the caller's flag says to stop.
-pub fn strays(
+pub fn object_files(
     disk: &dyn Disk,
-    mut named: NamedObjects,
     threads: usize,
     cancelled: &AtomicBool,
-) -> Result<Strays, StorageError> {
+) -> Result<ObjectFiles, StorageError> {
+    let start = || (Vec::new(), Vec::new());
+    let parts = each_file(disk, threads, cancelled, start, |(run, unreadable), met| match met {
+        Met::File(address) => run.push(beginning(&address.digest())),
+        Met::Unlisted(path, error) => unreadable.push(format!("{}: {error}", path.display())),
+    })?;
+    let mut files = ObjectFiles::default();
+    for (mut run, mut unreadable) in parts {
+        // They were met in this order, but for what a file system or a test lists otherwise.
+        run.sort_unstable();
+        files.runs.push(run);
+        files.unreadable.append(&mut unreadable);
+    }
+    Ok(files)
+}
+
+impl ObjectFiles {
+    /// Returns the directories with a file that the log does not call stored, each once: the two bytes that name it.
+    fn odd_directories(&self, named: &NamedObjects) -> BTreeSet<[u8; 2]> {
+        let mut odd = BTreeSet::new();
+        for run in &self.runs {
+            let mut stored = named.stored.iter().peekable();
+            for file in run {
+                while stored.next_if(|stored| *stored < file).is_some() {}
+                if stored.peek() != Some(&file) {
+                    let [outer, inner, ..] = file.to_be_bytes();
+                    odd.insert([outer, inner]);
+                }
+            }
+        }
+        odd
+    }
+}
+
+/// Finds those files that the log does not call stored. Their directories are listed again for it: there are few of
+/// them, and to keep all names until the log is read would take four times the memory.
+pub fn strays(disk: &dyn Disk, files: ObjectFiles, mut named: NamedObjects, threads: usize) -> Strays {
     named.sort();
-    let parts =
-        each_file(disk, threads, cancelled, Strays::default, |found, met| found.take(disk, &named, met))?;
-    let mut found = Strays::default();
+    let odd: Vec<[u8; 2]> = files.odd_directories(&named).into_iter().collect();
+    let mut found = Strays { unreadable: files.unreadable, ..Strays::default() };
+    if odd.is_empty() {
+        found.unreadable.sort_unstable();
+        return found;
+    }
+    let next = AtomicUsize::new(0);
+    let parts = in_threads(threads.min(odd.len()), || {
+        let mut found = Strays::default();
+        while let Some([outer, inner]) = odd.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let (outer, inner) = (format!("{outer:02x}"), format!("{inner:02x}"));
+            let mut take = |met: Met<'_>| found.take(disk, &named, met);
+            each_file_in(disk, OsStr::new(&outer), OsStr::new(&inner), &mut take);
+        }
+        found
+    });
     for mut part in parts {
         found.unrecorded.append(&mut part.unrecorded);
         found.purged.append(&mut part.purged);
@@ -104,7 +166,7 @@ pub fn strays(
     found.unrecorded.sort_unstable_by_key(|file| file.address);
     found.purged.sort_unstable();
     found.unreadable.sort_unstable();
-    Ok(found)
+    found
 }
 
 impl Strays {

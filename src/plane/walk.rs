@@ -409,11 +409,19 @@ impl Walk<'_> {
             }
             if leaves.left == LEAVES_MAX {
                 let names = std::mem::take(&mut leaves);
-                self.visitor.work(Work::Leaves(Leaves { folder: Arc::clone(folder), names, sifted: false }))?;
+                self.visitor.work(Work::Leaves(Leaves {
+                    folder: Arc::clone(folder),
+                    names,
+                    sifted: false,
+                }))?;
             }
         }
         if leaves.left > 0 {
-            self.visitor.work(Work::Leaves(Leaves { folder: Arc::clone(folder), names: leaves, sifted: false }))?;
+            self.visitor.work(Work::Leaves(Leaves {
+                folder: Arc::clone(folder),
+                names: leaves,
+                sifted: false,
+            }))?;
         }
         self.visitor.listed(count)?;
         Ok(subdirectories)

@@ -231,7 +231,7 @@ impl Registry {
 pub(super) fn check_lock(lock: &StoreLock, disk: &dyn Disk) -> Result<(), Error> {
     let path = Path::new(layout::LOCK);
     let stands = match disk.stat(path) {
-        Ok(stat) => lock.is_of(stat.inode)?,
+        Ok(stat) => lock.is_of(stat.inode),
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(source) => {
             return Err(StorageError::Io { action: Action::Look, path: path.to_owned(), source }.into());

@@ -68,14 +68,15 @@ mod tests {
     use crate::identity::Blake3;
     use crate::registry::Registry;
     use crate::registry::report::InitRequest;
+    use crate::storage::layout;
 
     #[test]
     fn vouches_while_nothing_was_taken_back_and_for_no_other_log() {
         let place = tempfile::tempdir().unwrap();
-        let root = place.path().join("store");
+        let root = layout::within(place.path(), "store".as_ref());
         let env = Env::fixed("tester@here", Timestamp::from_micros(1_790_000_000_000_000), 1);
         Registry::init(&root, &InitRequest::default(), &env).unwrap();
-        let db = Database::open(&root.join("astore.db"), OpenMode::Write).unwrap();
+        let db = Database::open(&layout::within(&root, layout::DATABASE.as_ref()), OpenMode::Write).unwrap();
         let head = head(&db.read().unwrap()).unwrap();
         let stamp = Stamp { since: head.sequence, sequence: head.sequence, digest: head.digest };
         // Each statement is rolled back again.
@@ -88,10 +89,14 @@ mod tests {
         assert!(!after("", Stamp { sequence: stamp.sequence + 1, ..stamp }), "not there");
         assert!(!after("", Stamp { digest: Blake3::of(b"another"), ..stamp }), "another one");
         let gc = |sequence: u64| {
-            format!("INSERT INTO gc_runs VALUES ({sequence}, 'id', 'plan', 1, 1, NULL, 'me', 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL)")
+            format!(
+                "INSERT INTO gc_runs VALUES ({sequence}, 'id', 'plan', 1, 1, NULL, 'me', 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL)"
+            )
         };
         let verify = |sequence: u64, faults: u64| {
-            format!("INSERT INTO verify_runs VALUES ({sequence}, 'id', 'full', 'me', 1, 1, NULL, NULL, 1, 1, {faults})")
+            format!(
+                "INSERT INTO verify_runs VALUES ({sequence}, 'id', 'full', 'me', 1, 1, NULL, NULL, 1, 1, {faults})"
+            )
         };
         let (now, next) = (stamp.since, stamp.since + 1);
         assert!(after(&gc(now), stamp) && after(&verify(now, 1), stamp), "before it was asked");

@@ -165,7 +165,7 @@ impl Registry {
             Ok(time)
         };
         let mut until_asked = 0_u32;
-        reach::each_object(tx, |object, trees| {
+        let each = |object: &reach::ReachedObject, trees: &[i64]| {
             until_asked = until_asked.wrapping_add(1);
             if until_asked.is_multiple_of(4096) {
                 self.check_cancelled()?;
@@ -179,14 +179,15 @@ impl Registry {
                 return Ok(());
             }
             survey.object(&rooted.surveyed(object, trees), &mut time_of)
-        })?;
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let files = self.listing_meanwhile(threads, || reach::each_object(tx, each));
+        self.check_cancelled()?;
+        let files = files?;
         for address in reach::purged_leftovers(tx)? {
             named.purged(&address);
         }
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let strays = plane::strays(self.disk.as_ref(), named, threads, &self.cancelled);
-        self.check_cancelled()?;
-        let strays = strays?;
+        let strays = plane::strays(self.disk.as_ref(), files, named, threads);
         for line in &strays.unreadable {
             monitor.problem(&Problem::Note(format!("left out of the plan: {line}")));
         }
@@ -221,6 +222,27 @@ impl Registry {
             clock: clock_doubt(tx, now)?,
         };
         Ok(Planned { report, expired, remains: strays.purged })
+    }
+
+    /// Lists the directories of the objects, and does something else meanwhile: to list them is most of a plan's time,
+    /// and the views are read by one thread. What is listed may be newer than the snapshot in either case.
+    fn listing_meanwhile(
+        &self,
+        threads: usize,
+        meanwhile: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<plane::ObjectFiles, Error> {
+        let (disk, cancelled) = (self.disk.as_ref(), &*self.cancelled);
+        let list = || plane::object_files(disk, threads, cancelled);
+        std::thread::scope(|scope| {
+            let listing = std::thread::Builder::new().spawn_scoped(scope, list);
+            meanwhile()?;
+            let files = match listing {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                // The system has no thread to spare.
+                Err(_) => list(),
+            };
+            Ok(files?)
+        })
     }
 
     /// Leaves out the files that an event has named since the snapshot was taken: an add's, which were no

@@ -100,6 +100,8 @@ impl fmt::Debug for LockRequest<'_> {
 #[derive(Debug)]
 pub struct StoreLock {
     main: File,
+    /// The file that `main` is: an open handle never becomes another one's.
+    inode: u64,
     /// Held by whoever holds the lock exclusively.
     gate: Option<File>,
 }
@@ -123,7 +125,7 @@ impl StoreLock {
             }
             patience.pause(&files, request)?;
         }
-        let lock = Self { main: files.main, gate: None };
+        let lock = Self::of(files.main, None)?;
         lock.sign(request.command);
         Ok(lock)
     }
@@ -141,7 +143,7 @@ impl StoreLock {
         while !try_exclusive(&files.main, layout::LOCK)? {
             patience.pause(&files, request)?;
         }
-        Ok(Self::alone(files, request.command))
+        Self::alone(files, request.command)
     }
 
     /// Takes the lock alone if nobody holds it now; `None` where somebody does.
@@ -151,7 +153,7 @@ impl StoreLock {
     pub fn try_exclusive(root: &Path, command: &str) -> Result<Option<Self>, LockError> {
         let files = Files::open(root)?;
         if try_exclusive(&files.gate, layout::GATE)? && try_exclusive(&files.main, layout::LOCK)? {
-            return Ok(Some(Self::alone(files, command)));
+            return Ok(Some(Self::alone(files, command)?));
         }
         Ok(None)
     }
@@ -174,14 +176,8 @@ impl StoreLock {
 
     /// Returns whether the lock still is the file of its name, which this inode number is. Where somebody deleted it,
     /// the next one locks another file, and both think that they are alone.
-    ///
-    /// # Errors
-    /// [`LockError::Io`] where the system does not say.
-    pub fn is_of(&self, inode: u64) -> Result<bool, LockError> {
-        match self.main.metadata() {
-            Ok(meta) => Ok(meta.ino() == inode),
-            Err(source) => Err(LockError::Io { path: PathBuf::from(layout::LOCK), source }),
-        }
+    pub const fn is_of(&self, inode: u64) -> bool {
+        self.inode == inode
     }
 
     /// Returns whether the lock is held alone.
@@ -189,12 +185,19 @@ impl StoreLock {
         self.gate.is_some()
     }
 
-    fn alone(files: Files, command: &str) -> Self {
-        let lock = Self { main: files.main, gate: Some(files.gate) };
+    fn of(main: File, gate: Option<File>) -> Result<Self, LockError> {
+        match main.metadata() {
+            Ok(meta) => Ok(Self { inode: meta.ino(), main, gate }),
+            Err(source) => Err(LockError::Io { path: PathBuf::from(layout::LOCK), source }),
+        }
+    }
+
+    fn alone(files: Files, command: &str) -> Result<Self, LockError> {
+        let lock = Self::of(files.main, Some(files.gate))?;
         // Nobody else holds the lock, so every line in it is a dead one's.
         drop(lock.main.set_len(0));
         lock.sign(command);
-        lock
+        Ok(lock)
     }
 
     /// Writes who holds the lock. That it fails (a full disk) is no reason not to work.

@@ -10,6 +10,7 @@ mod mentions;
 pub(crate) mod objects;
 pub(crate) mod packages;
 pub(crate) mod pins;
+mod purges;
 pub(crate) mod reach;
 pub(crate) mod retention;
 pub(crate) mod runs;
@@ -327,12 +328,7 @@ fn dispatch(context: &Context<'_, '_>, event: Event<'_>, payload: &[u8]) -> Resu
             for package in &packages {
                 retention::expire(context, package)?;
             }
-            let (mut count, mut bytes) = (0, 0);
-            objects.each(|object| {
-                count += 1;
-                bytes += object.size_bytes;
-                objects::purge(context, &object)
-            })?;
+            let purges::Purged { objects: count, bytes } = purges::purge(context, &objects)?;
             runs::gc_started(context, &runs::GcRound { plan, round, rounds, reason, count, bytes })?;
         }
         Event::GcCompleted { started, objects, bytes, missing, failed, duration_micros } => {

@@ -5,9 +5,8 @@ use rusqlite::{OptionalExtension as _, Row};
 use super::mentions::ObjectWriter;
 use super::{Context, Refusal};
 use crate::db::{DbError, ReadTx};
-use crate::events::{PurgedObject, digest_column, signed, unsigned};
+use crate::events::{digest_column, signed, unsigned};
 use crate::identity::{AddressPrefix, Algorithm, Blake3, Digests, Sha256};
-use crate::retention::Reason;
 
 /// What the log says about an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,30 +253,6 @@ fn known(context: &Context<'_, '_>, address: &Blake3) -> Result<ObjectRecord, Re
     find(context.tx, address)?.ok_or_else(|| Refusal::Unmade(format!("blake3:{address} was never stored")))
 }
 
-const PURGE: &str = "UPDATE objects SET purged_sequence = ?3, damaged_sequence = NULL
-                     WHERE substr(digest_primary, 1, 8) = ?1 AND digest_primary = ?2 RETURNING object";
-
-/// Marks an object as purged by this event. A file that no event had named has no row of `objects`, and gets one of
-/// `leftovers`.
-pub(super) fn purge(context: &Context<'_, '_>, purged: &PurgedObject) -> Result<(), Refusal> {
-    let address = purged.address.as_bytes();
-    let sequence = signed(context.sequence());
-    let object: Option<i64> =
-        context.tx.maybe(PURGE, (&address[..8], address, sequence), |row| row.get("object"))?;
-    if let Some(object) = object {
-        context.tx.execute("DELETE FROM storage_locations WHERE object = ?1", [object])?;
-        return Ok(());
-    }
-    if purged.why != Reason::Unrecorded.name() {
-        return Err(Refusal::Unmade(format!("blake3:{} was never stored", purged.address)));
-    }
-    context.tx.execute(
-        "INSERT OR REPLACE INTO leftovers VALUES (?1, ?2, ?3)",
-        (address, signed(purged.size_bytes), sequence),
-    )?;
-    Ok(())
-}
-
 /// Notes that this event took a pin off an object, or displaced it.
 pub(super) fn let_go(context: &Context<'_, '_>, object: i64) -> Result<(), Refusal> {
     let sql = "UPDATE objects SET let_go_sequence = ?2 WHERE object = ?1";
@@ -347,18 +322,5 @@ mod tests {
         assert_eq!(found("blake3:abababac", 9), [0_u64; 0]);
         assert_eq!(found(&format!("blake3:{}", address(3)), 9), [3]);
         assert_eq!(found("sha256:abababab", 9), [0_u64; 0], "no event tells a leftover's SHA-256");
-    }
-
-    #[test]
-    fn purging_finds_its_rows_by_an_index() {
-        let database = Database::temporary().unwrap();
-        let tx = database.write().unwrap();
-        ViewWriter::new(&tx, 0).reset().unwrap();
-        let steps = tx.all(&format!("EXPLAIN QUERY PLAN {PURGE}"), (&[0_u8; 8], &[0_u8; 32], 1), |row| {
-            row.get::<_, String>("detail")
-        });
-        let steps = steps.unwrap();
-        assert!(steps.iter().all(|step| step.contains("USING INDEX objects_by_primary")), "{steps:?}");
-        assert!(!steps.is_empty());
     }
 }

@@ -12,7 +12,7 @@ use crate::events::payload::{self, GcStart};
 use crate::events::{EventType, Head, INLINE_PAYLOAD_BYTES_MAX, PurgedObject};
 use crate::identity::Digests;
 use crate::manifest::testing::{self, Chance};
-use crate::manifest::{Entry, EntryBody, ManifestHeader, write_manifest};
+use crate::manifest::{Entry, EntryBody, ManifestHeader, RetentionSummary, write_manifest};
 use uuid::Uuid;
 
 /// A log that is applied as it is written.
@@ -55,6 +55,7 @@ impl<'t, 'c> Log<'t, 'c> {
             id: Uuid::from_u128(self.packages.into()),
             name: "p".parse().unwrap(),
             version: self.packages,
+            retention: RetentionSummary { class: "permanent-record".to_owned(), duration_seconds: None },
             ..testing::manifest(0).0
         };
         let mut manifest = Vec::new();

@@ -43,6 +43,7 @@ mod reader;
 mod real;
 mod recover;
 mod recover_again;
+mod reflinks;
 mod remembered;
 mod rotten;
 mod same_content;

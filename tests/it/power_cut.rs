@@ -11,6 +11,7 @@ mod fuse;
 mod judge;
 mod recording;
 mod run;
+mod sharing;
 mod states;
 mod volume;
 
@@ -87,6 +88,16 @@ fn on_btrfs_a_neighbour_who_syncs_shows_nothing_torn() {
 fn on_btrfs_without_its_log_a_neighbour_who_syncs_shows_nothing_torn() {
     let test = "on_btrfs_without_its_log_a_neighbour_who_syncs_shows_nothing_torn";
     on(&BTRFS_WITHOUT_LOG, test, beside_a_neighbour);
+}
+
+#[test]
+fn on_xfs_a_long_file_costs_no_block() {
+    on(&XFS, "on_xfs_a_long_file_costs_no_block", sharing::blocks_are_shared);
+}
+
+#[test]
+fn on_btrfs_a_long_file_costs_no_block() {
+    on(&BTRFS, "on_btrfs_a_long_file_costs_no_block", sharing::blocks_are_shared);
 }
 
 fn writers_together(on: &FileSystem) {

@@ -7,15 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use astore::env::TestClock;
-use astore::report::{AddReport, AddRequest, CacheUse, ClockTrust, Completion, VerifyRequest};
+use astore::monitor::{Counter, Monitor, Problem, Task};
+use astore::report::{
+    AddReport, AddRequest, AddTarget, CacheUse, ClockTrust, Completion, OnConflict, VerifyRequest,
+};
 use astore::{Access, Void};
 
 use crate::support::cli::Desk;
 use crate::support::gc::{begin_gc, collect, later_event, whatever};
 use crate::support::oracle;
-use crate::support::store::{copy_store, init, later_clock, open_by, options, real_disk, request, tree};
+use crate::support::store::{
+    copy_store, init, later_clock, open_by, options, real_disk, reference, request, tree,
+};
 
-const FILES: [(&str, &[u8]); 3] = [("a", b"the first one"), ("d/b", b"the second one"), ("d/c", b"the third")];
+const FILES: [(&str, &[u8]); 3] =
+    [("a", b"the first one"), ("d/b", b"the second one"), ("d/c", b"the third")];
 
 /// A tree that has long held still, by a clock that runs ahead.
 struct Nights {
@@ -41,8 +47,7 @@ impl Nights {
 
     fn add_to(&self, root: &Path, name: &str, completion: Completion) -> AddReport {
         let registry = open_by(&self.clock, real_disk(root), root, options(Access::Write)).unwrap();
-        let request =
-            AddRequest { cache: CacheUse::Use, ..request(name, &self.desk.path(name), completion) };
+        let request = AddRequest { cache: CacheUse::Use, ..request(name, &self.desk.path(name), completion) };
         registry.add(request, &mut std::io::empty(), &Void).unwrap()
     }
 
@@ -133,6 +138,41 @@ fn an_older_cache_is_not_believed_over_a_verify() {
     nights.check("a verify");
 }
 
+/// Lets something happen when all files of an add have been looked at.
+struct OnceLooked<F: Fn() + Send + Sync>(F);
+
+impl<F: Fn() + Send + Sync> Monitor for OnceLooked<F> {
+    fn start(&self, _task: Task, _bytes: Option<u64>) {}
+    fn count(&self, _counter: Counter, _n: u64) {}
+    fn problem(&self, _problem: &Problem) {}
+    fn finish(&self, task: Task) {
+        if task == Task::Adding {
+            (self.0)();
+        }
+    }
+}
+
+#[test]
+fn what_a_verify_finds_while_an_add_runs_the_next_one_mends() {
+    let nights = Nights::new();
+    let root = nights.root();
+    nights.desk.ok(["add", "doc", "--finalize", "--no-cache"]);
+    let (_, bytes) = FILES[0];
+    let found = OnceLooked(|| {
+        fs::remove_file(oracle::file_of(&root, bytes)).unwrap();
+        nights.desk.expect(4, ["verify", "--quiet"]);
+    });
+    let registry = open_by(&nights.clock, real_disk(&root), &root, options(Access::Write)).unwrap();
+    let asked = request("doc", &nights.desk.path("doc"), Completion::Finalize);
+    let asked = AddRequest { cache: CacheUse::Use, ..asked };
+    // The object was there when it was looked at, and the fact is stored after verify made the cache forget.
+    assert_eq!(registry.add(asked, &mut std::io::empty(), &found).unwrap().objects_new, 0);
+    drop(registry);
+    let report = nights.add();
+    assert_eq!((report.cache_hits, report.healed.len()), (2, 1));
+    nights.check("a verify beside an add");
+}
+
 #[test]
 fn a_cache_is_not_believed_by_an_older_store() {
     for others in [0, 1, 4] {
@@ -168,6 +208,24 @@ fn a_cache_is_not_believed_by_another_store() {
     let report = nights.add();
     assert_eq!((report.cache_hits, report.objects_new), (0, 3));
     nights.check("another store's");
+}
+
+#[test]
+fn what_an_add_learnt_that_failed_is_asked_for_again() {
+    let nights = Nights::new();
+    let root = nights.root();
+    tree(&nights.desk.path("taken"), &[("d/b", b"another one")]);
+    nights.desk.ok(["add", "taken"]);
+    let registry = open_by(&nights.clock, real_disk(&root), &root, options(Access::Write)).unwrap();
+    let target = AddTarget::Open { reference: reference("taken"), on_conflict: OnConflict::Refuse };
+    let asked = request("doc", &nights.desk.path("doc"), Completion::LeaveOpen);
+    let asked = AddRequest { cache: CacheUse::Use, target, ..asked };
+    registry.add(asked, &mut std::io::empty(), &Void).expect_err("the path is taken");
+    drop(registry);
+    // It read them, and the store has none of them.
+    let report = nights.add();
+    assert_eq!((report.cache_hits, report.objects_new), (0, 3));
+    nights.check("a failed add");
 }
 
 #[test]

@@ -63,7 +63,7 @@ pub(super) fn stat_in(at: &OwnedFd, name: &OsStr) -> io::Result<Stat> {
 }
 
 /// Refuses a name that leads further than one step down.
-fn one_name(name: &OsStr) -> rustix::io::Result<&OsStr> {
+pub(super) fn one_name(name: &OsStr) -> rustix::io::Result<&OsStr> {
     match name.as_bytes() {
         b"" | b"." | b".." => Err(Errno::INVAL),
         bytes if bytes.contains(&b'/') => Err(Errno::INVAL),

@@ -106,6 +106,47 @@ fn no_path_leads_out_of_the_root() {
 }
 
 #[test]
+fn a_held_directory_leads_no_further_than_a_path_does() {
+    both_ways(|root, disk| {
+        for name in ["tmp", "d", "elsewhere"] {
+            disk.make_dir(path(name)).expect("a directory");
+        }
+        symlink("elsewhere", outside(root, "link")).expect("a symlink");
+        symlink("../elsewhere", outside(root, "d/link")).expect("a symlink");
+        disk.directory(path("link")).expect_err("a symlink");
+        let [tmp, d] = ["tmp", "d"].map(|name| disk.directory(path(name)).expect("a directory"));
+        disk.directory_in(&d, "link".as_ref()).expect_err("a symlink");
+        disk.directory_in(&d, "none".as_ref()).expect_err("nothing");
+        drop(disk.create_in(&tmp, "f".as_ref(), 0o444).expect("a file"));
+        disk.create_in(&tmp, "f".as_ref(), 0o444).map(drop).expect_err("is there");
+        disk.make_dir_in(&d, "e".as_ref()).expect("a directory");
+        assert_eq!(
+            disk.make_dir_in(&d, "e".as_ref()).expect_err("is there").kind(),
+            io::ErrorKind::AlreadyExists
+        );
+        let e = disk.directory_in(&d, "e".as_ref()).expect("a directory");
+        for bad in ["", ".", "..", "../x", "e/x", "/etc", "link/x"] {
+            let name = OsStr::new(bad);
+            disk.directory_in(&d, name).map(drop).expect_err(bad);
+            disk.create_in(&tmp, name, 0o600).map(drop).expect_err(bad);
+            disk.make_dir_in(&d, name).expect_err(bad);
+            disk.rename_in(&tmp, "f".as_ref(), &e, name).expect_err(bad);
+            disk.rename_in(&tmp, name, &e, "f".as_ref()).expect_err(bad);
+        }
+        disk.rename_in(&tmp, "f".as_ref(), &e, "g".as_ref()).expect("renamed");
+        assert_eq!(mode(&disk, "d/e/g"), 0o444);
+        assert_eq!(e.path(), path("d/e"));
+        // What is held is the directory that was there, whoever has the name now.
+        disk.rename(path("d"), path("moved")).expect("renamed");
+        symlink("elsewhere", outside(root, "d")).expect("a symlink");
+        drop(disk.create_in(&tmp, "h".as_ref(), 0o444).expect("a file"));
+        disk.rename_in(&tmp, "h".as_ref(), &e, "h".as_ref()).expect("renamed");
+        assert_eq!(mode(&disk, "moved/e/h"), 0o444);
+        assert_eq!(disk.list(path("elsewhere")).expect("a listing"), []);
+    });
+}
+
+#[test]
 fn symlinks_are_never_followed() {
     both_ways(|root, disk| {
         let elsewhere = tempfile::tempdir().expect("a directory");

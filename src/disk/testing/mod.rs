@@ -67,6 +67,9 @@ macro_rules! delegate_disk {
             fn remove_file(&self, path: &Path) -> io::Result<()> {
                 self.0.remove_file(path)
             }
+            fn remove_file_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+                self.0.remove_file_in(parent, name)
+            }
             fn remove_dir(&self, path: &Path) -> io::Result<()> {
                 self.0.remove_dir(path)
             }

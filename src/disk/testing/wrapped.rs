@@ -147,6 +147,11 @@ impl<H: Hook + 'static> Disk for Wrapped<H> {
         around(&*self.hook, Call::RemoveFile { path: path.to_owned() }, || self.inner.remove_file(path))
     }
 
+    fn remove_file_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+        let call = Call::RemoveFile { path: parent.path_of(name) };
+        around(&*self.hook, call, || self.inner.remove_file_in(parent, name))
+    }
+
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         around(&*self.hook, Call::RemoveDir { path: path.to_owned() }, || self.inner.remove_dir(path))
     }

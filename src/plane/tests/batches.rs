@@ -149,20 +149,18 @@ fn a_group_gets_its_names_while_the_next_is_written() {
     let count = Arc::clone(&together);
     bench.disk = Arc::new(Observed::new(Arc::clone(&bench.disk), move |_, call| {
         let (lock, changed) = &*created;
-        match call {
-            Call::Create { .. } => {
-                *lock.lock().unwrap() += 1;
-                changed.notify_all();
-            }
-            Call::Point { name: "bytes durable" } if placing.fetch_add(1, Ordering::SeqCst) == 0 => {
-                let at_first = lock.lock().unwrap();
-                let before = *at_first;
-                // Where nobody writes meanwhile, this ends after a while and the test fails.
-                let patience = std::time::Duration::from_secs(60);
-                let (now, _) = changed.wait_timeout_while(at_first, patience, |now| *now == before).unwrap();
-                count.fetch_add(u64::from(*now > before), Ordering::SeqCst);
-            }
-            _ => {}
+        if matches!(call, Call::Create { .. }) {
+            *lock.lock().unwrap() += 1;
+            changed.notify_all();
+        }
+        let is_durable = *call == Call::Point { name: "bytes durable" };
+        if is_durable && placing.fetch_add(1, Ordering::SeqCst) == 0 {
+            let at_first = lock.lock().unwrap();
+            let before = *at_first;
+            // Where nobody writes meanwhile, this ends after a while and the test fails.
+            let patience = std::time::Duration::from_secs(60);
+            let (now, _) = changed.wait_timeout_while(at_first, patience, |now| *now == before).unwrap();
+            count.fetch_add(u64::from(*now > before), Ordering::SeqCst);
         }
         Ok(())
     }));
