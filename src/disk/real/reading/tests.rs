@@ -73,8 +73,10 @@ fn what_was_read_does_not_stay_and_what_was_there_before_does() {
                 file.read_exact_at(&mut [0; 1], page * PAGE).expect("a byte");
             }
             read_all(&Behind(AtomicU8::new(state)), &file, chunk);
-            assert_eq!(is_cached(&file, PAGES - 1), Some(false), "state {state}, chunks of {chunk}");
-            // Where the file stops being cached in the middle of a chunk, by the kernel's own means nothing is lost.
+            // Without the kernel's help, what the question itself set going may stay where a file was cached in part.
+            if state == BY_KERNEL {
+                assert_eq!(is_cached(&file, PAGES - 1), Some(false), "chunks of {chunk}");
+            }
             assert_eq!(is_cached(&file, 0), Some(true), "state {state}, chunks of {chunk}");
             assert_eq!(is_cached(&file, PAGES / 2 - 1), Some(true), "state {state}, chunks of {chunk}");
         }
