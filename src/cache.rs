@@ -158,6 +158,12 @@ impl StatCache {
 }
 
 impl CacheReader {
+    /// Returns whether nothing is known of any file: then nobody needs to look before he reads.
+    pub fn is_empty(&self) -> bool {
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.as_ref().is_none_or(|loaded| !table::has_blocks(&loaded.connection).unwrap_or(false))
+    }
+
     /// Returns what is known of each file that is still as it was when it was read, as far as the cache can tell.
     ///
     /// Many are asked for together, so that threads meet here once for a directory and not once for a file.

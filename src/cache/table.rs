@@ -32,6 +32,11 @@ const fn inode_of(key: i64) -> u64 {
     key.cast_unsigned() ^ 1 << 63
 }
 
+/// Returns whether there are any facts.
+pub(super) fn has_blocks(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT EXISTS (SELECT 1 FROM block)", (), |row| row.get(0))
+}
+
 /// Returns the range of inodes that a file's block has, whether there is such a block or not.
 pub(super) fn range_of(connection: &Connection, device: u64, inode: u64) -> rusqlite::Result<Range> {
     let key = device_key(device);

@@ -36,9 +36,11 @@ fn cache(directory: &tempfile::TempDir) -> (PathBuf, StatCache) {
 fn answers_for_a_file_that_did_not_change_and_for_no_other() {
     let directory = tempfile::tempdir().unwrap();
     let (_, cache) = cache(&directory);
+    assert!(cache.reader().is_empty());
     let known = fact(u64::MAX, 5, b"abc");
     cache.remember(&[known, fact(2, -5, b"")]);
     let reader = cache.reader();
+    assert!(!reader.is_empty());
     assert_eq!(reader.ask(&known.print), Some(known.digests));
     assert_eq!(reader.ask(&fact(2, -5, b"").print), Some(Digests::of(b"")));
     let changes: [fn(&mut Fingerprint); 7] = [

@@ -61,7 +61,7 @@ pub(super) struct Run<'a> {
     pub(super) rules: WalkRules,
     pub(super) store: Option<IngestStore<'a>>,
     pub(super) context: IngestContext<'a>,
-    /// What the stat cache held at the beginning.
+    /// What the stat cache held at the beginning; `None` where that was nothing.
     pub(super) cache: Option<CacheReader>,
     pub(super) queue: Queue<Work>,
     pub(super) hook: &'a Hook<'a>,
@@ -90,7 +90,7 @@ impl<'a> Run<'a> {
             rules,
             store,
             context,
-            cache: context.cache.map(StatCache::reader),
+            cache: context.cache.map(StatCache::reader).filter(|cache| !cache.is_empty()),
             queue: Queue::new(WORK_WAITING),
             hook,
             stopped: AtomicBool::new(false),

@@ -330,7 +330,7 @@ impl<'a> Hand<'a> {
             }
             // What is about to be healed is read again by the next add: should this one fail, the cache would tell
             // that one to believe a log that is wrong about it.
-            if self.run.cache.is_some() && accepted == Accepted::Sound {
+            if self.run.context.cache.is_some() && accepted == Accepted::Sound {
                 self.haul.facts.push(fact);
             }
         }

@@ -179,7 +179,7 @@ pub fn scan(
                 scan.leftovers();
                 feed.by_shards(shards)
             }
-            None => feed.as_listed(),
+            None => feed.work_as_listed(),
         });
     });
     monitor.finish(Task::Verifying);
@@ -435,7 +435,7 @@ impl Feed<'_, '_> {
     }
 
     /// Hands out what is expected and no directory.
-    fn as_listed(mut self) -> Result<(), VerifyError> {
+    fn work_as_listed(mut self) -> Result<(), VerifyError> {
         loop {
             let expected = self.while_true(|_, taken| taken < OBJECTS_TOGETHER)?;
             if expected.is_empty() {

@@ -11,8 +11,6 @@ mod collect;
 mod explain;
 mod finalize;
 mod first;
-#[cfg(test)]
-mod flat;
 mod indices;
 mod init;
 mod known;

@@ -258,6 +258,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "makes objects, and what is none, to delete")]
     fn many_are_deleted_as_one_by_one() {
         let (root, disk) = store();
         let local = Local::new(disk.clone());

@@ -42,7 +42,7 @@ pub(super) fn listing(path: PathBuf, handle: OwnedFd) -> io::Result<(Directory, 
                     Err(error) => return Err(error),
                 }
             }
-            kind => kind,
+            kind @ (FileKind::File | FileKind::Directory | FileKind::Symlink | FileKind::Other) => kind,
         };
         listed.push(Listed { name: name.to_owned(), kind });
     }
@@ -120,7 +120,7 @@ impl Behind {
         if self.0.load(Ordering::Relaxed) == BY_KERNEL {
             match flagged(file, buffer, offset, DONTCACHE) {
                 Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
-                    self.0.store(CACHED, Ordering::Relaxed)
+                    self.0.store(CACHED, Ordering::Relaxed);
                 }
                 read => return Ok(read?),
             }

@@ -3,6 +3,8 @@
 //! The checks panic where a promise is broken. Fuzz targets and property tests call the same ones, so that neither
 //! can forget what the other knows.
 
+#[cfg(test)]
+mod flat;
 mod reading;
 mod words;
 

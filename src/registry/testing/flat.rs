@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::report::{
+use super::super::report::{
     AddRequest, AddSource, AddTarget, CatTarget, Completion, ExplainDepth, ExplainRequest, ExplainTarget,
     InitRequest, ListFilter, LogFilter, PinRequest, Reference,
 };
-use super::{Access, OpenOptions, Registry};
+use super::super::{Access, OpenOptions, Registry};
 use crate::db::{Database, OpenMode, statements};
 use crate::env::Env;
 use crate::error::Error;
