@@ -158,7 +158,7 @@ fn is_busy<T>(outcome: &Result<T, Error>) -> bool {
 fn a_gc_does_not_get_in_while_somebody_adds() {
     let stage = Stage::new();
     for calls in [Calls::Changes, Calls::All] {
-        each_call(30, |nth| {
+        each_call(25, |nth| {
             let copy = stage.copy();
             let (added, met) = stalled(
                 &copy.root(),
