@@ -16,10 +16,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
-use self::reading::{Behind, one_name, stat_of};
+use self::held::{one_name, open_in, stat_of};
+use self::reading::Behind;
 use super::resolve::Resolver;
 use super::{Directory, Disk, DiskFile, FileKind, Listed, SCRATCH, Stat};
 
+mod held;
 mod reading;
 
 /// An earlier sync of this process failed, so that no later one may claim anything.
@@ -280,14 +282,14 @@ impl Disk for RealDisk {
 
     fn directory_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Directory> {
         let Some(at) = parent.handle() else { return self.directory(&parent.path_of(name)) };
-        let handle = open_name(at, name, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+        let handle = open_in(at, name, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
         Ok(Directory::open(parent.path_of(name), handle))
     }
 
     fn create_in(&self, parent: &Directory, name: &OsStr, mode: u32) -> io::Result<Box<dyn DiskFile>> {
         match parent.handle() {
             Some(at) if parent.path().starts_with(SCRATCH) => {
-                let fd = open_name(at, name, NEW_FILE, Mode::from_raw_mode(mode))?;
+                let fd = open_in(at, name, NEW_FILE, Mode::from_raw_mode(mode))?;
                 Ok(Box::new(self.finish_file(fd, mode)?))
             }
             // Elsewhere others look on, and it may have to be made under a scratch name first.
@@ -344,18 +346,18 @@ impl Disk for RealDisk {
 
     fn listing(&self, path: &Path) -> io::Result<(Directory, Vec<Listed>)> {
         let handle = self.at.open_beneath(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-        reading::listing(path.to_owned(), handle)
+        held::listing(path.to_owned(), handle)
     }
 
     fn listing_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Directory, Vec<Listed>)> {
         let Some(at) = parent.handle() else { return self.listing(&parent.path_of(name)) };
-        reading::listing(parent.path_of(name), reading::open_in(at, name, OFlags::DIRECTORY)?)
+        held::listing(parent.path_of(name), open_in(at, name, OFlags::DIRECTORY, Mode::empty())?)
     }
 
     fn open_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Box<dyn DiskFile>, Stat)> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
         let fd = match parent.handle() {
-            Some(at) => reading::open_in(at, name, flags)?,
+            Some(at) => open_in(at, name, flags, Mode::empty())?,
             None => self.at.open_beneath(&parent.path_of(name), flags, Mode::empty())?,
         };
         let (file, stat) = self.regular(fd)?;
@@ -364,7 +366,7 @@ impl Disk for RealDisk {
 
     fn stat_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Stat> {
         match parent.handle() {
-            Some(at) => reading::stat_in(at, name),
+            Some(at) => held::stat_in(at, name),
             None => self.stat(&parent.path_of(name)),
         }
     }
@@ -448,12 +450,6 @@ impl DiskFile for RealFile {
         let unneeded = rustix::fs::Advice::DontNeed;
         rustix::fs::fadvise(&self.file, offset, NonZeroU64::new(length), unneeded).ok();
     }
-}
-
-/// Opens a name in an open directory, whatever it is but a symlink.
-fn open_name(at: &OwnedFd, name: &OsStr, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
-    let (name, flags) = (one_name(name)?, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC);
-    Ok(retry_on_intr(|| rustix::fs::openat(at, name, flags, mode))?)
 }
 
 /// Runs one sync, unless an earlier one failed, and remembers where it does.

@@ -90,11 +90,3 @@ fn nothing_is_dropped_where_nobody_tells_what_was_there() {
     read_all(&Behind(AtomicU8::new(UNTOLD)), &file, 1 << 18);
     assert_eq!(is_cached(&file, 0), Some(true));
 }
-
-#[test]
-fn a_name_leads_one_step_down() {
-    for name in ["", ".", "..", "a/b", "/", "/etc"] {
-        one_name(OsStr::new(name)).expect_err(name);
-    }
-    one_name(OsStr::new("...")).expect("a name");
-}
