@@ -1,12 +1,15 @@
-//! Long content on its way out: one thread reads it and hands it on, another hashes it beside.
+//! Long content, hashed on a thread of its own while another reads it and does something with it.
 //!
-//! What takes the bytes (a file, a pipe) and what checks them cost about the same, so that one long object alone uses two
-//! cores. Where there is no thread to be had, one does both.
+//! What takes the bytes (a file, a pipe) and what hashes them cost about the same, so that one long stream alone uses
+//! two cores. Its chunks go to the [`HashingThread`] in their order and come back to be filled again, so that there are
+//! few of them. On the way out ([`read_hashed`]) one thread does both where there is no other to be had; on the way in
+//! ([`stream`](super::stream::stream)), where another digest is taken meanwhile, that is an error.
 
+use std::io;
 use std::sync::Arc;
-use std::thread::Builder;
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::fault::{ReadFailure, fill, read_chunks};
 use crate::disk::DiskFile;
@@ -16,6 +19,63 @@ use crate::identity::Blake3;
 pub(super) const CHUNK_BYTES: usize = 1 << 20;
 /// How many chunks are between the two threads at most.
 const CHUNKS: usize = 4;
+
+/// A thread that hashes chunks while whoever gives them to it has them still.
+pub(super) struct HashingThread<'s, H> {
+    full: Sender<Arc<Vec<u8>>>,
+    hashed: Receiver<Arc<Vec<u8>>>,
+    made: usize,
+    thread: ScopedJoinHandle<'s, H>,
+}
+
+impl<'s, H: Send + 's> HashingThread<'s, H> {
+    /// Starts one with a hasher and how to feed it. An error where the system has no thread to spare.
+    pub(super) fn start(
+        scope: &'s Scope<'s, '_>,
+        mut hasher: H,
+        update: impl Fn(&mut H, &[u8]) + Send + 's,
+    ) -> io::Result<Self> {
+        let (full, to_hash) = bounded::<Arc<Vec<u8>>>(CHUNKS);
+        let (free, hashed) = bounded::<Arc<Vec<u8>>>(CHUNKS);
+        let thread = Builder::new().spawn_scoped(scope, move || {
+            for chunk in to_hash {
+                update(&mut hasher, &chunk);
+                // The other side may have ended already.
+                drop(free.send(chunk));
+            }
+            hasher
+        })?;
+        Ok(Self { full, hashed, made: 0, thread })
+    }
+
+    /// Has a chunk filled: a new one, or one that is hashed, with what it held. Waits where all are on their way.
+    pub(super) fn next<E>(
+        &mut self,
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Arc<Vec<u8>>, E> {
+        let mut chunk = if self.made < CHUNKS {
+            self.made += 1;
+            Arc::new(Vec::new())
+        } else {
+            self.hashed.recv().expect("the hashing thread lives as long as this end of its channel")
+        };
+        fill(Arc::get_mut(&mut chunk).expect("this thread let go of it when it was handed over"))?;
+        Ok(chunk)
+    }
+
+    /// Hands a chunk over. Whoever does still has it, and lets go of it before [`HashingThread::next`] is called again.
+    pub(super) fn hash(&self, chunk: &Arc<Vec<u8>>) {
+        self.full
+            .send(Arc::clone(chunk))
+            .expect("the hashing thread lives as long as this end of its channel");
+    }
+
+    /// Waits for the end, and returns the hasher that had all chunks.
+    pub(super) fn finish(self) -> H {
+        drop(self.full);
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
 
 /// What was read, and what its bytes are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,43 +89,30 @@ pub(super) fn read_hashed<E>(
     file: &dyn DiskFile,
     mut take: impl FnMut(&[u8], u64) -> Result<(), E>,
 ) -> Result<Hashed, ReadFailure<E>> {
-    let (full, to_hash) = bounded::<Arc<Vec<u8>>>(CHUNKS);
-    let (free, hashed) = bounded::<Arc<Vec<u8>>>(CHUNKS);
     std::thread::scope(|scope| {
-        let hashing = Builder::new().spawn_scoped(scope, move || {
-            let mut hasher = blake3::Hasher::new();
-            for chunk in to_hash {
-                hasher.update(&chunk);
-                // The other side may have ended already.
-                drop(free.send(chunk));
-            }
-            Blake3::from_bytes(*hasher.finalize().as_bytes())
+        let started = HashingThread::start(scope, blake3::Hasher::new(), |hasher, chunk| {
+            hasher.update(chunk);
         });
-        let Ok(hashing) = hashing else { return read_and_hash(file, take) };
-        let (mut size_bytes, mut made) = (0, 0);
+        let Ok(mut hashing) = started else { return read_and_hash(file, take) };
+        let mut size_bytes = 0;
         loop {
-            let mut chunk = if made < CHUNKS {
-                made += 1;
-                Arc::new(vec![0; CHUNK_BYTES])
-            } else {
-                hashed.recv().expect("the hashing thread lives as long as this end of its channel")
-            };
-            let bytes = Arc::get_mut(&mut chunk).expect("this thread let go of it when it was handed over");
-            let filled = fill(file, bytes, size_bytes).map_err(ReadFailure::File)?;
-            bytes.truncate(filled);
-            if filled == 0 {
+            let chunk = hashing.next(|bytes| {
+                bytes.resize(CHUNK_BYTES, 0);
+                let filled = fill(file, bytes, size_bytes).map_err(ReadFailure::File)?;
+                bytes.truncate(filled);
+                Ok(())
+            })?;
+            if chunk.is_empty() {
                 break;
             }
-            full.send(Arc::clone(&chunk))
-                .expect("the hashing thread lives as long as this end of its channel");
+            hashing.hash(&chunk);
             take(&chunk, size_bytes).map_err(ReadFailure::Taker)?;
-            size_bytes += filled as u64;
-            if filled < CHUNK_BYTES {
+            size_bytes += chunk.len() as u64;
+            if chunk.len() < CHUNK_BYTES {
                 break;
             }
         }
-        drop(full);
-        let digest = hashing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let digest = Blake3::from_bytes(*hashing.finish().finalize().as_bytes());
         Ok(Hashed { digest, size_bytes })
     })
 }

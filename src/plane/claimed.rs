@@ -6,8 +6,8 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::beside::CHUNK_BYTES;
 use super::fault::{Fault, ReadFailure, read_chunks};
-use super::stream::CHUNK_BYTES;
 use super::threads::in_threads;
 use super::verify::VerifyError;
 use crate::disk::Disk;

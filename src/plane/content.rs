@@ -77,7 +77,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_owned();
-        for length in [0, 1, super::super::stream::CHUNK_BYTES + 1] {
+        for length in [0, 1, super::super::beside::CHUNK_BYTES + 1] {
             let bytes: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
             file.as_file_mut().set_len(0).unwrap();
             std::io::Seek::rewind(&mut file).unwrap();

@@ -11,13 +11,14 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use crossbeam_channel::Sender;
 use rustix::io::Errno;
 
+use super::beside::CHUNK_BYTES;
 use super::crew::{Haul, Run};
 use super::handle::{FileStat, Follow, Kind, open_file, stat, stat_at};
 use super::hook::Moment;
 use super::ingest::{IngestError, Unreadable};
 use super::intake::{Accepted, Content};
 use super::sift::Glance;
-use super::stream::{CHUNK_BYTES, StreamError};
+use super::stream::StreamError;
 use super::tick::wait_out_the_tick;
 use super::walk::{Folder, Leaves, Named, Work};
 use crate::cache::{Fact, RunId};

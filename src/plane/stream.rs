@@ -4,19 +4,14 @@
 //! and writing share the other. Chunks that are all zeros are not written: what was sparse stays sparse.
 
 use std::io::{self, Read};
-use std::sync::Arc;
-use std::thread::Builder;
 
-use crossbeam_channel::bounded;
 use sha2::Digest as _;
 
+use super::beside::{CHUNK_BYTES, HashingThread};
 use super::ingest::IngestError;
 use crate::identity::{Blake3, Digests, Sha256};
 use crate::storage::Staged;
 
-pub(super) const CHUNK_BYTES: usize = 1 << 20;
-/// How many chunks are between the two threads at most.
-const CHUNKS: usize = 4;
 /// After how many bytes the kernel is asked to begin writing them. Left to itself it waits until a tenth of the memory
 /// is full of them, and the sync at the end waits for it all.
 const WRITEBACK_BYTES: u64 = 16 << 20;
@@ -41,40 +36,23 @@ pub(super) fn stream(
     mut output: Option<&mut Staged>,
     each: &dyn Fn(u64) -> Result<(), IngestError>,
 ) -> Result<Digests, StreamError> {
-    let (full, to_hash) = bounded::<Arc<Vec<u8>>>(CHUNKS);
-    let (free, hashed) = bounded::<Arc<Vec<u8>>>(CHUNKS);
     std::thread::scope(|scope| {
-        let second = Builder::new().spawn_scoped(scope, move || {
-            let mut hasher = sha2::Sha256::new();
-            for chunk in to_hash {
-                hasher.update(chunk.as_slice());
-                // The other side may have ended already.
-                drop(free.send(chunk));
-            }
-            Sha256::from_bytes(hasher.finalize().into())
-        });
-        let second = second.map_err(|error| StreamError::Stop(IngestError::Thread(error)))?;
+        let second = HashingThread::start(scope, sha2::Sha256::new(), |hasher, chunk| hasher.update(chunk));
+        let mut second = second.map_err(|error| StreamError::Stop(IngestError::Thread(error)))?;
         let mut primary = blake3::Hasher::new();
         let mut size_bytes = 0;
         let mut on_the_way = 0;
-        let mut made = 0;
         let mut head = Some(head);
         loop {
-            let mut chunk = if made < CHUNKS {
-                made += 1;
-                Arc::new(Vec::with_capacity(CHUNK_BYTES))
-            } else {
-                hashed.recv().expect("the hashing thread lives as long as this end of its channel")
-            };
-            let bytes = Arc::get_mut(&mut chunk).expect("this thread let go of it when it was handed over");
-            bytes.clear();
-            bytes.extend_from_slice(head.take().unwrap_or_default());
-            fill(input, bytes, each)?;
+            let chunk = second.next(|bytes| {
+                bytes.clear();
+                bytes.extend_from_slice(head.take().unwrap_or_default());
+                fill(input, bytes, each)
+            })?;
             if chunk.is_empty() {
                 break;
             }
-            full.send(Arc::clone(&chunk))
-                .expect("the hashing thread lives as long as this end of its channel");
+            second.hash(&chunk);
             primary.update(&chunk);
             if let Some(output) = output.as_deref_mut()
                 && !is_zero(&chunk)
@@ -90,17 +68,13 @@ pub(super) fn stream(
             }
             each(chunk.len() as u64).map_err(StreamError::Stop)?;
         }
-        drop(full);
         if let Some(output) = output
             && output.size_bytes() < size_bytes
         {
             // The end was zeros: its last byte gives the file its length.
             output.write_all_at(&[0], size_bytes - 1).map_err(|error| StreamError::Stop(error.into()))?;
         }
-        let sha256 = match second.join() {
-            Ok(sha256) => sha256,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
+        let sha256 = Sha256::from_bytes(second.finish().finalize().into());
         Ok(Digests { blake3: Blake3::from_bytes(*primary.finalize().as_bytes()), sha256, size_bytes })
     })
 }
