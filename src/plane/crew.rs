@@ -252,12 +252,12 @@ impl<'a> Run<'a> {
         if stop { Err(IngestError::Cancelled) } else { Ok(()) }
     }
 
-    /// Does something that may fail; the first failure of all ends the run.
+    /// Does something that may fail; the first failure ends the run, and the first that says why is returned.
     fn attempt(&self, work: impl FnOnce() -> Result<(), IngestError>) {
         if let Err(error) = work() {
             let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-            // Whoever finds that a group failed may be quicker to say so than who knows why.
-            if failure.as_ref().is_none_or(is_consequence) {
+            // Whoever stops because of a failure may be quicker to say so than who knows what failed.
+            if failure.as_ref().is_none_or(|said| tells(said) < tells(&error)) {
                 *failure = Some(error);
             }
             self.stopped.store(true, Ordering::Relaxed);
@@ -295,9 +295,24 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Returns whether an error says no more than that there was another.
-fn is_consequence(error: &IngestError) -> bool {
-    matches!(error, IngestError::Storage(StorageError::EarlierBatchFailed))
+/// Returns how much an error tells of why the run ended: that it did, that a group failed, or what failed.
+fn tells(error: &IngestError) -> u8 {
+    match error {
+        IngestError::Cancelled => 0,
+        IngestError::Storage(StorageError::EarlierBatchFailed) => 1,
+        IngestError::Storage(_)
+        | IngestError::Unreadable { .. }
+        | IngestError::Stdin(_)
+        | IngestError::StdinTwice
+        | IngestError::Alike { .. }
+        | IngestError::NoName { .. }
+        | IngestError::StoreItself { .. }
+        | IngestError::Exclude { .. }
+        | IngestError::TooMany { .. }
+        | IngestError::Thread(_)
+        | IngestError::Known(_)
+        | IngestError::Batch(_) => 2,
+    }
 }
 
 /// Takes what the walk finds.

@@ -183,8 +183,10 @@ fn is_clear(error: &Error) -> bool {
     use ErrorKind::{Damage, Failed, NoStore, NotFound, Purged, Usage};
     let text = error.to_string();
     let of_the_future = ["this build knows", "does not know", "views", "doubted"];
+    // An index that lies can say of a payload that it is an object, which is then looked for in vain.
+    let of_a_payload = ["cannot be read: its object is missing"];
     matches!(error.kind(), Damage | NotFound | NoStore | Purged | Usage)
-        || error.kind() == Failed && of_the_future.iter().any(|word| text.contains(word))
+        || error.kind() == Failed && of_the_future.iter().chain(&of_a_payload).any(|word| text.contains(word))
 }
 
 fn text(answers: &[Answer]) -> Vec<String> {
