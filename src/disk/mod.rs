@@ -141,50 +141,8 @@ pub trait Disk: Send + Sync + Debug {
     fn make_dir(&self, path: &Path) -> io::Result<()>;
     /// Gives a file another name, replacing what had it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// [`Disk::list`], and takes hold of the directory for the calls below.
-    fn listing(&self, path: &Path) -> io::Result<(Directory, Vec<Listed>)> {
-        Ok((Directory::by_path(path), self.list(path)?))
-    }
-    /// [`Disk::listing`] of a directory in a directory that is held.
-    fn listing_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Directory, Vec<Listed>)> {
-        self.listing(&parent.path_of(name))
-    }
-    /// [`Disk::open`] in a directory that is held, and what the file was when it was opened.
-    fn open_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Box<dyn DiskFile>, Stat)> {
-        let file = self.open(&parent.path_of(name))?;
-        let stat = file.stat()?;
-        Ok((file, stat))
-    }
-    /// [`Disk::stat`] in a directory that is held.
-    fn stat_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Stat> {
-        self.stat(&parent.path_of(name))
-    }
-    /// Takes hold of a directory, for the calls below. What is not there may show at the first of them only.
-    fn directory(&self, path: &Path) -> io::Result<Directory> {
-        Ok(Directory::by_path(path))
-    }
-    /// Takes hold of a directory in a directory.
-    fn directory_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Directory> {
-        self.directory(&parent.path_of(name))
-    }
-    /// [`Disk::create`] in a directory that is held.
-    fn create_in(&self, parent: &Directory, name: &OsStr, mode: u32) -> io::Result<Box<dyn DiskFile>> {
-        self.create(&parent.path_of(name), mode)
-    }
-    /// [`Disk::make_dir`] in a directory that is held.
-    fn make_dir_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
-        self.make_dir(&parent.path_of(name))
-    }
-    /// [`Disk::rename`] from one directory that is held to another.
-    fn rename_in(&self, from: &Directory, name: &OsStr, to: &Directory, new_name: &OsStr) -> io::Result<()> {
-        self.rename(&from.path_of(name), &to.path_of(new_name))
-    }
     /// Takes a file's name away.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
-    /// [`Disk::remove_file`] in a directory that is held.
-    fn remove_file_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
-        self.remove_file(&parent.path_of(name))
-    }
     /// Takes an empty directory away.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Returns what stands under a name, without following it (`lstat`).
@@ -203,6 +161,48 @@ pub trait Disk: Send + Sync + Debug {
     fn can_sync_all(&self) -> bool;
     /// Returns how many bytes an unprivileged process may still write.
     fn free_bytes(&self) -> io::Result<u64>;
+    /// Takes hold of a directory, for the calls below. What is not there may show at the first of them only.
+    fn directory(&self, path: &Path) -> io::Result<Directory> {
+        Ok(Directory::by_path(path))
+    }
+    /// Takes hold of a directory in a directory.
+    fn directory_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Directory> {
+        self.directory(&parent.path_of(name))
+    }
+    /// [`Disk::list`] and [`Disk::directory`] in one.
+    fn listing(&self, path: &Path) -> io::Result<(Directory, Vec<Listed>)> {
+        Ok((Directory::by_path(path), self.list(path)?))
+    }
+    /// [`Disk::listing`] of a directory in a directory that is held.
+    fn listing_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Directory, Vec<Listed>)> {
+        self.listing(&parent.path_of(name))
+    }
+    /// [`Disk::open`] in a directory that is held, and what the file was when it was opened.
+    fn open_in(&self, parent: &Directory, name: &OsStr) -> io::Result<(Box<dyn DiskFile>, Stat)> {
+        let file = self.open(&parent.path_of(name))?;
+        let stat = file.stat()?;
+        Ok((file, stat))
+    }
+    /// [`Disk::stat`] in a directory that is held.
+    fn stat_in(&self, parent: &Directory, name: &OsStr) -> io::Result<Stat> {
+        self.stat(&parent.path_of(name))
+    }
+    /// [`Disk::create`] in a directory that is held.
+    fn create_in(&self, parent: &Directory, name: &OsStr, mode: u32) -> io::Result<Box<dyn DiskFile>> {
+        self.create(&parent.path_of(name), mode)
+    }
+    /// [`Disk::make_dir`] in a directory that is held.
+    fn make_dir_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+        self.make_dir(&parent.path_of(name))
+    }
+    /// [`Disk::rename`] from one directory that is held to another.
+    fn rename_in(&self, from: &Directory, name: &OsStr, to: &Directory, new_name: &OsStr) -> io::Result<()> {
+        self.rename(&from.path_of(name), &to.path_of(new_name))
+    }
+    /// [`Disk::remove_file`] in a directory that is held.
+    fn remove_file_in(&self, parent: &Directory, name: &OsStr) -> io::Result<()> {
+        self.remove_file(&parent.path_of(name))
+    }
     /// Marks a named point of an operation. Real disks ignore it; test disks stop, record or stall there.
     fn point(&self, name: &'static str) {
         let _: &str = name;
