@@ -3,6 +3,7 @@
 //! Knows what a database and a transaction are; what an event or a view is, the rooms above know.
 
 mod error;
+mod indices;
 mod open;
 #[cfg(test)]
 pub(crate) mod statements;
@@ -10,6 +11,7 @@ mod tx;
 mod words;
 
 pub use error::DbError;
+pub(crate) use indices::index_statements;
 pub(crate) use open::SCHEMA;
 pub use open::{Database, OpenMode, SCHEMA_VERSION, WriteHold};
 pub use tx::{ReadTx, WriteTx};

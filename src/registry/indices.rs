@@ -6,16 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::Registry;
-use crate::db::DbError;
-
-/// Returns name and statement of every index of some schemas.
-fn statements(schemas: &str) -> impl Iterator<Item = (&str, &str)> {
-    const BEGINS: &str = "CREATE INDEX ";
-    schemas.split(';').filter_map(|part| {
-        let statement = &part[part.find(BEGINS)?..];
-        Some((statement[BEGINS.len()..].split_whitespace().next()?, statement))
-    })
-}
+use crate::db::{DbError, index_statements};
 
 impl Registry {
     /// Makes the indices that are missing. The views are those of this build by now.
@@ -29,7 +20,8 @@ impl Registry {
         let found: BTreeSet<String> =
             self.db.read()?.all(known, [], |row| row.get("name"))?.into_iter().collect();
         let schemas = [crate::db::SCHEMA, crate::views::SCHEMA];
-        let missing = schemas.into_iter().flat_map(statements).filter(|(name, _)| !found.contains(*name));
+        let missing =
+            schemas.into_iter().flat_map(index_statements).filter(|(name, _)| !found.contains(*name));
         let missing: Vec<&str> = missing.map(|(_, statement)| statement).collect();
         if missing.is_empty() {
             return Ok(());
@@ -58,7 +50,7 @@ mod tests {
             tx.all(sql, [], |row| Ok((row.get("name")?, row.get("sql")?))).unwrap();
         let mut found: Vec<(String, String)> = [crate::db::SCHEMA, crate::views::SCHEMA]
             .into_iter()
-            .flat_map(statements)
+            .flat_map(index_statements)
             .map(|(name, statement)| (name.to_owned(), statement.to_owned()))
             .collect();
         found.sort();

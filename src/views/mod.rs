@@ -24,7 +24,7 @@ pub use digest::{TABLES, Table, ViewDigests, view_digest, view_digests};
 pub use objects::{Leftover, ObjectRecord, Standing, TreeUse};
 pub use packages::{PackageFilter, PackageRow};
 
-use crate::db::{DbError, WriteTx};
+use crate::db::{DbError, WriteTx, index_statements};
 use crate::events::{Decoded, Event, PayloadError, Record, Stored, decode};
 use crate::identity::{Blake3, Sha256};
 use crate::manifest::{EntryPath, ManifestError};
@@ -41,9 +41,8 @@ const INDICES_LEFT_TO_THE_END: [&str; 2] = ["artifact_files_by_object", "objects
 
 /// Returns the statement of the schema that makes an index.
 fn index_statement(name: &str) -> &'static str {
-    let start = SCHEMA.find(&format!("CREATE INDEX {name} ")).expect("the schema has this index");
-    let length = SCHEMA[start..].find(';').expect("a statement has an end");
-    &SCHEMA[start..=start + length]
+    let mut all = index_statements(SCHEMA);
+    all.find(|(found, _)| *found == name).expect("the schema has this index").1
 }
 
 /// Why an event cannot be applied.
