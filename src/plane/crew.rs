@@ -1,4 +1,4 @@
-//! Who does what during an ingest: one walks, several read, one collects.
+//! Who does what during an ingest: one walks, several read, one gives names to what was staged, one collects.
 
 use std::collections::HashMap;
 use std::ffi::CStr;

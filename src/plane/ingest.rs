@@ -1,7 +1,7 @@
 //! Bytes in: walk, hash both digests in one pass, stage what the store does not have, report.
 //!
-//! One thread walks, several look at files, and the caller's own thread collects, publishes full batches and
-//! calls back for each. What is published is durable under its final name; what it means is for the registry
+//! One thread walks, several look at files, one gives groups of what is staged their names, and the caller's own thread
+//! collects, publishes full batches and calls back for each. What is published is durable under its final name; what it means is for the registry
 //! to record. The last batch is left in the staging, unpublished, so that whatever else belongs to the same
 //! transaction can join it.
 //!
@@ -37,7 +37,8 @@ pub enum Standing {
     Damaged,
 }
 
-/// Who knows the log. Asked from several threads, once or twice for each file.
+/// Who knows the log. Asked from several threads: for each file that is read, and for those that the stat cache answers
+/// for a directory at a time, or once for all that one run stored.
 pub trait Known: Sync {
     /// Says what the log says of an object, batches of the present run that were recorded included.
     ///
@@ -102,11 +103,11 @@ pub struct IngestOptions {
     pub threads: usize,
     /// From so many new bytes on a group of a batch gets its names, while the next one is written.
     pub group_bytes: u64,
-    /// From so many new objects on it does.
+    /// The same, from so many new objects on.
     pub group_files: u64,
     /// From so many new bytes on a batch is published.
     pub batch_bytes: u64,
-    /// From so many new objects on a batch is published.
+    /// The same, from so many new objects on.
     pub batch_files: u64,
     /// The store's own root directory, which is refused as a source and left out of a walk.
     pub own_root: Option<FileId>,
@@ -143,8 +144,8 @@ pub struct IngestStore<'a> {
 /// Who is asked and told on the way.
 #[derive(Clone, Copy)]
 pub struct IngestContext<'a> {
-    /// The stat cache, unless it is to be ignored. Facts are handed to it as they are found: it is asked in
-    /// vain for whatever the store does not have, so they need not wait for a commit.
+    /// The stat cache, unless it is to be ignored. Facts are handed to it as they are found, before any commit:
+    /// until a [`Stamp`] vouches for them, the log is asked whether what they name is stored.
     pub cache: Option<&'a StatCache>,
     /// Who hears of progress.
     pub monitor: &'a dyn Monitor,

@@ -41,7 +41,7 @@ impl<'a> Looker<'a> {
     }
 
     /// The same, and long files are hashed together with other threads.
-    pub(super) fn beside(self, together: &'a Together) -> Self {
+    pub(super) fn with_others(self, together: &'a Together) -> Self {
         Self { together: Some(together), ..self }
     }
 
@@ -249,7 +249,7 @@ impl<'a> Looker<'a> {
         }))
     }
 
-    /// Lends what it reads into.
+    /// Helps others with their long files, until nobody can come with another.
     pub(super) fn help(&mut self, together: &Together) {
         if self.buffer.is_empty() {
             self.buffer = vec![0; CHUNK_BYTES];

@@ -279,7 +279,7 @@ impl Scan<'_> {
 
     fn work(&self, shares: &Receiver<Share>, root: Option<&Directory>) -> Result<(), VerifyError> {
         let member = self.together.join();
-        let mut looker = Looker::new(self.disk, self.known, self.cancelled).beside(&self.together);
+        let mut looker = Looker::new(self.disk, self.known, self.cancelled).with_others(&self.together);
         for share in shares {
             let before = looker.bytes;
             let mut expected = share.expected.iter().copied().peekable();
