@@ -363,7 +363,7 @@ fn delete_all(
         let at_work: Vec<_> = objects.chunks(stretch).map(work).collect();
         for (thread, objects) in at_work {
             let outcome = match thread {
-                Ok(thread) => thread.join().expect("deleting does not panic")?,
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
                 // The system has no thread to spare.
                 Err(_) => delete(local, objects, alone, monitor)?,
             };
