@@ -14,6 +14,7 @@ use super::Registry;
 use super::change::{Change, Payload};
 use super::claim::claim;
 use super::known::KnownObjects;
+use super::open::is_writable;
 use super::report::{
     AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable,
     PackageSummary, SkippedPath,
@@ -24,7 +25,7 @@ use crate::db::{Database, OpenMode, ReadTx};
 use crate::env::Timestamp;
 use crate::error::Error;
 use crate::events::{self, EventType, payload};
-use crate::identity::{Blake3, Digests};
+use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::manifest::{
     AsEntry, EntryList, EntryPath, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt,
     RetentionSummary, content_digest, write_manifest,
@@ -129,6 +130,18 @@ impl Registry {
                 StatCache::open(&path, self.file_mode, self.env.now())
             }
             CacheUse::Ignore => None,
+        }
+    }
+
+    /// Makes the stat cache forget the files that have this content, which is missing or wrong: the next add reads them,
+    /// and heals.
+    pub(super) fn forget_files_of(&self, objects: &[ContentAddress]) {
+        let path = layout::within(&self.root, layout::CACHE.as_ref());
+        if !objects.is_empty()
+            && is_writable(&self.root)
+            && let Some(cache) = StatCache::open_existing(&path, self.env.now())
+        {
+            cache.forget(objects);
         }
     }
 

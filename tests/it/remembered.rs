@@ -211,6 +211,24 @@ fn a_cache_is_not_believed_by_another_store() {
 }
 
 #[test]
+fn a_cache_is_not_believed_over_an_import_that_missed_bytes() {
+    let nights = Nights::new();
+    nights.add();
+    let root = nights.root();
+    let (_, bytes) = FILES[1];
+    fs::remove_file(oracle::file_of(&root, bytes)).unwrap();
+    for name in ["astore.db", "astore.db-wal", "astore.db-shm"] {
+        fs::remove_file(root.join(name)).ok();
+    }
+    fs::remove_dir_all(root.join("log")).unwrap();
+    nights.desk.expect(4, ["recover", "--from-objects", "--confirm"]);
+    // By the new log the store has it, for a package that names it does.
+    let report = nights.add();
+    assert_eq!((report.cache_hits, report.healed.len()), (2, 1));
+    nights.check("an import");
+}
+
+#[test]
 fn what_an_add_learnt_that_failed_is_asked_for_again() {
     let nights = Nights::new();
     let root = nights.root();

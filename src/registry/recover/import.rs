@@ -243,6 +243,10 @@ fn recorded(
     report: &mut ImportReport,
     monitor: &dyn Monitor,
 ) -> Result<(), Error> {
+    // From the events on the log calls all that they name stored; the stat cache of the log that is lost would have the
+    // next add believe that unread, even of what a gc had purged. Before them, for a kill in between.
+    let missed: Vec<ContentAddress> = report.faults.iter().map(|(object, ..)| *object).collect();
+    registry.forget_files_of(&missed);
     registry.record_claims(accepted, report, monitor).inspect_err(|_| {
         if !report.imported.is_empty() {
             let (count, of) = (report.imported.len(), accepted.len());

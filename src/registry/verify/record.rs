@@ -4,12 +4,11 @@ use super::super::Registry;
 use super::super::change::Change;
 use super::super::report::{Fault, VerifyDepth, VerifyReport, VerifyRequest};
 use super::objects::Scope;
-use crate::cache::StatCache;
 use crate::error::Error;
 use crate::events::{EventType, RecordedFault, payload};
 use crate::identity::Blake3;
 use crate::monitor::Monitor;
-use crate::storage::{StoreLock, layout};
+use crate::storage::StoreLock;
 use crate::views::objects;
 
 impl Registry {
@@ -58,13 +57,7 @@ impl Registry {
             .filter(|fault| objects::is_damage(&fault.kind) || fault.kind == "wrong-mode")
             .filter_map(|fault| fault.address)
             .collect();
-        if !damaged.is_empty()
-            && super::super::open::is_writable(&self.root)
-            && let Some(cache) =
-                StatCache::open_existing(&layout::within(&self.root, layout::CACHE.as_ref()), self.env.now())
-        {
-            cache.forget(&damaged);
-        }
+        self.forget_files_of(&damaged);
     }
 }
 
