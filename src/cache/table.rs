@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
+use uuid::Uuid;
 
 use super::block::{Block, Range, Stamp};
-use super::fact::{Fact, Packed, RunId, blake3, inode, pack};
+use super::fact::{Fact, Packed, RunId, array, blake3, inode, pack};
 use crate::identity::{Blake3, ContentAddress};
 
 /// How many runs are remembered; what an older one stored is asked for object by object, and stored anew by that.
 const RUNS_MAX: i64 = 4096;
+/// How many of a run's bits are chance; those above count.
+const CHANCE_BITS: u32 = 32;
 
 const FIRST: &str = "SELECT first FROM block WHERE device = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1";
 const UNTIL: &str = "SELECT min(first) FROM block WHERE device = ?1 AND first > ?2";
@@ -112,11 +115,19 @@ pub(super) fn insert(
     Ok(run)
 }
 
-/// Counts a run. The newest is never dropped, so no number is given twice.
+/// Numbers a run: the next count, and chance below it.
+///
+/// Nothing is synced here. After a power cut the page that counts may be older than a page of facts, and the count is
+/// then given again; so it may be where the cache was dropped while another process had it open. Without chance the
+/// stamp of the younger run would vouch for what the older one stored, though that one may have failed.
 fn begin_run(transaction: &Transaction<'_>) -> rusqlite::Result<RunId> {
-    transaction.execute("INSERT INTO run (stamp) VALUES (NULL)", ())?;
-    let run = transaction.last_insert_rowid();
-    transaction.execute("DELETE FROM run WHERE run <= ?1", [run.saturating_sub(RUNS_MAX)])?;
+    let newest: i64 = transaction.query_row("SELECT coalesce(max(run), 0) FROM run", (), |row| row.get(0))?;
+    let count = (newest >> CHANCE_BITS) + 1;
+    let chance = u32::from_le_bytes(array(&Uuid::new_v4().as_bytes()[12..]));
+    let run = count << CHANCE_BITS | i64::from(chance);
+    transaction.execute("INSERT INTO run (run) VALUES (?1)", [run])?;
+    let oldest = (count - RUNS_MAX + 1) << CHANCE_BITS;
+    transaction.execute("DELETE FROM run WHERE run < ?1", [oldest])?;
     Ok(RunId(run))
 }
 

@@ -210,23 +210,57 @@ fn a_damaged_stamp_is_none() {
 }
 
 #[test]
-fn runs_of_long_ago_are_forgotten_and_no_number_is_given_twice() {
+fn runs_of_long_ago_are_forgotten() {
     let directory = tempfile::tempdir().unwrap();
     let (path, first) = cache(&directory);
     first.remember(&[fact(1, 5, b"1")]);
     first.vouch(&Stamp { since: 1, sequence: 1, digest: Blake3::of(b"event") });
     let many = "WITH RECURSIVE n (x) AS (SELECT 2 UNION ALL SELECT x + 1 FROM n WHERE x < 5000)
-                INSERT INTO run (run) SELECT x FROM n";
+                INSERT INTO run (run) SELECT x << 32 FROM n";
     Connection::open(&path).unwrap().execute_batch(many).unwrap();
     let last = StatCache::open(&path, 0o600, NOW).unwrap();
     last.remember(&[fact(2, 5, b"2")]);
     let reader = last.reader();
     let hits = reader.lookup(&[fact(1, 5, b"1").print, fact(2, 5, b"2").print]);
-    assert_eq!(hits[0].map(|hit| (hit.run, reader.stamp(hit.run))), Some((RunId(1), None)));
-    assert_eq!(hits[1].map(|hit| hit.run), Some(RunId(5001)));
+    assert_eq!(hits[0].map(|hit| (hit.run.0 >> 32, reader.stamp(hit.run))), Some((1, None)));
+    assert_eq!(hits[1].map(|hit| hit.run.0 >> 32), Some(5001));
     let runs = "SELECT count(*) FROM run";
     let runs: i64 = Connection::open(&path).unwrap().query_row(runs, (), |row| row.get(0)).unwrap();
     assert_eq!(runs, 4096);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "damages a file by hand")]
+fn a_stamp_does_not_vouch_for_a_run_that_the_disk_forgot() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, first) = cache(&directory);
+    first.remember(&(10..210u64).map(|inode| fact(inode, 5, b"sound")).collect::<Vec<_>>());
+    drop(first); // the last connection folds the WAL into the file
+    let before = std::fs::read(&path).unwrap();
+    // This add fails, so its objects are nowhere.
+    let lost = fact(11, 6, b"lost");
+    StatCache::open(&path, 0o600, NOW).unwrap().remember(&[lost]);
+    let mut after = std::fs::read(&path).unwrap();
+    // The power is cut: of the pages that were changed, the one that counts the runs has not reached the disk.
+    let sql =
+        "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE sqlite_schema.name = 'run'";
+    let (page, bytes): (u32, u32) =
+        Connection::open(&path).unwrap().query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let place = (page - 1) as usize * bytes as usize..page as usize * bytes as usize;
+    assert!(after[place.clone()] != before[place.clone()]);
+    after[place.clone()].copy_from_slice(&before[place]);
+    std::fs::write(&path, &after).unwrap();
+    // The next one ends well.
+    let next = StatCache::open(&path, 0o600, NOW).unwrap();
+    next.remember(&[fact(500, 5, b"next")]);
+    next.vouch(&Stamp { since: 1, sequence: 9, digest: Blake3::of(b"event") });
+    let reader = next.reader();
+    let stamp = |fact: &Fact| {
+        let hit = reader.lookup(&[fact.print])[0].expect("a hit");
+        reader.stamp(hit.run)
+    };
+    assert!(stamp(&fact(500, 5, b"next")).is_some());
+    assert_eq!(stamp(&lost), None, "the run that stored it has not ended well");
 }
 
 #[test]

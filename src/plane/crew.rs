@@ -1,6 +1,6 @@
 //! Who does what during an ingest: one walks, several read, one gives names to what was staged, one collects.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use super::roots::{Roots, add_parents, resolve};
 use super::threads::crew_of;
 use super::walk::{Visitor, WalkRules, Work, walk};
 use crate::cache::{CacheReader, Fact, FileId, Fingerprint, StatCache};
-use crate::identity::Digests;
+use crate::identity::{ContentAddress, Digests};
 use crate::manifest::{ENTRIES_MAX, Entry};
 use crate::monitor::{Counter, Problem, Task};
 use crate::storage::{Staging, StorageError};
@@ -69,6 +69,8 @@ pub(super) struct Run<'a> {
     failure: Mutex<Option<IngestError>>,
     skipped: Mutex<Vec<Skipped>>,
     links: Mutex<HashMap<FileId, Fact>>,
+    /// What the log calls stored, and this run writes anew: none, as a rule.
+    healing: Mutex<HashSet<ContentAddress>>,
     room: (Mutex<()>, Condvar),
 }
 
@@ -97,6 +99,7 @@ impl<'a> Run<'a> {
             failure: Mutex::default(),
             skipped: Mutex::default(),
             links: Mutex::default(),
+            healing: Mutex::default(),
             room: (Mutex::default(), Condvar::new()),
         })
     }
@@ -292,6 +295,16 @@ impl<'a> Run<'a> {
             links.clear(); // forgetting costs a second read, remembering everything costs memory
         }
         links.insert(fact.print.id, fact);
+    }
+
+    /// Notes that an object is to be healed: before it is staged, so that whoever finds it staged is told.
+    pub(super) fn begin_healing(&self, address: ContentAddress) {
+        self.healing.lock().unwrap_or_else(PoisonError::into_inner).insert(address);
+    }
+
+    /// Returns whether an object that is staged was to be healed by that.
+    pub(super) fn is_healing(&self, address: &ContentAddress) -> bool {
+        self.healing.lock().unwrap_or_else(PoisonError::into_inner).contains(address)
     }
 }
 

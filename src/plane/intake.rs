@@ -22,7 +22,7 @@ pub(super) enum Content<'a> {
 pub(super) enum Accepted {
     /// It has it, or is getting it for the first time.
     Sound,
-    /// The log says that it has it, and the file is missing or wrong.
+    /// The log says that it has it, and the file is missing or wrong; or was, when this add began to write it.
     Healing,
 }
 
@@ -65,7 +65,9 @@ impl Hand<'_> {
         let address = digests.address();
         if store.staging.holds(&address) {
             self.haul.objects_known += 1;
-            return Ok(Accepted::Sound);
+            // Another file with the same bytes was first: should this add fail, the log is as wrong for both.
+            let is_healing = self.run.is_healing(&address);
+            return Ok(if is_healing { Accepted::Healing } else { Accepted::Sound });
         }
         let fault = match store.known.standing(&address).map_err(IngestError::Known)? {
             Standing::Unknown | Standing::Purged => None,
@@ -84,6 +86,9 @@ impl Hand<'_> {
                 Err(error) => return Err(error.into()),
             },
         };
+        if fault.is_some() {
+            self.run.begin_healing(address);
+        }
         let kept = match content {
             Content::Bytes(bytes) => {
                 self.make_room()?;

@@ -229,6 +229,36 @@ fn what_an_add_learnt_that_failed_is_asked_for_again() {
 }
 
 #[test]
+fn what_a_failed_add_was_to_heal_is_read_again_under_each_of_its_names() {
+    let names = ["p", "q", "r"];
+    for name in names {
+        let nights = Nights::new();
+        let root = nights.root();
+        let lost: &[u8] = b"lost without a word";
+        tree(&nights.desk.path("first"), &[("f", lost)]);
+        tree(&nights.desk.path("copies"), &names.map(|name| (name, lost)));
+        tree(&nights.desk.path("taken"), &[("q", b"another one")]);
+        nights.desk.ok(["add", "first", "--finalize", "--no-cache"]);
+        nights.desk.ok(["add", "taken"]);
+        fs::remove_file(oracle::file_of(&root, lost)).unwrap();
+        let add = |path: &str, target: Option<AddTarget>| {
+            let registry = open_by(&nights.clock, real_disk(&root), &root, options(Access::Write)).unwrap();
+            let mut asked = request("again", &nights.desk.path(path), Completion::LeaveOpen);
+            asked.cache = CacheUse::Use;
+            asked.target = target.unwrap_or(asked.target);
+            registry.add(asked, &mut std::io::empty(), &Void)
+        };
+        // It reads all of them and stages the first one's bytes; then it fails.
+        let target = AddTarget::Open { reference: reference("taken"), on_conflict: OnConflict::Refuse };
+        add("copies", Some(target)).expect_err("the path is taken");
+        assert!(!oracle::file_of(&root, lost).exists());
+        let report = add(&format!("copies/{name}"), None).unwrap();
+        assert_eq!((report.cache_hits, report.healed.len()), (0, 1), "{name}");
+        nights.desk.check_sound();
+    }
+}
+
+#[test]
 fn an_add_that_changes_nothing_leaves_the_cache_and_the_log_as_they_are() {
     let nights = Nights::new();
     nights.add();

@@ -38,14 +38,25 @@ impl Behind {
                 read => return Ok(read?),
             }
         }
-        self.without_the_kernel(file, buffer, offset)
+        let without_waiting = |buffer: &mut [u8]| flagged(file, buffer, offset, ReadWriteFlags::NOWAIT);
+        self.without_the_kernel(file, buffer, offset, without_waiting)
     }
 
     /// What is read without waiting was in the page cache. Where that ends, the file was not, and from there on what
     /// was read is dropped.
-    fn without_the_kernel(&self, file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    fn without_the_kernel(
+        &self,
+        file: &File,
+        buffer: &mut [u8],
+        offset: u64,
+        without_waiting: impl FnOnce(&mut [u8]) -> rustix::io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut perhaps_at_end = false;
         if self.0.load(Ordering::Relaxed) == CACHED {
-            match flagged(file, buffer, offset, ReadWriteFlags::NOWAIT) {
+            match without_waiting(buffer) {
+                // Linux 5.9 and 5.10 say so, too, of what is not in the page cache (preadv2(2), BUGS). Taken for the end of
+                // the file, that would make damage of every sound object that nobody has read lately.
+                Ok(0) => perhaps_at_end = true,
                 Ok(read) => return Ok(read),
                 Err(Errno::AGAIN) => self.0.store(OURS, Ordering::Relaxed),
                 // A failing disk says more to the plain read.
@@ -58,6 +69,9 @@ impl Behind {
                 read => break read?,
             }
         };
+        if perhaps_at_end && read > 0 {
+            self.0.store(OURS, Ordering::Relaxed);
+        }
         if self.0.load(Ordering::Relaxed) == OURS {
             // To the end of the file where this is it: a length would spare its last page. Advice, so a refusal is no error.
             let length = if read < buffer.len() { None } else { NonZeroU64::new(read as u64) };

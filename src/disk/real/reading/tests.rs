@@ -90,3 +90,19 @@ fn nothing_is_dropped_where_nobody_tells_what_was_there() {
     read_all(&Behind(AtomicU8::new(UNTOLD)), &file, 1 << 18);
     assert_eq!(is_cached(&file, 0), Some(true));
 }
+
+#[test]
+fn nothing_without_waiting_is_not_yet_the_end() {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(b"sound").expect("bytes");
+    let behind = Behind(AtomicU8::new(CACHED));
+    let read = |offset| {
+        let mut buffer = [0; 8];
+        let read = behind.without_the_kernel(&file, &mut buffer, offset, |_| Ok(0)).expect("bytes");
+        buffer[..read].to_vec()
+    };
+    assert_eq!(read(5), b"");
+    assert_eq!(behind.0.load(Ordering::Relaxed), CACHED, "at the end it says nothing of the cache");
+    assert_eq!(read(0), b"sound", "Linux 5.9 and 5.10 say nothing where they would have to wait");
+    assert_eq!(behind.0.load(Ordering::Relaxed), OURS);
+}
