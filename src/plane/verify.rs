@@ -5,6 +5,8 @@
 //! through their handles, and meets the others only to take the next one. Nothing is changed, nothing is concluded:
 //! a finding may be a running add, so whoever reports it looks at it once more ([`look`]) under the lock.
 
+mod feed;
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::iter::{Copied, Peekable};
@@ -13,8 +15,9 @@ use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, bounded};
 
+use self::feed::{Feed, Share};
 use super::fault::Fault;
 use super::ingest::{BoxError, Known};
 use super::look::Looker;
@@ -25,8 +28,6 @@ use crate::identity::{ContentAddress, Digests};
 use crate::monitor::{Counter, Monitor, Task};
 use crate::storage::layout;
 
-/// How many objects are handed to a thread together where no directory says which belong together.
-const OBJECTS_TOGETHER: usize = 64;
 /// How many shares wait: one, so that nobody waits for the list of what to expect.
 const SHARES_WAITING: usize = 1;
 
@@ -173,13 +174,13 @@ pub fn scan(
         });
         drop(take);
         scan.attempt(|| refused.map_err(VerifyError::Thread));
-        let feed = Feed { scan: &scan, give, expected, ahead: None };
+        let feed = Feed::new(&scan, give, expected);
         scan.attempt(|| match &shards {
             Some(shards) => {
                 scan.leftovers();
                 feed.by_shards(shards)
             }
-            None => feed.work_as_listed(),
+            None => feed.in_order(),
         });
     });
     monitor.finish(Task::Verifying);
@@ -220,17 +221,6 @@ struct Shards {
     directory: Directory,
     /// By the byte that their objects begin with.
     names: Vec<Option<OsString>>,
-    strays: Vec<Listed>,
-}
-
-/// What a thread takes at a time.
-#[derive(Default)]
-struct Share {
-    /// The directory of the shard, if there is one.
-    shard: Option<OsString>,
-    /// The objects that should be there, in ascending order of addresses.
-    expected: Vec<Digests>,
-    /// Something beside the shards' directories.
     strays: Vec<Listed>,
 }
 
@@ -411,63 +401,6 @@ impl Scan<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => self.find(Subject::Path(tmp.to_owned()), Fault::Unreadable { error }),
         }
-    }
-}
-
-/// Hands out shares of what is expected, in order.
-struct Feed<'a, 'b> {
-    scan: &'a Scan<'a>,
-    give: Sender<Share>,
-    expected: &'a mut (dyn Iterator<Item = Result<Digests, BoxError>> + 'b),
-    /// The next expected object, where it is of a later share.
-    ahead: Option<Digests>,
-}
-
-impl Feed<'_, '_> {
-    /// Hands out what begins with each byte, and the directory for it.
-    fn by_shards(mut self, shards: &Shards) -> Result<(), VerifyError> {
-        self.give(Share { strays: shards.strays.clone(), ..Share::default() })?;
-        for (number, shard) in shards.names.iter().enumerate() {
-            let expected = self.while_true(|object, _| usize::from(object.blake3.as_bytes()[0]) <= number)?;
-            self.give(Share { shard: shard.clone(), expected, strays: Vec::new() })?;
-        }
-        Ok(())
-    }
-
-    /// Hands out what is expected and no directory.
-    fn work_as_listed(mut self) -> Result<(), VerifyError> {
-        loop {
-            let expected = self.while_true(|_, taken| taken < OBJECTS_TOGETHER)?;
-            if expected.is_empty() {
-                return Ok(());
-            }
-            self.give(Share { expected, ..Share::default() })?;
-        }
-    }
-
-    /// Takes expected objects for as long as they, and how many are taken already, satisfy a condition.
-    fn while_true(&mut self, fits: impl Fn(&Digests, usize) -> bool) -> Result<Vec<Digests>, VerifyError> {
-        let mut taken = Vec::new();
-        loop {
-            let next = match self.ahead.take() {
-                Some(next) => next,
-                None => match self.expected.next() {
-                    Some(next) => next.map_err(VerifyError::Expected)?,
-                    None => return Ok(taken),
-                },
-            };
-            if !fits(&next, taken.len()) {
-                self.ahead = Some(next);
-                return Ok(taken);
-            }
-            taken.push(next);
-        }
-    }
-
-    fn give(&self, share: Share) -> Result<(), VerifyError> {
-        self.scan.go_on()?;
-        // The readers leave only after a failure, which is noted elsewhere.
-        self.give.send(share).map_err(|_| VerifyError::Cancelled)
     }
 }
 
