@@ -52,12 +52,17 @@ impl<'a, 't, 'c> ObjectWriter<'a, 't, 'c> {
     /// Enters an object, and returns its number and what became of it.
     pub(super) fn mention(&mut self, object: &Digests) -> Result<(i64, Mention), Refusal> {
         let address = object.blake3.as_bytes();
-        let known = self.find.query_row((&address[..8], address), |row| {
-            let same = row.get_ref(1)?.as_blob()? == object.sha256.as_bytes()
-                && row.get::<_, i64>(2)? == signed(object.size_bytes);
-            Ok((row.get(0)?, same, row.get(3)?))
-        });
-        let (number, mention) = match known.optional()? {
+        let known = if self.context.names_first(&object.blake3) {
+            None
+        } else {
+            let found = self.find.query_row((&address[..8], address), |row| {
+                let same = row.get_ref(1)?.as_blob()? == object.sha256.as_bytes()
+                    && row.get::<_, i64>(2)? == signed(object.size_bytes);
+                Ok((row.get(0)?, same, row.get(3)?))
+            });
+            found.optional()?
+        };
+        let (number, mention) = match known {
             Some((_, false, _)) => {
                 let what = format!("{} has another size or SHA-256 than before", object.address());
                 return Err(self.context.impossible(what));

@@ -7,6 +7,7 @@ pub(crate) mod browse;
 mod compare;
 mod digest;
 mod mentions;
+mod named;
 pub(crate) mod objects;
 pub(crate) mod packages;
 pub(crate) mod pins;
@@ -20,10 +21,12 @@ pub(crate) mod trees;
 
 pub(crate) use browse::EntryPages;
 pub(crate) use compare::{Value, differing_rows};
+pub(crate) use digest::table_digests;
 pub use digest::{TABLES, Table, ViewDigests, view_digest, view_digests};
 pub use objects::{Leftover, ObjectRecord, Standing, TreeUse};
 pub use packages::{PackageFilter, PackageRow};
 
+use self::named::Named;
 use crate::db::{DbError, WriteTx, index_statements};
 use crate::events::{Decoded, Event, PayloadError, Record, Stored, decode};
 use crate::identity::{Blake3, Sha256};
@@ -114,11 +117,17 @@ impl From<ViewError> for Refusal {
 struct Context<'t, 'c> {
     tx: &'t WriteTx<'c>,
     record: &'t Record,
+    named: Option<&'t Named>,
 }
 
 impl Context<'_, '_> {
     const fn sequence(&self) -> u64 {
         self.record.sequence
+    }
+
+    /// Returns whether no event before can have named an object; from here on one has.
+    fn names_first(&self, object: &Blake3) -> bool {
+        self.named.is_some_and(|named| named.enter(object))
     }
 
     fn impossible(&self, what: impl Into<String>) -> Refusal {
@@ -175,12 +184,14 @@ pub enum Applied {
 pub struct ViewWriter<'t, 'c> {
     tx: &'t WriteTx<'c>,
     skipped: u64,
+    /// What was named since the views were empty, if this writer made them so.
+    named: Option<Named>,
 }
 
 impl<'t, 'c> ViewWriter<'t, 'c> {
     /// Goes on from views of which `skipped` events and fields were left out.
     pub const fn new(tx: &'t WriteTx<'c>, skipped: u64) -> Self {
-        Self { tx, skipped }
+        Self { tx, skipped, named: None }
     }
 
     /// Drops every view and makes it again, empty.
@@ -205,6 +216,7 @@ impl<'t, 'c> ViewWriter<'t, 'c> {
             .fold(SCHEMA.to_owned(), |schema, name| schema.replace(index_statement(name), ""));
         self.tx.execute_batch(&begun)?;
         self.skipped = 0;
+        self.named = Some(Named::default());
         Ok(())
     }
 
@@ -245,7 +257,7 @@ impl<'t, 'c> ViewWriter<'t, 'c> {
         debug_assert_eq!(Blake3::of(payload.bytes), record.payload_digest, "another event's payload");
         let Decoded { event: said, unknown_fields } = decode(record, payload.bytes)
             .map_err(|source| ViewError::Payload { sequence: record.sequence, source })?;
-        let context = Context { tx: self.tx, record };
+        let context = Context { tx: self.tx, record, named: self.named.as_ref() };
         // Outside of the savepoint on purpose: the payload is part of the log, whatever becomes of its event.
         mentions::name_payload(&context, event.payload.is_none(), &payload, &said)?;
         // What turns out to lean on a skipped event must leave no half of itself behind.

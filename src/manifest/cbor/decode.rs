@@ -1,7 +1,7 @@
 //! Reading canonical CBOR, and refusing everything else.
 
 use super::nest::Nest;
-use super::{CborError, CborFault, INTEGER_MAX, Major};
+use super::{CborError, CborFault, INTEGER_MAX, Major, NESTING_MAX};
 
 /// Reads items one after the other out of bytes, borrowing from them and copying nothing.
 ///
@@ -42,6 +42,17 @@ impl<'a> Decoder<'a> {
     /// Returns the bytes that are left to be read.
     pub(in crate::manifest) fn rest(&self) -> &'a [u8] {
         &self.bytes[self.position..]
+    }
+
+    /// Returns whether the next item may be a map with arrays in it.
+    pub(in crate::manifest) fn takes_map_of_arrays(&self) -> bool {
+        !self.nest.at_key() && self.nest.depth() + 2 <= NESTING_MAX
+    }
+
+    /// Goes past one whole item of `len` bytes, that the caller found canonical and fit for its place.
+    pub(in crate::manifest) fn pass(&mut self, len: usize) {
+        self.position += len;
+        self.nest.leaf();
     }
 
     /// Returns how many bytes are left to be read.
@@ -300,6 +311,13 @@ pub fn array_head(bytes: &[u8]) -> Result<(u64, usize), CborError> {
         return Ok((head.argument, head.len));
     }
     Err(fault(CborFault::Unexpected { expected: Major::Array, found: head.major }))
+}
+
+/// Reads the canonical head that the bytes begin with: what the item is, its argument, and the bytes after the head.
+#[inline]
+pub(in crate::manifest) fn split_head(bytes: &[u8]) -> Option<(Major, u64, &[u8])> {
+    let head = parse_head(bytes).ok()?;
+    Some((head.major, head.argument, &bytes[head.len..]))
 }
 
 /// Parses the head at the beginning of the bytes (RFC 8949 §3).

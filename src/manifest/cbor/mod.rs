@@ -12,6 +12,7 @@ mod nest;
 pub(crate) mod testing;
 mod value;
 
+pub(in crate::manifest) use decode::split_head;
 pub use decode::{Decoder, array_head};
 pub use encode::Encoder;
 pub use value::{VALUE_BYTES_MAX, from_value, to_value};

@@ -2,7 +2,7 @@
 
 use super::ManifestError;
 use crate::identity::{Blake3, Digests, Sha256};
-use crate::manifest::cbor::{Decoder, Encoder, INTEGER_MAX};
+use crate::manifest::cbor::{Decoder, Encoder, INTEGER_MAX, Major, split_head};
 use crate::manifest::model::{Entry, EntryBody, Mtime, TARGET_BYTES_MAX};
 use crate::manifest::path::{self, EntryPath};
 
@@ -193,6 +193,65 @@ struct Fields<'a> {
 
 /// Reads one entry without copying it.
 pub(super) fn decode<'a>(d: &mut Decoder<'a>) -> Result<EntryRef<'a>, ManifestError> {
+    if d.takes_map_of_arrays()
+        && let Some((entry, rest)) = usual_file(d.rest())
+    {
+        d.pass(d.rest().len() - rest.len());
+        return Ok(entry);
+    }
+    decode_any(d)
+}
+
+/// Reads a file's entry as nearly all of them are: keys in their only order, the path a text. Returns it with the bytes
+/// after it, or nothing, of anything else and of whatever is wrong: that is for [`decode_any`] to say.
+fn usual_file(bytes: &[u8]) -> Option<(EntryRef<'_>, &[u8])> {
+    let (has_mtime, rest) = match bytes.split_first()? {
+        (0xa6, rest) => (false, rest),
+        (0xa7, rest) => (true, rest),
+        _ => return None,
+    };
+    let (mode, rest) = usual_uint(rest.strip_prefix(b"\x64kind\x64file\x64mode")?)?;
+    let (major, len, rest) = split_head(rest.strip_prefix(b"\x64path")?)?;
+    let (path, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+    let (size_bytes, mut rest) = usual_uint(rest.strip_prefix(b"\x64size")?)?;
+    if major != Major::Text || mode > MODE_MAX || std::str::from_utf8(path).is_err() {
+        return None;
+    }
+    path::check(path).ok()?;
+    let mut mtime = None;
+    if has_mtime {
+        let (major, argument, after) = split_head(rest.strip_prefix(b"\x65mtime\x82")?)?;
+        let seconds = match major {
+            Major::Unsigned => i64::try_from(argument).ok()?,
+            Major::Negative => -1 - i64::try_from(argument).ok()?,
+            Major::Bytes | Major::Text | Major::Array | Major::Map | Major::Bool | Major::Null => {
+                return None;
+            }
+        };
+        let (nanoseconds, after) = usual_uint(after)?;
+        if nanoseconds > NANOSECONDS_MAX {
+            return None;
+        }
+        mtime = Some(Mtime { seconds, nanoseconds: u32::try_from(nanoseconds).ok()? });
+        rest = after;
+    }
+    let (blake3, rest) = rest.strip_prefix(b"\x66blake3\x58\x20")?.split_first_chunk()?;
+    let (sha256, rest) = rest.strip_prefix(b"\x66sha256\x58\x20")?.split_first_chunk()?;
+    let (blake3, sha256) = (Blake3::from_bytes(*blake3), Sha256::from_bytes(*sha256));
+    let object = Digests { blake3, sha256, size_bytes };
+    let body = BodyRef::File { mode: u32::try_from(mode).ok()?, object };
+    Some((EntryRef { path, body, mtime }, rest))
+}
+
+fn usual_uint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    match split_head(bytes)? {
+        (Major::Unsigned, value, rest) => Some((value, rest)),
+        _ => None,
+    }
+}
+
+/// Reads one entry of any kind.
+fn decode_any<'a>(d: &mut Decoder<'a>) -> Result<EntryRef<'a>, ManifestError> {
     let offset = d.position();
     let mut fields = Fields::default();
     d.map_entries(|key, d| {
@@ -286,4 +345,61 @@ fn not_text(bytes: &[u8]) -> Option<&[u8]> {
 
 fn is_target(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.len() <= TARGET_BYTES_MAX && !bytes.contains(&0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::manifest::cbor::testing::{damage, damaged, mutated, mutations};
+    use crate::manifest::testing::{Chance, entries};
+
+    /// Reads bytes both ways, where they are the usual file, and says whether they are.
+    fn both_ways_agree(bytes: &[u8]) -> bool {
+        let Some((entry, rest)) = usual_file(bytes) else { return false };
+        let mut strict = Decoder::new(bytes);
+        let other = decode_any(&mut strict).expect("what the quick way takes, the strict one does");
+        assert_eq!((Entry::from(entry), rest), (other.into(), strict.rest()));
+        true
+    }
+
+    proptest! {
+        #[test]
+        fn the_quick_way_takes_nothing_that_the_strict_one_does_not(
+            seed: u64, mutations in mutations(), damage in damage(), at: prop::sample::Index, byte: u8,
+        ) {
+            for entry in entries(&mut Chance::new(seed), 6) {
+                let mut bytes = Vec::new();
+                encode_entry(&mut bytes, &entry);
+                let is_usual = matches!(entry.body, EntryBody::File { .. })
+                    && std::str::from_utf8(entry.path.as_bytes()).is_ok();
+                prop_assert_eq!(both_ways_agree(&bytes), is_usual);
+                let mut one_byte_off = bytes.clone();
+                one_byte_off[at.index(bytes.len())] = byte;
+                both_ways_agree(&one_byte_off);
+                both_ways_agree(&bytes[..at.index(bytes.len())]);
+                both_ways_agree(&damaged(bytes.clone(), &damage));
+                both_ways_agree(&mutated(bytes, &mutations));
+            }
+        }
+    }
+
+    #[test]
+    fn the_quick_way_fits_where_the_strict_one_does() {
+        let mut bytes = Vec::new();
+        let path = EntryPath::new(&b"file"[..]).unwrap();
+        let zero = (Blake3::from_bytes([0; 32]), Sha256::from_bytes([0; 32]));
+        encode_entry(&mut bytes, &Entry::file(path, 0o644, zero.0, zero.1, 1));
+        for depth in 0..=16 {
+            let nested = [vec![0x81; depth], bytes.clone()].concat();
+            let (mut quick, mut strict) = (Decoder::new(&nested), Decoder::new(&nested));
+            for _ in 0..depth {
+                assert_eq!(quick.array(), strict.array());
+            }
+            let read = (decode(&mut quick).map(Entry::from), decode_any(&mut strict).map(Entry::from));
+            assert_eq!(format!("{:?}", read.0), format!("{:?}", read.1), "{depth}");
+            assert_eq!(format!("{:?}", quick.finish()), format!("{:?}", strict.finish()), "{depth}");
+        }
+    }
 }

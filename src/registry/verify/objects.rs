@@ -21,6 +21,9 @@ use crate::views::{ObjectRecord, browse, objects};
 /// How many objects are read from the views at once.
 const PAGE_OBJECTS: u32 = 4096;
 
+/// How many objects are few enough to be read and sorted in memory: 9 MiB of digests.
+const FEW_OBJECTS: u32 = 1 << 17;
+
 /// How many unrecorded files and leftovers are named one by one.
 const NAMED_MAX: usize = 10;
 
@@ -93,8 +96,7 @@ impl Registry {
 
     /// Gets ready to look at all objects that the log named up to `head`, on any thread.
     pub(super) fn scan_of_everything(&self, request: &VerifyRequest, head: Head) -> Result<ScanOfAll, Error> {
-        let mut options = options(request);
-        options.bytes_expected = Some(objects::totals(&self.db.read()?)?.1);
+        let options = options(request);
         let (db, known) = (self.db.again()?, KnownObjects::new(self.db.again()?));
         Ok(ScanOfAll { db, known, options, head })
     }
@@ -152,14 +154,16 @@ impl ScanOfAll {
         cancelled: &AtomicBool,
         given_up: &AtomicBool,
     ) -> Result<Scanned, Error> {
-        let mut expected = AllObjects::new(&self.db, self.head).map(|object| {
+        let mut all = AllObjects::new(&self.db, self.head);
+        let options = ScanOptions { bytes_expected: Some(all.bytes()?), ..self.options };
+        let mut expected = all.map(|object| {
             if given_up.load(Ordering::Relaxed) {
                 Err("given up".into())
             } else {
                 object.map_err(BoxError::from)
             }
         });
-        plane::scan(disk, &mut expected, &self.options, &self.known, monitor, cancelled).map_err(unwrap)
+        plane::scan(disk, &mut expected, &options, &self.known, monitor, cancelled).map_err(unwrap)
     }
 }
 
@@ -350,8 +354,26 @@ impl<'d> AllObjects<'d> {
         Self { db, head: head.sequence, page: Vec::new().into_iter(), last: None, ended: false }
     }
 
+    /// Returns how many bytes they have; only before the first of them was asked for.
+    fn bytes(&mut self) -> Result<u64, DbError> {
+        self.turn()?;
+        if self.ended {
+            let sizes = self.page.as_slice().iter().map(|object| object.size_bytes);
+            return Ok(sizes.fold(0, u64::saturating_add));
+        }
+        Ok(objects::totals(&self.db.read()?)?.1)
+    }
+
     fn turn(&mut self) -> Result<(), DbError> {
-        let page = objects::digests_by_key(&self.db.read()?, self.last.as_ref(), self.head, PAGE_OBJECTS)?;
+        let tx = self.db.read()?;
+        if self.last.is_none()
+            && let Some(all) = objects::few_digests(&tx, self.head, FEW_OBJECTS)?
+        {
+            self.ended = true;
+            self.page = all.into_iter();
+            return Ok(());
+        }
+        let page = objects::digests_by_key(&tx, self.last.as_ref(), self.head, PAGE_OBJECTS)?;
         self.ended = page.is_empty();
         self.last = page.last().map(|object| object.blake3);
         self.page = page.into_iter();

@@ -11,7 +11,7 @@ use crate::events::{self, ChainFault, Head, Payloads as _, Stored, check_link};
 use crate::identity::ContentAddress;
 use crate::monitor::{Counter, Monitor};
 use crate::storage::layout;
-use crate::views::{TABLES, Table, Value, ViewError, ViewWriter, differing_rows, view_digests};
+use crate::views::{TABLES, Table, Value, ViewError, ViewWriter, differing_rows, table_digests};
 
 /// How many rows of a view a fault names.
 const ROWS_MAX: usize = 20;
@@ -99,20 +99,20 @@ impl Registry {
         fresh: &ReadTx<'_>,
         look: &mut LogLook,
     ) -> Result<(), Error> {
-        let found = match view_digests(live) {
+        let found = match table_digests(live) {
             Ok(found) => found,
             Err(error) => {
                 look.find(unreadable(&error));
                 return Ok(());
             }
         };
-        let expected = view_digests(fresh)?;
+        let expected = table_digests(fresh)?;
         if expected == found {
             return Ok(());
         }
         // From here on single objects are asked for.
         views.complete()?;
-        for (table, (expected, found)) in TABLES.iter().zip(expected.tables.iter().zip(&found.tables)) {
+        for (table, (expected, found)) in TABLES.iter().zip(expected.iter().zip(&found)) {
             if expected != found {
                 look.find(self.compare_rows(live, fresh, table)?);
             }
