@@ -123,11 +123,11 @@ def line(objects, took):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--objects", type=int, default=100_000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--astore", default="target/release/astore")
-    parser.add_argument("--at", default=None, help="where the stores are made")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--objects", type=int, default=100_000, help="objects to delete [%(default)s]")
+    parser.add_argument("--runs", type=int, default=3, help="rounds [%(default)s]")
+    parser.add_argument("--astore", default="target/release/astore", help="the binary [%(default)s]")
+    parser.add_argument("--at", metavar="DIR", help="where the stores are made [a temporary directory, under $TMPDIR]")
     parser.add_argument("--json", action="store_true", help="print one document")
     arguments = parser.parse_args()
     astore = str(pathlib.Path(arguments.astore).resolve())

@@ -277,17 +277,34 @@ def memory_table(found, objects):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--at", default=None, help="where the stores are made")
-    parser.add_argument("--objects", default="1000,100000,1000000")
-    parser.add_argument("--events", type=int, default=1_000_000, help="0: no store of many events")
-    parser.add_argument("--runs", type=int, default=11)
-    parser.add_argument("--memory", type=int, default=1_000_000)
-    parser.add_argument("--only", choices=("make", "flat", "memory"))
-    parser.add_argument("--astore", default="target/release/astore")
-    parser.add_argument("--long-log", default="target/release/examples/long_log")
-    parser.add_argument("--keep", action="store_true")
-    parser.add_argument("--json", type=pathlib.Path)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--at", metavar="DIR", help="where the stores are made [a temporary directory, under $TMPDIR]")
+    parser.add_argument(
+        "--objects", metavar="N,…", default="1000,100000,1000000", help="the sizes of the stores [%(default)s]"
+    )
+    parser.add_argument(
+        "--events",
+        type=int,
+        default=1_000_000,
+        help="events of the store with a long log; 0: no such store [%(default)s]",
+    )
+    parser.add_argument("--runs", type=int, default=11, help="runs of each command in each store [%(default)s]")
+    parser.add_argument(
+        "--memory", type=int, default=1_000_000, help="the store in which memory is measured [%(default)s]"
+    )
+    parser.add_argument(
+        "--only",
+        choices=("make", "flat", "memory"),
+        help="make the stores; time the commands; measure their memory (the last two in what --at has) [all three]",
+    )
+    parser.add_argument("--astore", default="target/release/astore", help="the binary [%(default)s]")
+    parser.add_argument(
+        "--long-log",
+        default="target/release/examples/long_log",
+        help="the example that makes a log longer [%(default)s]",
+    )
+    parser.add_argument("--keep", action="store_true", help="leave the stores in the temporary directory")
+    parser.add_argument("--json", metavar="FILE", type=pathlib.Path, help="write the figures there too")
     arguments = parser.parse_args()
     if shutil.which("b3sum") is None:
         sys.exit("this needs b3sum: cargo install b3sum")

@@ -87,6 +87,8 @@ def arguments():
     unknown = set(settings.parts) - set(PARTS) | set(settings.tools) - set(contestants.TOOLS)
     if unknown:
         parser.error(f"nothing is called {', '.join(sorted(unknown))}")
+    if not settings.render and not os.access(settings.astore, os.X_OK):
+        parser.error(f"no binary at {settings.astore}: cargo build --release, or name another with --astore")
     return settings
 
 

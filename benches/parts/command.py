@@ -1,5 +1,6 @@
 """Running a command to its end, and what that cost: seconds, CPU time and peak memory, of it alone."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -79,8 +80,10 @@ class Runner:
     def end(self):
         """Ends the command that runs, if one does, and those that it started: a Ctrl-C does not reach their session."""
         if self.running is not None:
-            os.killpg(self.group, signal.SIGTERM)
-            os.waitpid(self.running, 0)
+            # The signal that ends us may have come after the command was waited for, and before that was noted.
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.killpg(self.group, signal.SIGTERM)
+                os.waitpid(self.running, 0)
             self.running = None
 
 
