@@ -108,8 +108,8 @@ enum Source {
 
 /// Returns what to ask for in place of every column, and where the columns' values come from then.
 ///
-/// Two columns of `objects` are stored nowhere: SQLite computes them of another one, at a third of what the whole table
-/// costs. Where the table is declared as in [`SCHEMA`], by which they are that and nothing else, they are computed here.
+/// Two columns of `objects` are stored nowhere: SQLite computes them of another one for each row.
+/// Where the table is declared as in [`SCHEMA`], by which they are that and nothing else, they are computed here.
 fn columns_asked(
     tx: &ReadTx<'_>,
     table: &Table,

@@ -191,7 +191,7 @@ pub(crate) fn leftovers_by_prefix(
 
 /// Returns the digests that [`digests_by_key`] would, all of them at once, if the log named no more than `max` objects.
 ///
-/// Reads the table from front to end and sorts: a third of what it costs to ask for each row in the order of an index.
+/// Reads the table from front to end and sorts, which costs less than to ask for each row in the order of an index.
 pub(crate) fn few_digests(tx: &ReadTx<'_>, head: u64, max: u32) -> Result<Option<Vec<Digests>>, DbError> {
     let count: i64 = tx.one("SELECT count(*) FROM objects", [], |row| row.get(0))?;
     if count > i64::from(max) {
