@@ -7,14 +7,18 @@ use std::thread::{Builder, ScopedJoinHandle};
 
 use rustix::io::Errno;
 
-/// Starts up to so many threads, one at least. Where the system refuses one after the first, those that there are do
+/// More threads than these are started for nobody: no disk and no processor has work for them, and where the memory of
+/// the process is at its end already, the standard library's start of a thread panics in that thread.
+const THREADS_MAX: usize = 256;
+
+/// Starts up to so many threads, one at least and `THREADS_MAX` at most. Where the system refuses one after the first, those that there are do
 /// the work; an error where there is none.
 pub(crate) fn crew_of<'scope, T>(
     threads: usize,
     mut start: impl FnMut(Builder) -> io::Result<ScopedJoinHandle<'scope, T>>,
 ) -> (Vec<ScopedJoinHandle<'scope, T>>, io::Result<()>) {
     let mut crew = Vec::new();
-    for _ in 0..threads.max(1) {
+    for _ in 0..threads.clamp(1, THREADS_MAX) {
         match start(Builder::new()) {
             Ok(thread) => crew.push(thread),
             Err(error) if crew.is_empty() => return (crew, Err(error)),
@@ -76,5 +80,10 @@ mod tests {
             assert_eq!(worked.load(Ordering::Relaxed), expected);
             assert_eq!(refused.is_err(), allowed == 0);
         }
+    }
+
+    #[test]
+    fn nobody_gets_more_threads_than_do_any_good() {
+        assert_eq!(in_threads(usize::MAX, || ()).len(), THREADS_MAX);
     }
 }
