@@ -130,9 +130,19 @@ pub fn entries_added<E: Borrow<Entry>>(
     entries: impl ExactSizeIterator<Item = E>,
     replace: bool,
 ) -> Vec<u8> {
-    let entries = array(entries, |out, entry| encode_entry(out, entry.borrow()));
-    let map = Map::default().text("backend_id", backend_id).with_bytes("entries", entries);
-    if replace { map.with("replace", |out| done(out.bool(true))) } else { map }.finish()
+    // Not by way of a map in the making, which would hold a million entries three times. The keys stand in the order
+    // of their encoding: the shorter first.
+    let mut bytes = Vec::new();
+    Encoder::new(&mut bytes).map(if replace { 3 } else { 2 }).text("entries").array(entries.len());
+    for entry in entries {
+        encode_entry(&mut bytes, entry.borrow());
+    }
+    let mut rest = Encoder::new(&mut bytes);
+    if replace {
+        rest.text("replace").bool(true);
+    }
+    rest.text("backend_id").text(backend_id);
+    bytes
 }
 
 /// `v1.package.removed`
