@@ -73,6 +73,9 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     };
     let registry = ctx.open("verify", Access::Read)?;
     let report = registry.verify(&request, &ctx.terminal)?;
+    if report.recorded.is_ok() {
+        ctx.is_done();
+    }
     let exit = if report.faults.is_empty() { Exit::Done } else { Exit::Damage };
     let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
     ctx.result(exit, |out| {
