@@ -26,7 +26,7 @@ use crate::cache::{CacheReader, Fact, FileId, Fingerprint, StatCache};
 use crate::identity::{ContentAddress, Digests};
 use crate::manifest::{ENTRIES_MAX, Entry};
 use crate::monitor::{Counter, Problem, Task};
-use crate::storage::{Staging, StorageError};
+use crate::storage::{Pending, Staging, StorageError};
 
 /// How many handfuls of names wait for a reader; each holds a directory open.
 const WORK_WAITING: usize = 64;
@@ -218,19 +218,15 @@ impl<'a> Run<'a> {
     /// Returns whether so many groups' worth wait to be placed.
     fn has_group(&self, groups: u64) -> bool {
         let Some(store) = &self.store else { return false };
-        let waiting = store.staging.waiting();
-        waiting.files > 0
-            && (waiting.bytes >= self.options.group_bytes.saturating_mul(groups)
-                || waiting.files >= self.options.group_files.saturating_mul(groups))
+        let IngestOptions { group_files: files, group_bytes: bytes, .. } = *self.options;
+        store.staging.waiting().reaches(groups, Pending { files, bytes })
     }
 
     /// Returns whether so many batches' worth wait to be published.
     fn is_full(&self, batches: u64) -> bool {
         let Some(store) = &self.store else { return false };
-        let pending = store.staging.pending();
-        pending.files > 0
-            && (pending.bytes >= self.options.batch_bytes.saturating_mul(batches)
-                || pending.files >= self.options.batch_files.saturating_mul(batches))
+        let IngestOptions { batch_files: files, batch_bytes: bytes, .. } = *self.options;
+        store.staging.pending().reaches(batches, Pending { files, bytes })
     }
 
     /// Waits until less than two batches wait to be published. Whoever calls has delivered its haul, else the

@@ -60,6 +60,15 @@ pub struct Pending {
     pub bytes: u64,
 }
 
+impl Pending {
+    /// Returns whether anything waits, and as much as so many times `each`, in files or in bytes.
+    pub fn reaches(self, times: u64, each: Self) -> bool {
+        self.files > 0
+            && (self.bytes >= each.bytes.saturating_mul(times)
+                || self.files >= each.files.saturating_mul(times))
+    }
+}
+
 /// One writer's bytes in flight. All methods may be called from several threads.
 #[derive(Debug)]
 pub struct Staging {
