@@ -39,7 +39,8 @@ CREATE INDEX artifact_packages_by_tree ON artifact_packages (tree);
 CREATE TABLE artifact_files (
     tree        INTEGER NOT NULL,
     path        BLOB NOT NULL,
-    kind        TEXT NOT NULL CHECK (kind IN ('file', 'directory', 'symlink')),
+    -- Not `kind IN (…)`: for a list of three SQLite makes a b-tree of its own, for each row that is written or checked.
+    kind        TEXT NOT NULL CHECK (kind = 'file' OR kind = 'directory' OR kind = 'symlink'),
     mode        INTEGER,
     object      INTEGER,
     target      BLOB,
