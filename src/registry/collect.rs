@@ -101,8 +101,13 @@ impl Registry {
                 // What was done stands, and whoever asked should hear of it though the gc ends with an error.
                 let (objects, bytes) = report.freed();
                 if objects > 0 {
+                    let left = match report.left() {
+                        0 => "nothing of its plan is left".to_owned(),
+                        1 => "1 object of its plan is left".to_owned(),
+                        left => format!("{left} objects of its plan are left"),
+                    };
                     monitor.problem(&Problem::Note(format!(
-                        "before it ended, the gc deleted {objects} object(s) of {bytes} bytes; the log has the record"
+                        "before it ended, the gc deleted {objects} object(s) of {bytes} bytes, and {left}; the log has the record"
                     )));
                 }
                 Err(error)
@@ -178,7 +183,8 @@ impl Registry {
             report.rounds.push(round);
             head = now;
         }
-        Ok(())
+        // Whoever asked for an end during the last round has asked, though nothing is left to be stopped.
+        self.check_cancelled()
     }
 
     /// Sees to it between two rounds that the next one fits on the disk. A round that does not would leave a WAL that
