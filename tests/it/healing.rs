@@ -411,3 +411,21 @@ fn views_on_scribbled_pages_are_mended_by_recover_and_no_replay_is_advised() {
     desk.ok(["recover"]);
     desk.check_sound();
 }
+
+/// A job that asks every night learns of damage that is on record without reading anything again.
+#[test]
+fn health_says_in_its_exit_code_that_damage_is_on_record() {
+    let desk = store();
+    desk.ok(["health"]);
+    fs::remove_file(oracle::file_of(&desk.root(), ALONE)).unwrap();
+    desk.ok(["health"]); // nobody has looked yet
+    desk.expect(4, ["verify"]);
+    assert!(desk.expect(4, ["health"]).contains("objects found damaged and not yet mended: 1"));
+    assert_eq!(desk.expect(4, ["health", "--quiet"]).lines().count(), 1);
+    desk.expect(4, ["health", "--json"]);
+    // Mended is what a verify finds sound.
+    desk.ok(["add", "doc", "--name", "again", "--finalize"]);
+    assert!(desk.expect(4, ["health"]).contains("faults that the last full verify found: 1"));
+    desk.ok(["verify"]);
+    assert!(!desk.ok(["health"]).contains("fault"));
+}
