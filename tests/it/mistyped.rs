@@ -301,3 +301,14 @@ fn a_store_on_read_only_media_is_read() {
     check_read_only(&|arguments| said(mounted(arguments)));
     drop(db);
 }
+
+#[test]
+fn an_export_that_ends_half_way_says_so_whatever_else_is_not_wanted() {
+    let desk = desk();
+    let said = desk.run(["export", "doc", "out", "--link", "reflink", "--quiet"]);
+    if said.code == 0 {
+        return; // btrfs, xfs
+    }
+    assert!(said.err.contains("out is incomplete; remove it before the next try\n"), "{said:#?}");
+    assert_eq!((said.code, said.err.lines().count()), (2, 2), "{said:#?}");
+}
