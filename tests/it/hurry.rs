@@ -437,7 +437,7 @@ fn a_closed_pipe_is_silent() {
     let mut list = person.astore(&["list"]);
     let answer = Said::of(&list.stdout(full).output().unwrap());
     assert_eq!(answer.code, 1, "{answer:?}");
-    assert!(answer.err.starts_with("astore: cannot write to standard output: No space left"), "{answer:?}");
+    assert!(answer.err.starts_with("astore: cannot write the output: No space left"), "{answer:?}");
 }
 
 /// Ctrl-C in the middle of an add: the exit code says so, nothing is left, and the store goes on.
