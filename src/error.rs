@@ -442,7 +442,7 @@ pub(crate) fn objects_in_words(count: u64) -> String {
 }
 
 /// Says how many there are beyond those that are named.
-fn rest_in_words(count: u64, named: usize) -> String {
+pub(crate) fn rest_in_words(count: u64, named: usize) -> String {
     match count.saturating_sub(named as u64) {
         0 => String::new(),
         rest => format!(" and {rest} more"),
