@@ -5,7 +5,7 @@ use std::path::Path;
 
 use astore::db::DbError;
 use astore::error::Error;
-use astore::events::LogError;
+use astore::events::{EventType, LogError};
 use astore::identity::ContentAddress;
 use astore::plane::ingest::Unreadable;
 use astore::plane::{ExportError, IngestError, ServeError};
@@ -195,6 +195,9 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::NoSuchObject { .. } => "'astore explain FILE' tells the address of a file",
         Error::PathTaken { .. } => "--replace lets what is added displace it",
         Error::NoSuchClass { known, .. } => return Some(format!("the classes are {}", known.join(", "))),
+        Error::NoSuchEventType { .. } => {
+            return Some(format!("it knows {}", EventType::ALL.map(EventType::name).join(", ")));
+        }
         Error::PlanChanged { now, .. } => {
             // The plan of another age is another plan: it would not show what is meant.
             let min_age = match now.min_age() {

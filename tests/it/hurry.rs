@@ -247,7 +247,7 @@ fn quiet_is_for_scripts() {
         ("export site out -q", ""),
         ("diff site ./out -q", ""),
         ("verify -q", ""),
-        ("log --type v1.nope -q", ""),
+        ("log --type v1.pin.added -q", ""),
         ("list --removed -q", ""),
         ("remove site --keep 9 --dry-run -q", ""),
         ("remove site@1 --reason r -q", "site@1\n"),
@@ -272,7 +272,7 @@ fn an_empty_answer_says_so() {
     person.done(&["init"]);
     for (line, says) in [
         ("list", "no such packages"),
-        ("log --type v1.nope", "no such events"),
+        ("log --type v1.pin.added", "no such events"),
         ("log --since 99", "no such events"),
     ] {
         let arguments: Vec<&str> = line.split(' ').collect();

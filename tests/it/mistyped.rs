@@ -303,6 +303,23 @@ fn a_store_on_read_only_media_is_read() {
 }
 
 #[test]
+fn a_type_that_no_event_has() {
+    let desk = desk();
+    let said = told(&desk, &["log", "--type", "v1.package.finalised"]);
+    assert!(
+        said.starts_with(
+            "2 astore: no event is a v1.package.finalised, and this build knows no such type; it knows v1.store.created, "
+        ),
+        "{said}"
+    );
+    assert!(
+        told(&desk, &["log", "--type", "finalized", "--json", "-q"]).starts_with("2 astore: no event is a ")
+    );
+    assert_eq!(desk.ok(["log", "--type", "v1.pin.added"]), "", "a type there is, and no event of it");
+    assert_eq!(desk.ok(["log", "--type", "v1.package.finalized"]).lines().count(), 1);
+}
+
+#[test]
 fn an_export_that_ends_half_way_says_so_whatever_else_is_not_wanted() {
     let desk = desk();
     let said = desk.run(["export", "doc", "out", "--link", "reflink", "--quiet"]);
