@@ -193,9 +193,14 @@ fn who_may_not_hears_of_it() {
     tree(&closed, &[("secret", b"s")]);
     fs::set_permissions(desk.root(), PermissionsExt::from_mode(0o000)).unwrap();
     fs::set_permissions(&closed, PermissionsExt::from_mode(0o000)).unwrap();
-    assert_snapshot!(shown(&desk, someone.run(["list"])), @"1 astore: cannot open ~/store: Permission denied (os error 13)");
-    assert_snapshot!(shown(&desk, someone.run(["add", "doc"])), @"1 astore: cannot open ~/store: Permission denied (os error 13)");
-    assert_snapshot!(shown(&desk, someone.run(["init", "--root", "closed/store"])), @"1 astore: cannot open ~/closed/store: Permission denied (os error 13)");
+    // Who is told to ask whom depends on who runs the tests; see hostile_trees::owners.
+    let told = |arguments: &[&str]| {
+        let said = shown(&desk, someone.run(arguments));
+        said.split("; ~/store ").next().unwrap_or_default().to_owned()
+    };
+    assert_snapshot!(told(&["list"]), @"1 astore: cannot open ~/store: Permission denied (os error 13)");
+    assert_snapshot!(told(&["add", "doc"]), @"1 astore: cannot open ~/store: Permission denied (os error 13)");
+    assert_snapshot!(told(&["init", "--root", "closed/store"]), @"1 astore: cannot open ~/closed/store: Permission denied (os error 13)");
     fs::set_permissions(desk.root(), PermissionsExt::from_mode(0o700)).unwrap();
     fs::set_permissions(&closed, PermissionsExt::from_mode(0o755)).unwrap();
 }
