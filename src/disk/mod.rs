@@ -20,6 +20,7 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 pub use directory::Directory;
+pub(crate) use real::umask;
 pub use real::{EarlierSyncFailed, NotRegular, RealDisk};
 
 /// The one name beneath the root that a disk knows: where things wait until they are fit for their own names.
