@@ -23,6 +23,7 @@ use crate::events::{self, EventType, Head, PurgedObject};
 use crate::gc::{Candidate, PlanName};
 use crate::identity::{Blake3, ContentAddress};
 use crate::monitor::{Counter, Monitor, Problem, Task};
+use crate::plane::threads::Meanwhile;
 use crate::storage::{Backend as _, Deleted, Local};
 use crate::views::{packages, reach, runs};
 
@@ -362,17 +363,10 @@ fn delete_all(
     let stretch = handfuls.div_ceil(threads) * UNLINKS_TOGETHER;
     let mut all = Outcome::default();
     std::thread::scope(|scope| -> Result<(), Error> {
-        let work = |objects| {
-            let thread = std::thread::Builder::new();
-            (thread.spawn_scoped(scope, move || delete(local, objects, alone, monitor)), objects)
-        };
+        let work = |objects| Meanwhile::begin(scope, move || delete(local, objects, alone, monitor));
         let at_work: Vec<_> = objects.chunks(stretch).map(work).collect();
-        for (thread, objects) in at_work {
-            let outcome = match thread {
-                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
-                // The system has no thread to spare.
-                Err(_) => delete(local, objects, alone, monitor)?,
-            };
+        for deleting in at_work {
+            let outcome = deleting.end()?;
             all.objects += outcome.objects;
             all.bytes += outcome.bytes;
             all.missing.extend(outcome.missing);
