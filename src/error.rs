@@ -172,6 +172,12 @@ pub enum Error {
         /// By whom, when, why, by which event and plan.
         purge: Box<Purge>,
     },
+    /// Events of a type were asked for that no event has and that this build does not know.
+    #[error("no event is a {event_type}, and this build knows no such type")]
+    NoSuchEventType {
+        /// The type.
+        event_type: String,
+    },
     /// What would be live again is purged in part.
     #[error("{} of {reference} {} purged: {}", objects_in_words(*count), if *count == 1 { "is" } else { "are" }, first_of(objects, *count))]
     HasPurged {
@@ -409,6 +415,7 @@ impl Error {
             | Self::NotAFile { .. }
             | Self::PathTaken { .. }
             | Self::NoSuchClass { .. }
+            | Self::NoSuchEventType { .. }
             | Self::NotAlone
             | Self::PinTaken { .. }
             | Self::EarlierExpiry { .. }
@@ -442,7 +449,7 @@ pub(crate) fn objects_in_words(count: u64) -> String {
 }
 
 /// Says how many there are beyond those that are named.
-fn rest_in_words(count: u64, named: usize) -> String {
+pub(crate) fn rest_in_words(count: u64, named: usize) -> String {
     match count.saturating_sub(named as u64) {
         0 => String::new(),
         rest => format!(" and {rest} more"),

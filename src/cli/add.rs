@@ -98,6 +98,9 @@ pub(crate) struct Args {
     one_file_system: bool,
 
     /// Read every file, even where its size and times are as they were
+    ///
+    /// For files that a program holds open and writes through a mapping (mmap): that moves no time until the kernel
+    /// writes it back, and such a file may be taken for unchanged.
     #[arg(long)]
     no_cache: bool,
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use astore::env::Env;
+use astore::error::Error;
 use astore::registry::{Access, OpenOptions, Registry};
 
 use super::environment::{Environment, Place};
@@ -252,10 +253,9 @@ impl Context {
         match written.and_then(|()| self.out.flush()) {
             Ok(()) => Ok(exit),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
-            Err(error) if self.changes => {
-                Err(error).context("it is done, but standard output cannot be written")
-            }
-            Err(error) => Err(error).context("cannot write to standard output"),
+            // In the words that the library has for what it writes itself.
+            Err(error) if self.changes => Err(Error::Output(error)).context("it is done, but not printed"),
+            Err(error) => Err(Error::Output(error).into()),
         }
     }
 

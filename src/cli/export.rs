@@ -73,7 +73,8 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         Err(error) => {
             if is_partial(&error) {
                 let shown = escape::path(&request.destination);
-                ctx.terminal.note(&format!("astore: {shown} is incomplete; remove it before the next try"));
+                // A part of the failure: also with --quiet.
+                ctx.terminal.warn(&format!("astore: {shown} is incomplete; remove it before the next try"));
             }
             return Err(error.into());
         }

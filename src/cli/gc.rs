@@ -44,7 +44,8 @@ Examples:
 /// With --confirm, the plan is shown and carried out. On a terminal astore asks first, unless --yes is given; in
 /// a script the flag is the confirmation. --confirm=PLAN carries out exactly the plan that was
 /// reviewed, or, if anything in it has changed, nothing (exit code 5, and it says what changed). What goes is
-/// recorded in the log for ever; its bytes are gone for good.
+/// recorded in the log for ever; its bytes are gone for good. SIGINT and SIGTERM let the deletions at work come to their
+/// end, 65,536 objects at most, before they end the command.
 ///
 /// What was named or let go less than --min-age ago stays. With --quiet, the plan is its name alone, --without
 /// prints the bytes as a number, and --confirm only what could not be deleted (exit code 1).

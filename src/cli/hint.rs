@@ -1,11 +1,12 @@
 //! What to do about a failure: advice for people, which the library does not give.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use astore::db::DbError;
 use astore::error::Error;
-use astore::events::LogError;
+use astore::events::{EventType, LogError};
 use astore::identity::ContentAddress;
 use astore::plane::ingest::Unreadable;
 use astore::plane::{ExportError, IngestError, ServeError};
@@ -14,6 +15,7 @@ use astore::storage::{LockError, StorageError};
 use astore::views::ViewError;
 use rustix::io::Errno;
 
+use super::output::escape;
 use super::output::units::age;
 
 /// What was asked for, as far as advice depends on it.
@@ -36,7 +38,10 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
     // What stands in the log matters more than what was in the way.
     let is_open = matches!(error, Error::MayStand(_) | Error::Log(LogError::Unsure { .. }));
     let limit = if is_open { None } else { of_system(error).and_then(limit).map(str::to_owned) };
-    limit.or_else(|| specific(error, asked)).or_else(|| disk(error, asked).map(str::to_owned))
+    limit
+        .or_else(|| specific(error, asked))
+        .or_else(|| denied(error, asked))
+        .or_else(|| disk(error, asked).map(str::to_owned))
 }
 
 /// Returns what the system said, where it is behind a failure.
@@ -65,6 +70,38 @@ fn limit(said: &io::Error) -> Option<&'static str> {
         Errno::DQUOT => Some("make room within the quota of this user or group, or have it raised"),
         _ => None,
     }
+}
+
+/// Says who is let in, where this user is not.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most failures are no question of who asks")]
+fn denied(error: &Error, asked: Asked<'_>) -> Option<String> {
+    let root = asked.root?;
+    let database = match error {
+        Error::Db(error) | Error::View(ViewError::Db(error)) if error.is_read_only() => {
+            format!("SQLite writes to {}/astore.db and beside it; ", escape::path(root))
+        }
+        // What is named in full may stand elsewhere.
+        Error::Storage(StorageError::Io { path, .. }) if !path.is_relative() && !path.starts_with(root) => {
+            return None;
+        }
+        Error::Db(_) | Error::Storage(_) | Error::Log(_)
+            if of_system(error)?.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            String::new()
+        }
+        _ => return None,
+    };
+    // Where there is no root yet, the directory that it is to stand in is in the way.
+    let owner = std::fs::metadata(root).ok()?.uid();
+    let root = escape::path(root);
+    Some(if owner == rustix::process::geteuid().as_raw() {
+        format!("{database}{root} is yours: see its modes with 'ls -la {root}'")
+    } else {
+        format!(
+            "{database}{root} belongs to user {owner}: do it as that user ('sudo -u '#{owner}' astore ...'), or ask \
+             to be let in"
+        )
+    })
 }
 
 /// What to do about a disk that refuses, where nothing better can be said.
@@ -195,6 +232,9 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::NoSuchObject { .. } => "'astore explain FILE' tells the address of a file",
         Error::PathTaken { .. } => "--replace lets what is added displace it",
         Error::NoSuchClass { known, .. } => return Some(format!("the classes are {}", known.join(", "))),
+        Error::NoSuchEventType { .. } => {
+            return Some(format!("it knows {}", EventType::ALL.map(EventType::name).join(", ")));
+        }
         Error::PlanChanged { now, .. } => {
             // The plan of another age is another plan: it would not show what is meant.
             let min_age = match now.min_age() {

@@ -210,7 +210,7 @@ fn answer(
     let written = streams.out.write_all(text.as_bytes()).and_then(|()| streams.out.flush());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            drop(writeln!(streams.err, "astore: cannot write to standard output: {error}"));
+            drop(writeln!(streams.err, "astore: cannot write the output: {error}"));
             Exit::Failed
         }
         Ok(()) | Err(_) => Exit::Done,

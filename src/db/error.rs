@@ -98,6 +98,11 @@ impl DbError {
             })
     }
 
+    /// Returns whether this user, or anybody, may only read the database, or not write beside it.
+    pub fn is_read_only(&self) -> bool {
+        self.sqlite_code() == Some(rusqlite::ErrorCode::ReadOnly)
+    }
+
     /// Returns whether there was no room for what was to be written.
     pub fn is_full(&self) -> bool {
         self.sqlite_code() == Some(rusqlite::ErrorCode::DiskFull)

@@ -8,6 +8,7 @@
 //! This module knows nothing of objects, events or layouts: only paths and bytes.
 
 mod directory;
+mod fill;
 mod real;
 mod resolve;
 #[cfg(any(test, feature = "testing"))]
@@ -20,6 +21,8 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 pub use directory::Directory;
+pub(crate) use fill::fill;
+pub(crate) use real::umask;
 pub use real::{EarlierSyncFailed, NotRegular, RealDisk};
 
 /// The one name beneath the root that a disk knows: where things wait until they are fit for their own names.

@@ -465,8 +465,9 @@ fn synced(poisoned: &AtomicBool, sync: impl FnMut() -> rustix::io::Result<()>) -
     })
 }
 
-/// Reads this process's umask without changing it, which only `/proc` can do.
-fn umask() -> Option<u32> {
+/// Reads this process's umask without changing it, which only `/proc` can do: which bits the kernel takes from the modes
+/// of new files. `None` where it does not say.
+pub(crate) fn umask() -> Option<u32> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
     u32::from_str_radix(line.trim(), 8).ok()

@@ -14,7 +14,7 @@ use super::export::{ExportOptions, LinkMode};
 use super::fault::{Fault, ReadFailure, fill};
 use super::hook::{Hook, Moment};
 use super::stream::is_zero;
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, umask};
 use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::manifest::Mtime;
 use crate::storage::{Local, StorageError};
@@ -59,7 +59,7 @@ impl<'a> Copier<'a> {
     ) -> Self {
         // A default ACL, which new directories inherit, stands in the place of the umask.
         let has_acl = rustix::fs::fgetxattr(destination, c"system.posix_acl_default", &mut [0_u8; 0]).is_ok();
-        let doubtful = if has_acl { 0o777 } else { umask() };
+        let doubtful = if has_acl { 0o777 } else { umask().unwrap_or(0o777) };
         let reflinks = AtomicBool::new(options.link != LinkMode::Copy);
         Self { local, link: options.link, cancelled, doubtful, hook, reflinks }
     }
@@ -213,11 +213,4 @@ pub(super) fn times(mtime: Mtime) -> Timestamps {
     let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
     let last_modification = Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanoseconds.into() };
     Timestamps { last_access, last_modification }
-}
-
-/// Returns which bits the kernel takes from the modes of new files; all of them where it does not say.
-fn umask() -> u32 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let digits = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    digits.and_then(|digits| u32::from_str_radix(digits.trim(), 8).ok()).unwrap_or(0o777)
 }

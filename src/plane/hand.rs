@@ -22,6 +22,7 @@ use super::stream::StreamError;
 use super::tick::wait_out_the_tick;
 use super::walk::{Folder, Leaves, Named, Work};
 use crate::cache::{Fact, RunId};
+use crate::disk;
 use crate::identity::Digests;
 use crate::manifest::{Entry, EntryBody, EntryPath};
 use crate::monitor::{Counter, Problem};
@@ -127,15 +128,8 @@ impl<'a> Hand<'a> {
     fn read_stdin(&mut self, input: &mut (dyn Read + Send)) -> Result<Digests, Trouble> {
         // The first chunk tells whether a file in flight is needed at all.
         self.buffer.resize(SMALL_BYTES + 1, 0);
-        let mut filled = 0;
-        while filled < self.buffer.len() {
-            match input.read(&mut self.buffer[filled..]) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => self.run.go_on()?,
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let ask = || Ok::<(), Trouble>(self.run.go_on()?);
+        let filled = disk::fill(&mut self.buffer, |rest, _| input.read(rest), ask)?;
         let buffer = std::mem::take(&mut self.buffer);
         let head = &buffer[..filled];
         self.haul.files_hashed += 1;

@@ -26,7 +26,7 @@ mod shards;
 mod sift;
 mod strays;
 mod stream;
-mod threads;
+pub(crate) mod threads;
 mod tick;
 mod together;
 pub mod verify;

@@ -9,6 +9,7 @@ use sha2::Digest as _;
 
 use super::beside::{CHUNK_BYTES, HashingThread};
 use super::ingest::IngestError;
+use crate::disk;
 use crate::identity::{Blake3, Digests, Sha256};
 use crate::storage::Staged;
 
@@ -24,6 +25,12 @@ pub(super) enum StreamError {
     Read(io::Error),
     /// It could not be written, or somebody said stop.
     Stop(IngestError),
+}
+
+impl From<io::Error> for StreamError {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error)
+    }
 }
 
 /// Reads everything, writing it where there is somewhere to write to, and returns its digests.
@@ -85,17 +92,11 @@ fn fill(
     bytes: &mut Vec<u8>,
     each: &dyn Fn(u64) -> Result<(), IngestError>,
 ) -> Result<(), StreamError> {
-    let mut filled = bytes.len();
-    bytes.resize(CHUNK_BYTES.max(filled), 0);
-    while filled < bytes.len() {
-        match input.read(&mut bytes[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => each(0).map_err(StreamError::Stop)?,
-            Err(error) => return Err(StreamError::Read(error)),
-        }
-    }
-    bytes.truncate(filled);
+    let before = bytes.len();
+    bytes.resize(CHUNK_BYTES.max(before), 0);
+    let ask = || each(0).map_err(StreamError::Stop);
+    let filled = disk::fill(&mut bytes[before..], |rest, _| input.read(rest), ask)?;
+    bytes.truncate(before + filled);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
-use std::thread::{Builder, ScopedJoinHandle};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use rustix::io::Errno;
 
@@ -44,6 +44,31 @@ pub(super) fn in_threads<T: Send>(threads: usize, work: impl Fn() -> T + Sync) -
     all.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Something that is done on another thread, or, where the system has none to spare, when it is asked for.
+pub(crate) struct Meanwhile<'scope, W, T> {
+    thread: Option<ScopedJoinHandle<'scope, T>>,
+    work: W,
+}
+
+impl<'scope, W, T> Meanwhile<'scope, W, T>
+where
+    W: Fn() -> T + Copy + Send + 'scope,
+    T: Send + 'scope,
+{
+    /// Begins it, if there is a thread.
+    pub(crate) fn begin(scope: &'scope Scope<'scope, '_>, work: W) -> Self {
+        Self { thread: Builder::new().spawn_scoped(scope, work).ok(), work }
+    }
+
+    /// Waits for it, or does it now. A panic goes on in the caller.
+    pub(crate) fn end(self) -> T {
+        match self.thread {
+            Some(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            None => (self.work)(),
+        }
+    }
+}
+
 /// Returns the error again if it tells of a limit of this process or machine, and nothing of the file it was met at.
 pub(crate) fn limit(error: &io::Error) -> Option<io::Error> {
     match Errno::from_io_error(error)? {
@@ -80,6 +105,14 @@ mod tests {
             assert_eq!(worked.load(Ordering::Relaxed), expected);
             assert_eq!(refused.is_err(), allowed == 0);
         }
+    }
+
+    #[test]
+    fn what_no_thread_does_is_done_in_the_end() {
+        let times = AtomicUsize::new(0);
+        let work = || times.fetch_add(1, Ordering::Relaxed) + 1;
+        std::thread::scope(|scope| assert_eq!(Meanwhile::begin(scope, work).end(), 1));
+        assert_eq!(Meanwhile { thread: None, work }.end(), 2);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::events::{self, EventType, Head, PurgedObject};
 use crate::gc::{Candidate, PlanName};
 use crate::identity::{Blake3, ContentAddress};
 use crate::monitor::{Counter, Monitor, Problem, Task};
+use crate::plane::threads::Meanwhile;
 use crate::storage::{Backend as _, Deleted, Local};
 use crate::views::{packages, reach, runs};
 
@@ -101,8 +102,13 @@ impl Registry {
                 // What was done stands, and whoever asked should hear of it though the gc ends with an error.
                 let (objects, bytes) = report.freed();
                 if objects > 0 {
+                    let left = match report.left() {
+                        0 => "nothing of its plan is left".to_owned(),
+                        1 => "1 object of its plan is left".to_owned(),
+                        left => format!("{left} objects of its plan are left"),
+                    };
                     monitor.problem(&Problem::Note(format!(
-                        "before it ended, the gc deleted {objects} object(s) of {bytes} bytes; the log has the record"
+                        "before it ended, the gc deleted {objects} object(s) of {bytes} bytes, and {left}; the log has the record"
                     )));
                 }
                 Err(error)
@@ -178,7 +184,8 @@ impl Registry {
             report.rounds.push(round);
             head = now;
         }
-        Ok(())
+        // Whoever asked for an end during the last round has asked, though nothing is left to be stopped.
+        self.check_cancelled()
     }
 
     /// Sees to it between two rounds that the next one fits on the disk. A round that does not would leave a WAL that
@@ -356,17 +363,10 @@ fn delete_all(
     let stretch = handfuls.div_ceil(threads) * UNLINKS_TOGETHER;
     let mut all = Outcome::default();
     std::thread::scope(|scope| -> Result<(), Error> {
-        let work = |objects| {
-            let thread = std::thread::Builder::new();
-            (thread.spawn_scoped(scope, move || delete(local, objects, alone, monitor)), objects)
-        };
+        let work = |objects| Meanwhile::begin(scope, move || delete(local, objects, alone, monitor));
         let at_work: Vec<_> = objects.chunks(stretch).map(work).collect();
-        for (thread, objects) in at_work {
-            let outcome = match thread {
-                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
-                // The system has no thread to spare.
-                Err(_) => delete(local, objects, alone, monitor)?,
-            };
+        for deleting in at_work {
+            let outcome = deleting.end()?;
             all.objects += outcome.objects;
             all.bytes += outcome.bytes;
             all.missing.extend(outcome.missing);

@@ -7,12 +7,22 @@ use std::collections::BTreeSet;
 
 use super::Registry;
 use crate::db::{DbError, index_statements};
+use crate::error::with_causes;
+use crate::monitor::{Monitor, Problem};
 
 impl Registry {
     /// Makes the indices that are missing. The views are those of this build by now.
-    pub(super) fn add_indices(&self) {
-        // It is no reason not to do what was asked for: a full disk, a reader that does not let go. The next one tries.
-        drop(self.try_add_indices());
+    pub(super) fn add_indices(&self, monitor: &dyn Monitor) {
+        match self.try_add_indices() {
+            Ok(()) => {}
+            // Somebody else writes, or makes them just now: the next one to open it tries.
+            Err(error) if error.is_busy() => {}
+            // A full disk, perhaps. It is no reason not to do what was asked for, and no answer is another one.
+            Err(error) => monitor.problem(&Problem::Note(format!(
+                "the database lacks indices that make questions fast: {}",
+                with_causes(&error)
+            ))),
+        }
     }
 
     fn try_add_indices(&self) -> Result<(), DbError> {

@@ -144,7 +144,7 @@ impl Registry {
             settled => settled?,
         }
         registry.bring_views_up(monitor)?;
-        registry.add_indices();
+        registry.add_indices(monitor);
         registry.refill_reserve();
         Ok(registry)
     }

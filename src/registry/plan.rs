@@ -20,6 +20,7 @@ use crate::events::{self, ChainFault};
 use crate::gc::{Candidate, Keeping, PackageFacts, Roots, Sum, Survey, SurveyedObject};
 use crate::identity::Blake3;
 use crate::monitor::{Monitor, Problem, Task};
+use crate::plane::threads::Meanwhile;
 use crate::plane::{self, NamedObjects, UnrecordedFile};
 use crate::retention::{Reason, Wanted, wanted};
 use crate::views::{PackageFilter, browse, objects, packages, pins, reach, runs};
@@ -234,14 +235,9 @@ impl Registry {
         let (disk, cancelled) = (self.disk.as_ref(), &*self.cancelled);
         let list = || plane::object_files(disk, threads, cancelled);
         std::thread::scope(|scope| {
-            let listing = std::thread::Builder::new().spawn_scoped(scope, list);
+            let listing = Meanwhile::begin(scope, list);
             meanwhile()?;
-            let files = match listing {
-                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                // The system has no thread to spare.
-                Err(_) => list(),
-            };
-            Ok(files?)
+            Ok(listing.end()?)
         })
     }
 

@@ -11,7 +11,7 @@ use crate::identity::{Blake3, ContentAddress};
 use crate::views::{ObjectRecord, PackageRow, browse, objects};
 
 /// How many purged objects a refusal names.
-const PURGED_NAMED_MAX: u32 = 16;
+const PURGED_NAMED_MAX: u32 = 3;
 
 impl Registry {
     /// Asks the log, as it stands now, about an object that was found missing.

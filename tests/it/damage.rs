@@ -222,6 +222,14 @@ fn what_an_interrupted_writer_left_is_a_note() {
     assert_eq!(report.notes.len(), 2, "{:?}", report.notes);
     assert!(report.notes[0].starts_with("1 leftover(s)"), "{:?}", report.notes);
     assert!(report.notes[1].starts_with("1 unrecorded file(s)"), "{:?}", report.notes);
+
+    for number in 0..7 {
+        std::fs::create_dir(store.root.join(format!("tmp/dead-{number}")))
+            .expect("a dead writer's directory");
+    }
+    let notes = store.verify(&VerifyRequest::default()).notes;
+    assert!(notes[0].starts_with("8 leftover(s)"), "{notes:?}");
+    assert!(notes[0].ends_with(": tmp/dead, tmp/dead-0, tmp/dead-1 and 5 more"), "a line to read: {notes:?}");
 }
 
 #[test]

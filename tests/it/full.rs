@@ -3,7 +3,8 @@
 
 use std::process::Command;
 
-use crate::support::store::fast_dir;
+use crate::support::cli::{Desk, Said};
+use crate::support::store::{fast_dir, tree};
 
 /// Run in a mount namespace of its own, where anybody may mount a small file system.
 const REMOVE: &str = r#"
@@ -158,4 +159,66 @@ fn remove_and_gc_work_on_a_full_disk_again_and_again() {
 #[test]
 fn gc_works_on_a_full_disk_and_sets_the_reserve_aside_again() {
     check(COLLECT);
+}
+
+/// Whatever prints, and however much: where the output has no room, that is said in the same words.
+#[test]
+fn an_output_that_is_full_is_told_of_in_one_way() {
+    let desk = Desk::new();
+    let names: Vec<String> =
+        (0..3000).map(|number| format!("a-name-that-is-rather-long-{number:030}")).collect();
+    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b"x"[..])).collect();
+    tree(&desk.path("many"), &files);
+    tree(&desk.path("large"), &[("f", &[7; 300_000])]);
+    desk.ok(["add", "many", "--finalize"]);
+    desk.ok(["add", "large", "--finalize"]);
+    let to_full = |line: &str| {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = desk.command(line.split(' '));
+        let output = command.stdin(std::process::Stdio::null()).stdout(full).output().unwrap();
+        Said::of(&output)
+    };
+    let words = "cannot write the output: No space left on device (os error 28)";
+    let hint = "; make room where the output goes (root ";
+    for line in [
+        "cat large:f",
+        "cat many:a-name-that-is-rather-long-000000000000000000000000000001",
+        "list",
+        "list --json",
+        "files many",
+        "files large",
+        "files many --json",
+        "files many -0",
+        "manifest many",
+        "manifest large --format cbor",
+        "manifest many --format sha256sums",
+        "show many",
+        "log",
+        "log --json",
+        "diff large many",
+        "stats",
+        "health",
+        "explain large:f",
+        "pins --json",
+        "gc",
+        "export many out --json",
+        "verify --no-record",
+    ] {
+        let said = to_full(line);
+        assert!(said.err.contains(&format!("astore: {words}{hint}")), "{line}: {said:#?}");
+        assert_eq!(said.code, 1, "{line}: {said:#?}");
+    }
+    for line in ["add large --finalize", "pin p large", "verify"] {
+        let said = to_full(line);
+        assert!(
+            said.err.contains(&format!("astore: it is done, but not printed: {words}{hint}")),
+            "{line}: {said:#?}"
+        );
+        assert_eq!(said.code, 1, "{line}: {said:#?}");
+    }
+    for line in ["man", "completions bash", "--help", "add --help"] {
+        let said = to_full(line);
+        assert!(said.err.starts_with(&format!("astore: {words}")), "{line}: {said:#?}");
+        assert_eq!((said.code, said.err.lines().count()), (1, 1), "{line}: {said:#?}");
+    }
 }

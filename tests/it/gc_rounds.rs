@@ -1,17 +1,23 @@
 //! An operator confirms a gc of many objects: it goes in rounds, each on record, and the plan goes, no more and no less.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use astore::monitor::Void;
+use astore::error::ErrorKind;
+use astore::monitor::{Counter, Monitor, Problem, Task, Void};
 use astore::registry::report::{
-    ClockTrust, Completion, Confirmed, ExportRequest, LinkMode, PlanReport, PlanRequest, Reason,
+    ClockTrust, CollectRequest, Completion, Confirmed, ExportRequest, LinkMode, PlanReport, PlanRequest,
+    Reason,
 };
 use astore::registry::{Access, Registry};
 
 use crate::support::gc::collect;
+use crate::support::gc::whatever;
 use crate::support::oracle::{self, Digest};
-use crate::support::store::{add, fast_dir, init, open, reference, tree};
+use crate::support::store::{add, env, fast_dir, init, open, options, reference, tree};
 
 fn plan(registry: &Registry) -> PlanReport {
     registry.plan(&PlanRequest { min_age: Duration::ZERO }, &Void).expect("a plan")
@@ -80,4 +86,60 @@ fn many_objects_go_in_rounds() {
     let error = confirm().expect_err("it is done");
     let text = error.to_string();
     assert!(text.contains("v1.gc.started") && text.contains("today 0 objects (0 bytes)"), "{text}");
+}
+
+/// Somebody who presses Ctrl-C as soon as the first object is deleted.
+#[derive(Default)]
+struct Impatient {
+    enough: Arc<AtomicBool>,
+    told: Mutex<Vec<String>>,
+}
+
+impl Monitor for Impatient {
+    fn start(&self, _task: Task, _bytes: Option<u64>) {}
+
+    fn count(&self, counter: Counter, _n: u64) {
+        if counter == Counter::ObjectsPurged {
+            self.enough.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn problem(&self, problem: &Problem) {
+        self.told.lock().unwrap().push(problem.to_string());
+    }
+
+    fn finish(&self, _task: Task) {}
+}
+
+#[test]
+fn a_signal_during_the_deletions_lets_the_round_end_and_is_answered() {
+    let place = fast_dir();
+    let root = place.path().join("store");
+    init(&root);
+    let files = [("a", &b"a"[..]), ("b", b"b"), ("c", b"c")];
+    let goes = tree(&place.path().join("goes"), &files);
+    let registry = open(&root, Access::Write).expect("a store");
+    add(&registry, "goes", &goes, Completion::Finalize).expect("an add");
+    registry.remove(&[reference("goes")], "no longer needed").expect("removed");
+    drop(registry);
+
+    // The second time it is in the last round: whoever asked for an end is not told that nothing happened.
+    for (deleted, left) in [(2, "1 object of its plan is left"), (1, "nothing of its plan is left")] {
+        let person = Impatient::default();
+        let mut options = options(Access::Alone);
+        options.cancelled = person.enough.clone();
+        let mut registry = Registry::open(&root, options, env(), &Void).expect("a store");
+        registry.set_round_objects(2);
+        let request =
+            CollectRequest { confirmed: whatever(Duration::ZERO), reason: None, clock: ClockTrust::Doubted };
+        let error = registry.collect(&request, &mut |_| Ok(()), &person).expect_err("it was asked to stop");
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error:?}");
+        let told = person.told.into_inner().unwrap();
+        let expected =
+            format!("before it ended, the gc deleted {deleted} object(s) of {deleted} bytes, and {left};");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with(&expected), "{told:?}");
+        assert!(oracle::purges(&root).iter().all(|round| round.completed), "the round is brought to its end");
+    }
+    assert_eq!(plan(&open(&root, Access::Read).expect("a store")).plan.objects(), []);
 }

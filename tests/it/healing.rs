@@ -201,7 +201,10 @@ fn adding_the_same_content_again_heals_whatever_became_of_the_file() {
                 assert_eq!(found.len(), 2, "{found:?}");
                 for (what, mend) in found {
                     let aside = what.strip_prefix("foreign ").unwrap();
-                    assert_eq!(mend, format!("move {aside} out of the store, or delete it"));
+                    assert_eq!(
+                        mend,
+                        format!("move {aside} out of the store; add it, if its bytes are missing elsewhere")
+                    );
                     assert_eq!(fs::read(desk.root().join(aside).join("mine")).unwrap(), b"somebody's");
                     fs::remove_dir_all(desk.root().join(aside)).unwrap();
                 }
@@ -331,8 +334,14 @@ fn verify_says_of_every_fault_what_it_would_take() {
         ),
         (format!("missing {}", named(&inline)), "astore recover".to_owned()),
         (format!("missing {}", named(&large)), "astore recover".to_owned()),
-        ("foreign blake3/README".to_owned(), "move blake3/README out of the store, or delete it".to_owned()),
-        ("foreign log/README".to_owned(), "move log/README out of the store, or delete it".to_owned()),
+        (
+            "foreign blake3/README".to_owned(),
+            "move blake3/README out of the store; add it, if its bytes are missing elsewhere".to_owned(),
+        ),
+        (
+            "foreign log/README".to_owned(),
+            "move log/README out of the store; add it, if its bytes are missing elsewhere".to_owned(),
+        ),
         ("chain event 3".to_owned(), "astore recover".to_owned()),
         ("views retention_state".to_owned(), "astore replay".to_owned()),
     ];
@@ -410,4 +419,22 @@ fn views_on_scribbled_pages_are_mended_by_recover_and_no_replay_is_advised() {
     assert!(said.err.contains("; 'astore recover' builds it anew from log/"), "{said:#?}");
     desk.ok(["recover"]);
     desk.check_sound();
+}
+
+/// A job that asks every night learns of damage that is on record without reading anything again.
+#[test]
+fn health_says_in_its_exit_code_that_damage_is_on_record() {
+    let desk = store();
+    desk.ok(["health"]);
+    fs::remove_file(oracle::file_of(&desk.root(), ALONE)).unwrap();
+    desk.ok(["health"]); // nobody has looked yet
+    desk.expect(4, ["verify"]);
+    assert!(desk.expect(4, ["health"]).contains("objects found damaged and not yet mended: 1"));
+    assert_eq!(desk.expect(4, ["health", "--quiet"]).lines().count(), 1);
+    desk.expect(4, ["health", "--json"]);
+    // Mended is what a verify finds sound.
+    desk.ok(["add", "doc", "--name", "again", "--finalize"]);
+    assert!(desk.expect(4, ["health"]).contains("faults that the last full verify found: 1"));
+    desk.ok(["verify"]);
+    assert!(!desk.ok(["health"]).contains("fault"));
 }

@@ -247,7 +247,7 @@ fn quiet_is_for_scripts() {
         ("export site out -q", ""),
         ("diff site ./out -q", ""),
         ("verify -q", ""),
-        ("log --type v1.nope -q", ""),
+        ("log --type v1.pin.added -q", ""),
         ("list --removed -q", ""),
         ("remove site --keep 9 --dry-run -q", ""),
         ("remove site@1 --reason r -q", "site@1\n"),
@@ -272,7 +272,7 @@ fn an_empty_answer_says_so() {
     person.done(&["init"]);
     for (line, says) in [
         ("list", "no such packages"),
-        ("log --type v1.nope", "no such events"),
+        ("log --type v1.pin.added", "no such events"),
         ("log --since 99", "no such events"),
     ] {
         let arguments: Vec<&str> = line.split(' ').collect();
@@ -437,7 +437,7 @@ fn a_closed_pipe_is_silent() {
     let mut list = person.astore(&["list"]);
     let answer = Said::of(&list.stdout(full).output().unwrap());
     assert_eq!(answer.code, 1, "{answer:?}");
-    assert!(answer.err.starts_with("astore: cannot write to standard output: No space left"), "{answer:?}");
+    assert!(answer.err.starts_with("astore: cannot write the output: No space left"), "{answer:?}");
 }
 
 /// Ctrl-C in the middle of an add: the exit code says so, nothing is left, and the store goes on.

@@ -24,15 +24,12 @@ pub(crate) fn remedy(fault: &Fault) -> String {
         Remedy::NewConfig => {
             "if another store's astore.toml was put there, move it aside, then astore recover".to_owned()
         }
-        // It may be the only copy of what it holds.
-        Remedy::MoveAway(path) if fault.kind == "misnamed" => {
+        // It may be the only copy of what it holds, whatever it is called: a quick verify has not read it.
+        Remedy::MoveAway(path) => {
             format!(
                 "move {0} out of the store; add it, if its bytes are missing elsewhere",
                 escape::line(&path.display().to_string())
             )
-        }
-        Remedy::MoveAway(path) => {
-            format!("move {} out of the store, or delete it", escape::line(&path.display().to_string()))
         }
         Remedy::SeeToDisk => "see to the disk and to permissions, then verify again".to_owned(),
         Remedy::Backup(path) => {
@@ -78,6 +75,11 @@ mod tests {
             super::remedy(&misnamed),
             "move blake3/ab/cd/abcd out of the store; add it, if its bytes are missing elsewhere"
         );
+        // A quick verify has not read it either.
+        for kind in ["foreign", "altered"] {
+            let fault = Fault { kind: kind.into(), remedy: Remedy::MoveAway(path()), ..samples::fault() };
+            assert!(!super::remedy(&fault).contains("delete"), "{kind}");
+        }
         for (remedy, says) in [
             (Remedy::SetMode(path()), "chmod 444 blake3/ab/cd/abcd, or add the same content again (doc@2:"),
             (Remedy::Recover, "astore recover"),

@@ -361,6 +361,7 @@ pub(crate) fn health() -> HealthReport {
         writable: true,
         last_verify: Some((at(5), 2)),
         concerns: vec!["2 objects are damaged".into()],
+        damage: true,
     }
 }
 

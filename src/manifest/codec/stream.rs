@@ -6,6 +6,7 @@ use std::io;
 use super::order::{Disorder, Order};
 use super::read::parse_parts;
 use super::{ManifestError, check_count, entry};
+use crate::disk;
 use crate::identity::Blake3;
 use crate::manifest::cbor::{CborError, CborFault, Decoder, array_head};
 use crate::manifest::model::{Entry, EntryBody, ManifestHeader};
@@ -145,16 +146,11 @@ impl<'s> Window<'s> {
         self.hash();
         self.buffer.drain(..self.start);
         self.passed += std::mem::take(&mut self.start);
-        let mut filled = self.buffer.len();
+        let before = self.buffer.len();
         self.buffer.resize(WINDOW_BYTES, 0);
-        while filled < self.buffer.len() && !self.is_at_end {
-            match self.source.read(&mut self.buffer[filled..]) {
-                Ok(0) => self.is_at_end = true,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(ScanError::Read(error)),
-            }
-        }
+        let filled = disk::fill(&mut self.buffer[before..], |rest, _| self.source.read(rest), || Ok(()));
+        let filled = before + filled.map_err(ScanError::Read)?;
+        self.is_at_end = filled < self.buffer.len();
         self.buffer.truncate(filled);
         Ok(())
     }

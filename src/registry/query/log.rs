@@ -7,7 +7,7 @@ use super::super::Registry;
 use super::super::report::{EventRow, LogFilter};
 use super::event_row;
 use crate::error::Error;
-use crate::events::{self, Bookkeeping, Payloads as _, Step, Stored};
+use crate::events::{self, Bookkeeping, EventType, Payloads as _, Step, Stored};
 
 /// How often a follower looks for news.
 const POLL: Duration = Duration::from_millis(100);
@@ -16,12 +16,13 @@ impl Registry {
     /// Tells the events of a filter in order; an error of `each` ends it.
     ///
     /// # Errors
-    /// [`Error::Output`], [`Error::Cancelled`], [`Error::Db`].
+    /// [`Error::NoSuchEventType`], [`Error::Output`], [`Error::Cancelled`], [`Error::Db`].
     pub fn log(
         &self,
         filter: &LogFilter,
         each: &mut dyn FnMut(EventRow) -> io::Result<()>,
     ) -> Result<(), Error> {
+        self.check_type(filter)?;
         self.tell(filter, filter.since, each).map(drop)
     }
 
@@ -34,6 +35,7 @@ impl Registry {
         filter: &LogFilter,
         each: &mut dyn FnMut(EventRow) -> io::Result<()>,
     ) -> Result<(), Error> {
+        self.check_type(filter)?;
         let mut told = self.tell(filter, filter.since, each)?;
         // A private copy hears of nothing that others write: there the plain-file log tells what is new.
         let mut files = if self.private.is_some() {
@@ -55,6 +57,16 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// Refuses a type that is mistyped: one that this build does not know and that the log does not hold either. What
+    /// a later build wrote may be asked for.
+    fn check_type(&self, filter: &LogFilter) -> Result<(), Error> {
+        let Some(wanted) = &filter.event_type else { return Ok(()) };
+        if EventType::of(wanted).is_some() || events::unknown_types(&self.db.read()?)?.contains(wanted) {
+            return Ok(());
+        }
+        Err(Error::NoSuchEventType { event_type: wanted.clone() })
     }
 
     /// Tells what comes after an event, and returns the last one that was looked at.

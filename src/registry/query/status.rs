@@ -7,6 +7,7 @@ use super::super::report::{HealthReport, StatsReport};
 use crate::audit;
 use crate::db::ReadTx;
 use crate::disk::FileKind;
+use crate::env::Timestamp;
 use crate::error::{Error, with_causes};
 use crate::events::{self, Bookkeeping};
 use crate::storage::{Backend as _, StorageError, layout, reserve};
@@ -66,6 +67,24 @@ impl Registry {
             let path = self.root.clone();
             Error::Storage(StorageError::Io { action: crate::storage::Action::Look, path, source })
         })?;
+        let last_verify = runs::last_full_verify(&tx)?;
+        let kept = Bookkeeping::load(&tx)?;
+        let log_stands = self.files.stands_at(&kept.log);
+        let mut concerns = damage_on_record(&tx, last_verify)?;
+        if matches!(log_stands, Ok(false)) && self.stays_apart(&kept)? {
+            concerns.push("log/ does not end where the database does".to_owned());
+        }
+        let damage = !concerns.is_empty();
+        if let Err(error) = log_stands {
+            concerns.push(format!("log/: {}", with_causes(&error)));
+        }
+        self.other_concerns(&tx, &kept, &mut concerns)?;
+        if last_verify.is_none() {
+            concerns.push("no full verify is recorded".to_owned());
+        }
+        if free_bytes < ROOM_BYTES_MIN {
+            concerns.push(format!("only {free_bytes} bytes are free"));
+        }
         Ok(HealthReport {
             store_id: self.config.store_id,
             root: self.root.clone(),
@@ -73,36 +92,27 @@ impl Registry {
             head_digest: head.digest,
             free_bytes,
             writable: super::super::open::is_writable(&self.root),
-            last_verify: runs::last_full_verify(&tx)?,
-            concerns: self.concerns(&tx, free_bytes)?,
+            last_verify,
+            concerns,
+            damage,
         })
     }
 
-    fn concerns(&self, tx: &ReadTx<'_>, free_bytes: u64) -> Result<Vec<String>, Error> {
-        let mut concerns = Vec::new();
-        let kept = Bookkeeping::load(tx)?;
-        match self.files.stands_at(&kept.log) {
-            Ok(true) => {}
-            // A writer may have appended since the transaction began: only what stays is a concern.
-            Ok(false) => {
-                let now = Bookkeeping::load(&self.db.again()?.read()?)?;
-                if now.log.head == kept.log.head && !self.files.stands_at(&now.log)? {
-                    concerns.push("log/ does not end where the database does".to_owned());
-                }
-            }
-            Err(error) => concerns.push(format!("log/: {}", with_causes(&error))),
-        }
+    /// Returns whether `log/` does not end where the database does, and that not because a writer has appended since.
+    fn stays_apart(&self, kept: &Bookkeeping) -> Result<bool, Error> {
+        let now = Bookkeeping::load(&self.db.again()?.read()?)?;
+        Ok(now.log.head == kept.log.head && !self.files.stands_at(&now.log)?)
+    }
+
+    /// Adds what is worth a look and not damage, as far as is known.
+    fn other_concerns(
+        &self,
+        tx: &ReadTx<'_>,
+        kept: &Bookkeeping,
+        concerns: &mut Vec<String>,
+    ) -> Result<(), Error> {
         if let Err(error) = self.local.health() {
             concerns.push(format!("the objects: {}", with_causes(&error)));
-        }
-        match browse::damaged(tx)? {
-            0 => {}
-            damaged => concerns.push(format!("objects found damaged and not yet mended: {damaged}")),
-        }
-        match runs::last_full_verify(tx)? {
-            None => concerns.push("no full verify is recorded".to_owned()),
-            Some((_, 0)) => {}
-            Some((_, faults)) => concerns.push(format!("faults that the last full verify found: {faults}")),
         }
         for started in runs::unfinished_gc(tx)? {
             concerns.push(format!("the gc that event {started} began is not finished"));
@@ -114,9 +124,20 @@ impl Registry {
         if !reserve::is_present(self.disk.as_ref()).unwrap_or(true) {
             concerns.push("the reserve is gone: the disk was full, or somebody deleted it".to_owned());
         }
-        if free_bytes < ROOM_BYTES_MIN {
-            concerns.push(format!("only {free_bytes} bytes are free"));
-        }
-        Ok(concerns)
+        Ok(())
     }
+}
+
+/// Returns what is known to be damaged without reading anything again.
+fn damage_on_record(tx: &ReadTx<'_>, last_verify: Option<(Timestamp, u64)>) -> Result<Vec<String>, Error> {
+    let mut damage = Vec::new();
+    match browse::damaged(tx)? {
+        0 => {}
+        damaged => damage.push(format!("objects found damaged and not yet mended: {damaged}")),
+    }
+    match last_verify {
+        None | Some((_, 0)) => {}
+        Some((_, faults)) => damage.push(format!("faults that the last full verify found: {faults}")),
+    }
+    Ok(damage)
 }

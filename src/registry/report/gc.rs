@@ -196,6 +196,13 @@ impl CollectReport {
         all.fold((0, 0), |(objects, bytes), round| (objects + round.objects, bytes + round.bytes))
     }
 
+    /// Returns how many objects of the plan were not reached.
+    pub fn left(&self) -> u64 {
+        let reached = |round: &Round| round.objects + round.missing + round.failed.len() as u64;
+        let reached: u64 = self.rounds.iter().map(reached).sum();
+        (self.plan.plan.objects().len() as u64).saturating_sub(reached)
+    }
+
     /// Returns every object that is purged and could not be deleted, and why.
     pub fn failed(&self) -> impl Iterator<Item = &(ContentAddress, String)> {
         let rounds = self.rounds.iter().chain(&self.resumed).flat_map(|round| &round.failed);

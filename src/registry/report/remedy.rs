@@ -22,7 +22,7 @@ pub enum Remedy {
     Choose,
     /// The description of the root moved aside, and `recover`, which writes it again from the log.
     NewConfig,
-    /// This file, relative to the root, moved out of the store or deleted.
+    /// This file, relative to the root, moved out of the store; it may be the only copy of what it holds.
     MoveAway(PathBuf),
     /// A look at the disk and at the permissions of what cannot be read.
     SeeToDisk,

@@ -190,4 +190,7 @@ pub struct HealthReport {
     pub last_verify: Option<(Timestamp, u64)>,
     /// What an operator should look at; empty is well.
     pub concerns: Vec<String>,
+    /// Whether one of them is damage: found by a verify and not known to be mended, or a `log/` that does not end
+    /// where the database does.
+    pub damage: bool,
 }

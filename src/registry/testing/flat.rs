@@ -14,7 +14,7 @@ use crate::env::Env;
 use crate::error::Error;
 use crate::identity::{AddressPrefix, Blake3};
 use crate::manifest::EntryPath;
-use crate::monitor::Void;
+use crate::monitor::{Recording, Void};
 use crate::storage::layout;
 
 /// The tables that grow with the store. Those that are not here hold what an operator ran by hand.
@@ -186,4 +186,24 @@ fn a_database_of_an_earlier_build_gets_the_indices_that_it_lacks() {
     let registry = open(&root, Access::Write);
     assert_eq!(indices(&registry), all);
     assert_eq!(crate::views::view_digest(&registry.db.read().unwrap()).unwrap(), digests);
+}
+
+#[test]
+fn indices_that_cannot_be_made_are_told_of_and_keep_nobody_from_his_work() {
+    let place = tempfile::tempdir().unwrap();
+    let root = store(place.path());
+    let registry = open(&root, Access::Write);
+    drop_partial(&registry);
+    let tx = registry.db.write().unwrap();
+    tx.execute_batch(&format!("CREATE TABLE {} (taken)", PARTIAL[0])).unwrap();
+    tx.commit().unwrap();
+    drop(registry);
+
+    let heard = Recording::default();
+    let options = OpenOptions::new(Access::Write, place.path());
+    let registry = Registry::open(&root, options, Env::system("flat@test"), &heard).unwrap();
+    let told: Vec<String> = heard.problems().iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("the database lacks indices that make questions fast: "), "{told:?}");
+    add(&registry, place.path(), "app").unwrap();
 }

@@ -10,7 +10,7 @@ use super::super::known::KnownObjects;
 use super::super::report::{Fault, Harm, Remedy, VerifyDepth, VerifyReport, VerifyRequest};
 use crate::db::{Database, DbError, ReadTx};
 use crate::disk::Disk;
-use crate::error::Error;
+use crate::error::{Error, rest_in_words};
 use crate::events::{self, Head};
 use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::monitor::Monitor;
@@ -26,7 +26,7 @@ const PAGE_OBJECTS: u32 = 4096;
 const FEW_OBJECTS: u32 = 1 << 16;
 
 /// How many unrecorded files and leftovers are named one by one.
-const NAMED_MAX: usize = 10;
+const NAMED_MAX: usize = 3;
 
 /// What is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -334,7 +334,7 @@ impl Notes {
 
     fn lines(self) -> impl Iterator<Item = String> {
         self.0.into_iter().map(|(what, (count, names))| {
-            let more = if count > names.len() { ", …" } else { "" };
+            let more = rest_in_words(count as u64, names.len());
             format!("{count} {what}: {}{more}", names.join(", "))
         })
     }

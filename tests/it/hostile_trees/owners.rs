@@ -280,3 +280,42 @@ fn a_hard_link_to_a_file_outside_is_never_written_through() {
     desk.ok(["gc", "--confirm", "--yes", "--min-age", "0s"]);
     assert_eq!(fs::read(&outside).unwrap(), b"precious");
 }
+
+/// Whoever may not learns who may, and on what.
+#[test]
+fn who_is_kept_out_learns_by_what() {
+    if !is_root() {
+        return;
+    }
+    let desk = Desk::without_store();
+    trees(&desk);
+    let owner = desk.mortal();
+    fs::create_dir(desk.root()).unwrap();
+    chown(desk.root(), Some(NOBODY), Some(NOBODY)).unwrap();
+    owner.run(["init"]).expect(0);
+    owner.run(["add", "t", "--finalize"]).expect(0);
+    let root = desk.root().display().to_string();
+    let mode = |mode| fs::set_permissions(desk.root(), fs::Permissions::from_mode(mode)).unwrap();
+
+    // SQLite writes beside its file as well.
+    mode(0o500);
+    for arguments in [&["add", "t"][..], &["remove", "t", "--reason", "r"], &["replay"], &["gc", "--confirm"]]
+    {
+        let said = owner.run(arguments);
+        assert!(said.err.contains(&format!("{root}/astore.db")), "{said:#?}");
+        assert!(said.err.contains(&format!("see its modes with 'ls -la {root}'")), "{said:#?}");
+        assert_eq!((said.code, said.err.lines().count()), (1, 1), "{said:#?}");
+    }
+    mode(0o700);
+    chown(desk.root(), Some(NOBODY - 1), Some(NOBODY - 1)).unwrap();
+    for (bits, arguments) in [(0o700, ["list"]), (0o755, ["list"]), (0o700, ["verify"])] {
+        mode(bits);
+        let config = desk.root().join("astore.toml");
+        chown(config, Some(NOBODY - 1), Some(NOBODY - 1)).unwrap();
+        let said = owner.run(arguments);
+        assert!(said.err.contains("Permission denied"), "{said:#?}");
+        assert!(said.err.contains(&format!("{root} belongs to user 65533: ")), "{said:#?}");
+        assert!(said.err.contains("'sudo -u '#65533' astore"), "{said:#?}");
+        assert_eq!((said.code, said.err.lines().count()), (1, 1), "{said:#?}");
+    }
+}
