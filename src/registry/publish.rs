@@ -136,3 +136,118 @@ impl io::Write for StagedWriter<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+    use std::time::Instant;
+
+    use super::*;
+    use crate::disk::testing::{Call, Observed};
+    use crate::disk::{Disk, RealDisk};
+    use crate::env::Env;
+    use crate::monitor::Void;
+    use crate::registry::report::{AddReport, AddRequest, AddSource, AddTarget, Completion, InitRequest};
+    use crate::registry::{Access, OpenOptions};
+
+    fn store_in(place: &Path) -> PathBuf {
+        layout::within(place, "store".as_ref())
+    }
+
+    fn env() -> Env {
+        Env::system("publish@test")
+    }
+
+    fn open(place: &Path, disk: Arc<dyn Disk>) -> Registry {
+        let options = OpenOptions { wait: PATIENCE * 10, ..OpenOptions::new(Access::Write, place) };
+        Registry::open_on(disk, &store_in(place), options, env(), &Void).expect("a store")
+    }
+
+    fn disk(place: &Path) -> Arc<dyn Disk> {
+        Arc::new(RealDisk::open(&store_in(place)).expect("a disk"))
+    }
+
+    fn add(registry: &Registry, place: &Path, name: &str) -> Result<AddReport, Error> {
+        let file = layout::within(place, name.as_ref());
+        #[expect(clippy::disallowed_methods, reason = "a file to add, and no store's")]
+        std::fs::write(&file, name.repeat(1000)).expect("a file");
+        let target = AddTarget::new_version(name.parse().expect("a name"));
+        let request = AddRequest::new(vec![AddSource::Path(file)], target, Completion::Finalize);
+        registry.add(request, &mut std::io::empty(), &Void)
+    }
+
+    fn store() -> tempfile::TempDir {
+        let place = tempfile::tempdir().expect("a directory");
+        Registry::init(&store_in(place.path()), &InitRequest::default(), &env()).expect("a store");
+        place
+    }
+
+    fn log_bytes(place: &Path) -> u64 {
+        let disk = disk(place);
+        let log = Path::new(layout::LOG);
+        let files = disk.list(log).expect("a log");
+        files.iter().map(|file| disk.stat(&layout::within(log, &file.name)).expect("a look").size_bytes).sum()
+    }
+
+    /// The transaction is ready long before the disk is; it does not begin to stand before.
+    #[test]
+    fn nothing_is_in_the_log_before_the_batch_is_durable() {
+        let place = store();
+        let root = place.path().to_owned();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (within, seen_there) = (root.clone(), seen.clone());
+        let slow = Observed::new(disk(&root), move |_, call| {
+            if *call == (Call::Point { name: "published" }) {
+                std::thread::sleep(PATIENCE / 4);
+                seen_there.lock().expect("a list").push(log_bytes(&within));
+            }
+            Ok(())
+        });
+        let before = log_bytes(&root);
+        add(&open(&root, Arc::new(slow)), &root, "slow").expect("added");
+        assert_eq!(*seen.lock().expect("a list"), [before]);
+        assert!(log_bytes(&root) > before);
+    }
+
+    #[test]
+    fn who_waits_for_a_slow_disk_lets_others_write() {
+        let place = store();
+        let root = place.path().to_owned();
+        let (within, took) = (root.clone(), Arc::new(Mutex::new(None)));
+        let took_there = took.clone();
+        let slow = Observed::new(disk(&root), move |_, call| {
+            if *call == (Call::Point { name: "published" }) {
+                // Here the first one's transaction is prepared or being prepared; the other needs the write lock.
+                let begun = Instant::now();
+                add(&open(&within, disk(&within)), &within, "other").expect("added meanwhile");
+                *took_there.lock().expect("a time") = Some(begun.elapsed());
+            }
+            Ok(())
+        });
+        let report = add(&open(&root, Arc::new(slow)), &root, "slow").expect("added");
+        assert!(took.lock().expect("a time").is_some());
+        assert_eq!(report.package.version, 1);
+    }
+
+    #[test]
+    fn a_batch_that_cannot_be_published_leaves_no_event() {
+        let place = store();
+        let root = place.path().to_owned();
+        let full = Observed::new(disk(&root), |_, call| {
+            // The last sync of three directories, when the transaction has been prepared for long.
+            if *call == (Call::SyncDir { path: layout::OBJECTS.into() }) {
+                std::thread::sleep(PATIENCE / 4);
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            Ok(())
+        });
+        let before = log_bytes(&root);
+        let registry = open(&root, Arc::new(full));
+        add(&registry, &root, "full").expect_err("the disk is full");
+        assert_eq!(log_bytes(&root), before);
+        drop(registry);
+        let report = add(&open(&root, disk(&root)), &root, "full").expect("added");
+        assert_eq!(report.package.version, 1);
+    }
+}
