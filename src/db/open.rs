@@ -278,6 +278,12 @@ impl Database {
         ReadTx::begin(&self.connection)
     }
 
+    /// Lets questions be asked that are one statement each, which sees what stands when it is asked. Beginning and ending a
+    /// transaction costs more than a lookup does: who asks for each file of a tree notices.
+    pub const fn read_single_statements(&self) -> ReadTx<'_> {
+        ReadTx::of_single_statements(&self.connection)
+    }
+
     /// Begins a transaction that holds the write lock from its first moment (`BEGIN IMMEDIATE`).
     ///
     /// # Errors

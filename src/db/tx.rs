@@ -9,7 +9,9 @@ use super::DbError;
 /// A transaction that reads one state of the database.
 #[derive(Debug)]
 pub struct ReadTx<'c> {
-    tx: Transaction<'c>,
+    connection: &'c Connection,
+    /// Rolled back when dropped, which lets go of the state. `None`: each statement sees one of its own.
+    tx: Option<Transaction<'c>>,
 }
 
 impl<'c> ReadTx<'c> {
@@ -17,14 +19,18 @@ impl<'c> ReadTx<'c> {
         let tx = Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
         // A deferred transaction takes its snapshot at its first read: take it now, not at some later moment.
         tx.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-        Ok(Self { tx })
+        Ok(Self { connection, tx: Some(tx) })
+    }
+
+    pub(super) const fn of_single_statements(connection: &'c Connection) -> Self {
+        Self { connection, tx: None }
     }
 
     /// Returns a prepared statement, made once a connection.
     pub(crate) fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
         #[cfg(test)]
         super::statements::note(sql);
-        self.tx.prepare_cached(sql)
+        self.connection.prepare_cached(sql)
     }
 
     /// Runs a query that answers with one row.
@@ -75,7 +81,7 @@ pub struct WriteTx<'c> {
 impl<'c> WriteTx<'c> {
     pub(super) fn begin(connection: &'c Connection) -> Result<Self, DbError> {
         let tx = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-        Ok(Self { read: ReadTx { tx } })
+        Ok(Self { read: ReadTx { connection, tx: Some(tx) } })
     }
 
     /// Runs a statement and returns how many rows it changed.
@@ -85,7 +91,7 @@ impl<'c> WriteTx<'c> {
 
     /// Runs several statements.
     pub(crate) fn execute_batch(&self, sql: &str) -> rusqlite::Result<()> {
-        self.read.tx.execute_batch(sql)
+        self.read.connection.execute_batch(sql)
     }
 
     /// Does something that may fail half-way: then nothing of it is left in this transaction, which goes on.
@@ -102,7 +108,7 @@ impl<'c> WriteTx<'c> {
     /// # Errors
     /// [`DbError::Sqlite`]: then none of it stands in this database.
     pub fn commit(self) -> Result<(), DbError> {
-        Ok(self.read.tx.commit()?)
+        Ok(self.read.tx.map_or(Ok(()), Transaction::commit)?)
     }
 }
 

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
 
 use uuid::Uuid;
 
@@ -15,6 +14,7 @@ use super::change::{Change, Payload};
 use super::claim::claim;
 use super::known::KnownObjects;
 use super::open::is_writable;
+use super::publish::{publish, stage_manifest};
 use super::report::{
     AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable,
     PackageSummary, SkippedPath,
@@ -27,15 +27,15 @@ use crate::error::Error;
 use crate::events::{self, EventType, payload};
 use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::manifest::{
-    AsEntry, EntryList, EntryPath, Labels, Manifest, ManifestHeader, ManifestInfo, PackageName, Receipt,
-    RetentionSummary, content_digest, write_manifest,
+    EntryList, EntryPath, Labels, Manifest, ManifestHeader, PackageName, Receipt, RetentionSummary,
+    content_digest,
 };
 use crate::monitor::Monitor;
 use crate::plane::{
     self, BoxError, Healed, HealedFrom, IngestContext, IngestOptions, IngestStore, Ingested, Source,
 };
 use crate::retention::{DEFAULT_CLASS, Wanted, wanted};
-use crate::storage::{Staged, Staging, layout};
+use crate::storage::{Staging, layout};
 use crate::views::{PackageRow, packages, retention, trees};
 
 /// The backend that holds what is added.
@@ -215,31 +215,33 @@ impl Registry {
                 let added = payload::entries_added(LOCAL, entries.iter(), false);
                 drop(entries);
                 let added = Payload::staged(added, staging)?;
-                self.publish(staging, monitor)?;
                 // Metadata can be large, and such a payload is an object before the transaction: so the version
                 // is taken first, and again where another add took it meanwhile.
                 let mut version = packages::next_version(&self.db.read()?, draft.name.as_str())?;
-                let (mut change, created) = loop {
-                    let created = self.prepare_payload(payload::package_created(
-                        draft.id,
-                        &draft.name,
-                        version,
-                        &draft.class,
-                        &draft.metadata,
-                        &draft.provenance,
-                    ))?;
-                    let change = Change::begin(self, monitor)?;
-                    let next = packages::next_version(change.tx(), draft.name.as_str())?;
-                    if next == version {
-                        break (change, created);
-                    }
-                    version = next;
-                };
-                let id = draft.id.to_string();
-                change.append(EventType::PackageCreated, &id, &created)?;
-                change.append(EventType::EntriesAdded, &id, &added)?;
-                append_healed(&mut change, &ingested.healed, HealedFrom::Add)?;
-                let number = self.number_of(&change, &draft.id)?;
+                let (change, number) = self.publish_beside(staging, monitor, || {
+                    let (mut change, created) = loop {
+                        let created = self.prepare_payload(payload::package_created(
+                            draft.id,
+                            &draft.name,
+                            version,
+                            &draft.class,
+                            &draft.metadata,
+                            &draft.provenance,
+                        ))?;
+                        let change = Change::begin(self, monitor)?;
+                        let next = packages::next_version(change.tx(), draft.name.as_str())?;
+                        if next == version {
+                            break (change, created);
+                        }
+                        version = next;
+                    };
+                    let id = draft.id.to_string();
+                    change.append(EventType::PackageCreated, &id, &created)?;
+                    change.append(EventType::EntriesAdded, &id, &added)?;
+                    append_healed(&mut change, &ingested.healed, HealedFrom::Add)?;
+                    let number = self.number_of(&change, &draft.id)?;
+                    Ok((change, number))
+                })?;
                 change.commit()?;
                 number
             }
@@ -272,69 +274,32 @@ impl Registry {
             retention: RetentionSummary { class: draft.class, duration_seconds: draft.duration_seconds },
             provenance: draft.provenance,
         };
-        let mut manifest = self.stage_manifest(staging, &header, entries.refs())?;
+        let mut manifest = stage_manifest(staging, &header, entries.refs())?;
         drop(entries); // from here on the manifest's own bytes are the entries
         loop {
-            self.publish(staging, monitor)?;
-            let payload = self.load_manifest(&manifest)?;
-            let mut change = Change::begin(self, monitor)?;
-            let next = packages::next_version(change.tx(), draft.name.as_str())?;
-            if next == version {
+            let payload = manifest.keep(staging)?;
+            let prepared = self.publish_beside(staging, monitor, || {
+                let mut change = Change::begin(self, monitor)?;
+                let next = packages::next_version(change.tx(), draft.name.as_str())?;
+                if next != version {
+                    return Ok(Err(next));
+                }
                 change.append(EventType::PackageFinalized, &draft.id.to_string(), &payload)?;
                 append_healed(&mut change, &ingested.healed, HealedFrom::Add)?;
                 let number = self.number_of(&change, &draft.id)?;
-                change.commit()?;
-                return Ok(number);
+                Ok(Ok((change, number)))
+            })?;
+            match prepared {
+                Ok((change, number)) => {
+                    change.commit()?;
+                    return Ok(number);
+                }
+                // Another add took the version meanwhile: the same entries under the next one.
+                Err(next) => (version, header.version) = (next, next),
             }
-            // Another add took the version meanwhile: the same entries under the next one.
-            drop(change);
-            version = next;
-            header.version = next;
             let read = Manifest::parse(payload.bytes())?;
-            manifest = self.stage_manifest(staging, &header, read.entries())?;
+            manifest = stage_manifest(staging, &header, read.entries())?;
         }
-    }
-
-    /// Writes a manifest into the batch that is about to be published.
-    pub(super) fn stage_manifest<E: AsEntry>(
-        &self,
-        staging: &Staging,
-        header: &ManifestHeader,
-        entries: impl ExactSizeIterator<Item = E>,
-    ) -> Result<ManifestInfo, Error> {
-        let mut staged = StagedWriter { staged: staging.stage()? };
-        let written = {
-            let mut out = io::BufWriter::with_capacity(1 << 18, &mut staged);
-            let info = write_manifest(&mut out, header, entries);
-            io::Write::flush(&mut out).and(info)
-        };
-        let info = written.map_err(|error| match error.downcast::<crate::manifest::ManifestError>() {
-            Ok(refused) => Error::Manifest(refused),
-            // What `StagedWriter` passed on.
-            Err(error) => match error.downcast::<crate::storage::StorageError>() {
-                Ok(refused) => Error::Storage(refused),
-                Err(error) => Error::Storage(crate::storage::StorageError::Io {
-                    action: crate::storage::Action::Write,
-                    path: PathBuf::from(layout::TMP),
-                    source: error,
-                }),
-            },
-        })?;
-        staging.keep(staged.staged, info.digests)?;
-        Ok(info)
-    }
-
-    /// Reads a manifest back that was just published.
-    pub(super) fn load_manifest(&self, manifest: &ManifestInfo) -> Result<Payload, Error> {
-        use crate::events::Payloads as _;
-        Ok(Payload::stored(self.local.load(&manifest.digests.blake3)?, manifest.digests))
-    }
-
-    pub(super) fn publish(&self, staging: &Staging, monitor: &dyn Monitor) -> Result<Vec<Digests>, Error> {
-        monitor.start(crate::monitor::Task::Syncing, None);
-        let published = staging.publish();
-        monitor.finish(crate::monitor::Task::Syncing);
-        Ok(published?)
     }
 
     /// Returns the newest finalised version of a name, where it has just this content.
@@ -361,7 +326,7 @@ impl Registry {
         staging: &Staging,
         monitor: &dyn Monitor,
     ) -> Result<PackageSummary, Error> {
-        let mut brought_back = self.publish(staging, monitor)?;
+        let mut brought_back = publish(staging, monitor)?;
         brought_back.retain(|object| !ingested.healed.iter().any(|healed| healed.object == *object));
         if !brought_back.is_empty() {
             self.record_batch(self.env.random_id(), &brought_back, monitor)?;
@@ -413,15 +378,17 @@ impl Registry {
         }
         let added = payload::entries_added(LOCAL, entries.iter(), replace);
         let added = Payload::staged(added, staging)?;
-        self.publish(staging, monitor)?;
-        let mut change = Change::begin(self, monitor)?;
-        self.resolve_still_open(change.tx(), package)?;
-        if !replace {
-            self.check_conflicts(change.tx(), package, entries)?;
-        }
-        change.append(EventType::EntriesAdded, &package.id.to_string(), &added)?;
-        append_healed(&mut change, healed, HealedFrom::Add)?;
-        let summary = self.summary_by_number(change.tx(), package.number)?;
+        let (change, summary) = self.publish_beside(staging, monitor, || {
+            let mut change = Change::begin(self, monitor)?;
+            self.resolve_still_open(change.tx(), package)?;
+            if !replace {
+                self.check_conflicts(change.tx(), package, entries)?;
+            }
+            change.append(EventType::EntriesAdded, &package.id.to_string(), &added)?;
+            append_healed(&mut change, healed, HealedFrom::Add)?;
+            let summary = self.summary_by_number(change.tx(), package.number)?;
+            Ok((change, summary))
+        })?;
         change.commit()?;
         Ok(summary)
     }
@@ -511,21 +478,5 @@ fn report(package: PackageSummary, ingested: Ingested, unchanged: bool) -> AddRe
             .into_iter()
             .map(|skipped| SkippedPath { path: skipped.path, why: skipped.why.to_string() })
             .collect(),
-    }
-}
-
-/// Writes into a file in flight.
-struct StagedWriter {
-    staged: Staged,
-}
-
-impl io::Write for &mut StagedWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.staged.append(bytes).map_err(io::Error::other)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

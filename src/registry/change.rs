@@ -222,7 +222,7 @@ impl<'r> Change<'r> {
 impl Registry {
     /// Fails where the lock that this process holds is no longer the file that others would lock: then a gc may
     /// have run beside it, and what was decided by may be so no more.
-    fn check_lock(&self) -> Result<(), Error> {
+    pub(super) fn check_lock(&self) -> Result<(), Error> {
         self.lock.as_ref().map_or(Ok(()), |lock| check_lock(lock, self.disk.as_ref()))
     }
 }

@@ -3,6 +3,7 @@
 use super::Registry;
 use super::add::{append_healed, receipt};
 use super::change::Change;
+use super::publish::stage_manifest;
 use super::report::{PackageSummary, Reference};
 use crate::db::ReadTx;
 use crate::error::Error;
@@ -61,15 +62,17 @@ impl Registry {
             retention: RetentionSummary { class, duration_seconds },
             provenance: package.provenance.clone(),
         };
-        let manifest = self.stage_manifest(staging, &header, entries.refs())?;
+        let manifest = stage_manifest(staging, &header, entries.refs())?;
         drop(entries);
-        self.publish(staging, monitor)?;
-        let payload = self.load_manifest(&manifest)?;
-        let mut change = Change::begin(self, monitor)?;
-        self.resolve_still_open(change.tx(), package)?;
-        change.append(EventType::PackageFinalized, &package.id.to_string(), &payload)?;
-        append_healed(&mut change, healed, HealedFrom::Add)?;
-        let summary = self.summary_by_number(change.tx(), package.number)?;
+        let payload = manifest.keep(staging)?;
+        let (change, summary) = self.publish_beside(staging, monitor, || {
+            let mut change = Change::begin(self, monitor)?;
+            self.resolve_still_open(change.tx(), package)?;
+            change.append(EventType::PackageFinalized, &package.id.to_string(), &payload)?;
+            append_healed(&mut change, healed, HealedFrom::Add)?;
+            let summary = self.summary_by_number(change.tx(), package.number)?;
+            Ok((change, summary))
+        })?;
         change.commit()?;
         Ok(summary)
     }

@@ -18,6 +18,7 @@ mod open;
 mod pin;
 mod plan;
 mod private;
+mod publish;
 mod purged;
 mod query;
 mod recover;

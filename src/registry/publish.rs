@@ -1,0 +1,253 @@
+//! From bytes in flight to bytes that an event may name: the last batch, its manifest in it.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::Registry;
+use super::change::Payload;
+use crate::error::Error;
+use crate::identity::{Blake3, Digests};
+use crate::manifest::{AsEntry, ManifestError, ManifestHeader, ManifestInfo, write_manifest};
+use crate::monitor::{Monitor, Task};
+use crate::storage::{Action, Staged, Staging, StorageError, layout};
+
+/// Makes the batch durable under its names.
+pub(super) fn publish(staging: &Staging, monitor: &dyn Monitor) -> Result<Vec<Digests>, Error> {
+    monitor.start(Task::Syncing, None);
+    let published = staging.publish();
+    monitor.finish(Task::Syncing);
+    Ok(published?)
+}
+
+/// How long a prepared transaction, which others who write wait for, waits itself for a disk that is slow.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Registry {
+    /// Publishes on another thread, while `prepare` enters into a transaction what will name the batch: the one waits
+    /// for the disk, the other computes. A transaction leaves no trace until it is committed, which its owner cannot
+    /// do before this returns. Where the disk takes longer than a second more, it is dropped, so that others can
+    /// write meanwhile, and prepared again.
+    ///
+    /// # Errors
+    /// Where publishing fails, that; else what `prepare` fails with.
+    pub(super) fn publish_beside<T>(
+        &self,
+        staging: &Staging,
+        monitor: &dyn Monitor,
+        mut prepare: impl FnMut() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (done, is_done) = mpsc::channel::<()>();
+        let prepared = std::thread::scope(|scope| {
+            let publishing = std::thread::Builder::new().spawn_scoped(scope, move || {
+                let _done = done; // dropped at the end, however that comes
+                publish(staging, monitor).map(drop)
+            });
+            let Ok(publishing) = publishing else {
+                // The system has no thread to spare.
+                return publish(staging, monitor).map(|_| None);
+            };
+            let prepared = prepare();
+            let prepared = match is_done.recv_timeout(PATIENCE) {
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    drop(prepared); // now, and not when the disk is done
+                    None
+                }
+                Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => Some(prepared),
+            };
+            let published = publishing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            published.map(|()| prepared)
+        })?;
+        let prepared = prepared.unwrap_or_else(prepare)?;
+        // It was looked at when the transaction began. A gc that ran since, beside a lock that has lost its name, may
+        // have taken what was published.
+        self.check_lock()?;
+        Ok(prepared)
+    }
+}
+
+/// A manifest that is written, and belongs to no batch yet.
+#[derive(Debug)]
+pub(super) struct StagedManifest {
+    staged: Staged,
+    info: ManifestInfo,
+}
+
+impl StagedManifest {
+    /// Takes it into the batch that is about to be published, and returns its bytes, as they were read back.
+    pub(super) fn keep(self, staging: &Staging) -> Result<Payload, Error> {
+        let Self { staged, info: ManifestInfo { digests, .. } } = self;
+        let mut bytes = Vec::new();
+        let room = usize::try_from(digests.size_bytes).unwrap_or(usize::MAX);
+        bytes.try_reserve_exact(room).map_err(|error| unread(error.into()))?;
+        io::Read::read_to_end(&mut staged.reader(), &mut bytes).map_err(unread)?;
+        if Blake3::of(&bytes) != digests.blake3 {
+            return Err(unread(io::Error::new(io::ErrorKind::InvalidData, "it is not what was written")));
+        }
+        staging.keep(staged, digests)?;
+        Ok(Payload::stored(bytes, digests))
+    }
+}
+
+/// Writes a manifest into a file in flight.
+pub(super) fn stage_manifest<E: AsEntry>(
+    staging: &Staging,
+    header: &ManifestHeader,
+    entries: impl ExactSizeIterator<Item = E>,
+) -> Result<StagedManifest, Error> {
+    let mut staged = staging.stage()?;
+    let written = {
+        let mut out = io::BufWriter::with_capacity(1 << 18, StagedWriter { staged: &mut staged });
+        let info = write_manifest(&mut out, header, entries);
+        io::Write::flush(&mut out).and(info)
+    };
+    let info = written.map_err(|error| match error.downcast::<ManifestError>() {
+        Ok(refused) => Error::Manifest(refused),
+        // What `StagedWriter` passed on.
+        Err(error) => Error::Storage(match error.downcast::<StorageError>() {
+            Ok(refused) => refused,
+            Err(source) => of_tmp(Action::Write, source),
+        }),
+    })?;
+    Ok(StagedManifest { staged, info })
+}
+
+fn unread(source: io::Error) -> Error {
+    of_tmp(Action::Read, source).into()
+}
+
+fn of_tmp(action: Action, source: io::Error) -> StorageError {
+    StorageError::Io { action, path: PathBuf::from(layout::TMP), source }
+}
+
+/// Writes into a file in flight.
+struct StagedWriter<'a> {
+    staged: &'a mut Staged,
+}
+
+impl io::Write for StagedWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.staged.append(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+    use std::time::Instant;
+
+    use super::*;
+    use crate::disk::testing::{Call, Observed};
+    use crate::disk::{Disk, RealDisk};
+    use crate::env::Env;
+    use crate::monitor::Void;
+    use crate::registry::report::{AddReport, AddRequest, AddSource, AddTarget, Completion, InitRequest};
+    use crate::registry::{Access, OpenOptions};
+
+    fn store_in(place: &Path) -> PathBuf {
+        layout::within(place, "store".as_ref())
+    }
+
+    fn env() -> Env {
+        Env::system("publish@test")
+    }
+
+    fn open(place: &Path, disk: Arc<dyn Disk>) -> Registry {
+        let options = OpenOptions { wait: PATIENCE * 10, ..OpenOptions::new(Access::Write, place) };
+        Registry::open_on(disk, &store_in(place), options, env(), &Void).expect("a store")
+    }
+
+    fn disk(place: &Path) -> Arc<dyn Disk> {
+        Arc::new(RealDisk::open(&store_in(place)).expect("a disk"))
+    }
+
+    fn add(registry: &Registry, place: &Path, name: &str) -> Result<AddReport, Error> {
+        let file = layout::within(place, name.as_ref());
+        #[expect(clippy::disallowed_methods, reason = "a file to add, and no store's")]
+        std::fs::write(&file, name.repeat(1000)).expect("a file");
+        let target = AddTarget::new_version(name.parse().expect("a name"));
+        let request = AddRequest::new(vec![AddSource::Path(file)], target, Completion::Finalize);
+        registry.add(request, &mut std::io::empty(), &Void)
+    }
+
+    fn store() -> tempfile::TempDir {
+        let place = tempfile::tempdir().expect("a directory");
+        Registry::init(&store_in(place.path()), &InitRequest::default(), &env()).expect("a store");
+        place
+    }
+
+    fn log_bytes(place: &Path) -> u64 {
+        let disk = disk(place);
+        let log = Path::new(layout::LOG);
+        let files = disk.list(log).expect("a log");
+        files.iter().map(|file| disk.stat(&layout::within(log, &file.name)).expect("a look").size_bytes).sum()
+    }
+
+    /// The transaction is ready long before the disk is; it does not begin to stand before.
+    #[test]
+    fn nothing_is_in_the_log_before_the_batch_is_durable() {
+        let place = store();
+        let root = place.path().to_owned();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (within, seen_there) = (root.clone(), seen.clone());
+        let slow = Observed::new(disk(&root), move |_, call| {
+            if *call == (Call::Point { name: "published" }) {
+                std::thread::sleep(PATIENCE / 4);
+                seen_there.lock().expect("a list").push(log_bytes(&within));
+            }
+            Ok(())
+        });
+        let before = log_bytes(&root);
+        add(&open(&root, Arc::new(slow)), &root, "slow").expect("added");
+        assert_eq!(*seen.lock().expect("a list"), [before]);
+        assert!(log_bytes(&root) > before);
+    }
+
+    #[test]
+    fn who_waits_for_a_slow_disk_lets_others_write() {
+        let place = store();
+        let root = place.path().to_owned();
+        let (within, took) = (root.clone(), Arc::new(Mutex::new(None)));
+        let took_there = took.clone();
+        let slow = Observed::new(disk(&root), move |_, call| {
+            if *call == (Call::Point { name: "published" }) {
+                // Here the first one's transaction is prepared or being prepared; the other needs the write lock.
+                let begun = Instant::now();
+                add(&open(&within, disk(&within)), &within, "other").expect("added meanwhile");
+                *took_there.lock().expect("a time") = Some(begun.elapsed());
+            }
+            Ok(())
+        });
+        let report = add(&open(&root, Arc::new(slow)), &root, "slow").expect("added");
+        assert!(took.lock().expect("a time").is_some());
+        assert_eq!(report.package.version, 1);
+    }
+
+    #[test]
+    fn a_batch_that_cannot_be_published_leaves_no_event() {
+        let place = store();
+        let root = place.path().to_owned();
+        let full = Observed::new(disk(&root), |_, call| {
+            // The last sync of three directories, when the transaction has been prepared for long.
+            if *call == (Call::SyncDir { path: layout::OBJECTS.into() }) {
+                std::thread::sleep(PATIENCE / 4);
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            Ok(())
+        });
+        let before = log_bytes(&root);
+        let registry = open(&root, Arc::new(full));
+        add(&registry, &root, "full").expect_err("the disk is full");
+        assert_eq!(log_bytes(&root), before);
+        drop(registry);
+        let report = add(&open(&root, disk(&root)), &root, "full").expect("added");
+        assert_eq!(report.package.version, 1);
+    }
+}
