@@ -218,7 +218,7 @@ impl Registry {
                 // Metadata can be large, and such a payload is an object before the transaction: so the version
                 // is taken first, and again where another add took it meanwhile.
                 let mut version = packages::next_version(&self.db.read()?, draft.name.as_str())?;
-                let (change, number) = self.publish_beside(staging, monitor, || {
+                let (change, number) = self.publish_and_prepare(staging, &added, monitor, || {
                     let (mut change, created) = loop {
                         let created = self.prepare_payload(payload::package_created(
                             draft.id,
@@ -278,7 +278,7 @@ impl Registry {
         drop(entries); // from here on the manifest's own bytes are the entries
         loop {
             let payload = manifest.keep(staging)?;
-            let prepared = self.publish_beside(staging, monitor, || {
+            let prepared = self.publish_and_prepare(staging, &payload, monitor, || {
                 let mut change = Change::begin(self, monitor)?;
                 let next = packages::next_version(change.tx(), draft.name.as_str())?;
                 if next != version {
@@ -378,7 +378,7 @@ impl Registry {
         }
         let added = payload::entries_added(LOCAL, entries.iter(), replace);
         let added = Payload::staged(added, staging)?;
-        let (change, summary) = self.publish_beside(staging, monitor, || {
+        let (change, summary) = self.publish_and_prepare(staging, &added, monitor, || {
             let mut change = Change::begin(self, monitor)?;
             self.resolve_still_open(change.tx(), package)?;
             if !replace {

@@ -58,6 +58,11 @@ impl Payload {
         &self.bytes
     }
 
+    /// Returns whether it is large, and thus an object.
+    pub(super) const fn is_object(&self) -> bool {
+        self.is_object
+    }
+
     fn blake3(&self) -> Blake3 {
         self.digests.map_or_else(|| Blake3::of(&self.bytes), |digests| digests.blake3)
     }

@@ -65,7 +65,7 @@ impl Registry {
         let manifest = stage_manifest(staging, &header, entries.refs())?;
         drop(entries);
         let payload = manifest.keep(staging)?;
-        let (change, summary) = self.publish_beside(staging, monitor, || {
+        let (change, summary) = self.publish_and_prepare(staging, &payload, monitor, || {
             let mut change = Change::begin(self, monitor)?;
             self.resolve_still_open(change.tx(), package)?;
             change.append(EventType::PackageFinalized, &package.id.to_string(), &payload)?;

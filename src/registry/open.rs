@@ -40,7 +40,7 @@ fn astray() -> Problem {
 }
 
 /// How long a transaction waits for another one at least.
-const SHORT_WAIT: Duration = Duration::from_secs(5);
+pub(super) const SHORT_WAIT: Duration = Duration::from_secs(5);
 
 impl Registry {
     /// Opens a store.

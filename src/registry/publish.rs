@@ -2,11 +2,12 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use super::Registry;
 use super::change::Payload;
+use super::open::SHORT_WAIT;
 use crate::error::Error;
 use crate::identity::{Blake3, Digests};
 use crate::manifest::{AsEntry, ManifestError, ManifestHeader, ManifestInfo, write_manifest};
@@ -25,45 +26,80 @@ pub(super) fn publish(staging: &Staging, monitor: &dyn Monitor) -> Result<Vec<Di
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Registry {
-    /// Publishes on another thread, while `prepare` enters into a transaction what will name the batch: the one waits
-    /// for the disk, the other computes. A transaction leaves no trace until it is committed, which its owner cannot
-    /// do before this returns. Where the disk takes longer than a second more, it is dropped, so that others can
-    /// write meanwhile, and prepared again.
+    /// Publishes, and prepares the transaction that names what is published: events and views are entered, and nothing
+    /// is committed, which the caller does with what this returns.
+    ///
+    /// Where `payload` is large, both happen at once: publishing waits for the disk, on a thread of its own, and preparing
+    /// computes. A transaction that is not committed leaves no trace, so it does not matter to a crash which of them is
+    /// first. But it holds the write lock. So nobody waits for that lock only to hold it while the disk is busy, and one
+    /// who has it waits for a slow disk no longer than a second: then the transaction is dropped, others write, and it
+    /// is prepared again once the batch is durable.
     ///
     /// # Errors
-    /// Where publishing fails, that; else what `prepare` fails with.
-    pub(super) fn publish_beside<T>(
+    /// Where publishing fails, that; else what `prepare` fails with, and [`Error::DatabaseReplaced`].
+    pub(super) fn publish_and_prepare<T>(
         &self,
         staging: &Staging,
+        payload: &Payload,
         monitor: &dyn Monitor,
         mut prepare: impl FnMut() -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let prepared =
+            if payload.is_object() { self.publish_beside(staging, monitor, &mut prepare)? } else { None };
+        let prepared = match prepared {
+            Some(prepared) => {
+                // Both were looked at when the transaction began. A gc that ran since beside a lock that has lost its
+                // name may have taken what was published.
+                self.check_lock()?;
+                if !self.db.has_its_name()? {
+                    return Err(Error::DatabaseReplaced);
+                }
+                prepared
+            }
+            None => {
+                publish(staging, monitor)?; // again: then it is empty, and costs nothing
+                prepare()?
+            }
+        };
+        Ok(prepared)
+    }
+
+    /// Does both at once; `None` where the batch is published, or is still to be, and nothing is prepared.
+    fn publish_beside<T>(
+        &self,
+        staging: &Staging,
+        monitor: &dyn Monitor,
+        prepare: &mut dyn FnMut() -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
         let (done, is_done) = mpsc::channel::<()>();
-        let prepared = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let publishing = std::thread::Builder::new().spawn_scoped(scope, move || {
                 let _done = done; // dropped at the end, however that comes
                 publish(staging, monitor).map(drop)
             });
-            let Ok(publishing) = publishing else {
-                // The system has no thread to spare.
-                return publish(staging, monitor).map(|_| None);
-            };
-            let prepared = prepare();
-            let prepared = match is_done.recv_timeout(PATIENCE) {
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    drop(prepared); // now, and not when the disk is done
-                    None
+            // The system may have no thread to spare.
+            let Ok(publishing) = publishing else { return Ok(None) };
+            let prepared = match self.unless_others_write(prepare) {
+                Ok(Some(transaction)) if is_done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) => {
+                    drop(transaction); // now, and not when the disk is done
+                    Ok(None)
                 }
-                Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => Some(prepared),
+                prepared => prepared,
             };
             let published = publishing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            published.map(|()| prepared)
-        })?;
-        let prepared = prepared.unwrap_or_else(prepare)?;
-        // It was looked at when the transaction began. A gc that ran since, beside a lock that has lost its name, may
-        // have taken what was published.
-        self.check_lock()?;
-        Ok(prepared)
+            published.and(prepared)
+        })
+    }
+
+    /// Does something that needs the write lock, where that is free; `None` where it is not.
+    fn unless_others_write<T>(&self, act: &mut dyn FnMut() -> Result<T, Error>) -> Result<Option<T>, Error> {
+        self.db.set_wait(Duration::ZERO)?;
+        let done = act();
+        self.db.set_wait(self.wait.max(SHORT_WAIT))?;
+        match done {
+            Err(Error::Db(error)) if error.is_busy() => Ok(None),
+            done => done.map(Some),
+        }
     }
 }
 
@@ -147,6 +183,8 @@ mod tests {
     use crate::disk::testing::{Call, Observed};
     use crate::disk::{Disk, RealDisk};
     use crate::env::Env;
+    use crate::events::INLINE_PAYLOAD_BYTES_MAX;
+    use crate::identity::ContentAddress;
     use crate::monitor::Void;
     use crate::registry::report::{AddReport, AddRequest, AddSource, AddTarget, Completion, InitRequest};
     use crate::registry::{Access, OpenOptions};
@@ -168,13 +206,22 @@ mod tests {
         Arc::new(RealDisk::open(&store_in(place)).expect("a disk"))
     }
 
+    /// Adds a tree whose manifest is an object of its own.
     fn add(registry: &Registry, place: &Path, name: &str) -> Result<AddReport, Error> {
-        let file = layout::within(place, name.as_ref());
-        #[expect(clippy::disallowed_methods, reason = "a file to add, and no store's")]
-        std::fs::write(&file, name.repeat(1000)).expect("a file");
+        let tree = layout::within(place, name.as_ref());
+        std::fs::DirBuilder::new().recursive(true).create(&tree).expect("a directory");
+        for nth in 0..900 {
+            let file = layout::within(&tree, format!("{name} {nth}").as_ref());
+            #[expect(clippy::disallowed_methods, reason = "a file to add, and no store's")]
+            std::fs::write(&file, name).expect("a file");
+        }
         let target = AddTarget::new_version(name.parse().expect("a name"));
-        let request = AddRequest::new(vec![AddSource::Path(file)], target, Completion::Finalize);
-        registry.add(request, &mut std::io::empty(), &Void)
+        let request = AddRequest::new(vec![AddSource::Path(tree)], target, Completion::Finalize);
+        let report = registry.add(request, &mut std::io::empty(), &Void)?;
+        let manifest = ContentAddress::new(report.package.manifest_digest.expect("a manifest"));
+        let stat = disk(place).stat(&layout::object_path(&manifest)).expect("a look");
+        assert!(stat.size_bytes > INLINE_PAYLOAD_BYTES_MAX as u64);
+        Ok(report)
     }
 
     fn store() -> tempfile::TempDir {

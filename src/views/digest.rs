@@ -3,7 +3,6 @@
 
 use rusqlite::types::ValueRef;
 
-use super::aside::{TreeSum, sum_of_trees};
 use super::{SCHEMA, VIEWS_VERSION};
 use crate::db::{DbError, ReadTx};
 use crate::identity::{Algorithm, Blake3};
@@ -40,7 +39,7 @@ pub const TABLES: [Table; 11] = [
 ];
 
 /// How many bytes of encoding are collected before they are hashed.
-pub(super) const CHUNK_BYTES: usize = 1 << 16;
+const CHUNK_BYTES: usize = 1 << 16;
 
 /// What one pass over all views found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,33 +88,11 @@ pub fn view_digests(tx: &ReadTx<'_>) -> Result<ViewDigests, DbError> {
 pub(crate) fn table_digests(tx: &ReadTx<'_>) -> Result<[Blake3; TABLES.len()], DbError> {
     let mut digests = [Blake3::from_bytes([0; 32]); TABLES.len()];
     for (table, digest) in TABLES.iter().zip(&mut digests) {
-        *digest = table_digest(tx, table)?;
+        let mut own = blake3::Hasher::new();
+        encode_table(tx, table, &mut |bytes| _ = own.update(bytes))?;
+        *digest = Blake3::from_bytes(*own.finalize().as_bytes());
     }
     Ok(digests)
-}
-
-/// All views in a few words, by which a replay that keeps no rows of whole trees is compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Outline {
-    trees: TreeSum,
-    /// In the order of [`TABLES`], without `artifact_files`.
-    others: Vec<Blake3>,
-}
-
-/// Returns the outline of views whose table lacks the trees that add up to `aside`.
-///
-/// # Errors
-/// As [`view_digest`].
-pub(crate) fn outline(tx: &ReadTx<'_>, aside: TreeSum) -> Result<Outline, DbError> {
-    let trees = sum_of_trees(tx)?.and(aside);
-    let others = TABLES.iter().filter(|table| table.name != "artifact_files");
-    Ok(Outline { trees, others: others.map(|table| table_digest(tx, table)).collect::<Result<_, _>>()? })
-}
-
-fn table_digest(tx: &ReadTx<'_>, table: &Table) -> Result<Blake3, DbError> {
-    let mut own = blake3::Hasher::new();
-    encode_table(tx, table, &mut |bytes| _ = own.update(bytes))?;
-    Ok(Blake3::from_bytes(*own.finalize().as_bytes()))
 }
 
 /// Where a column's value comes from.
@@ -225,7 +202,7 @@ fn encode_table(tx: &ReadTx<'_>, table: &Table, hash: &mut dyn FnMut(&[u8])) -> 
     Ok(())
 }
 
-pub(super) fn encode_value(out: &mut Encoder<'_>, column: usize, value: ValueRef<'_>) -> Result<(), DbError> {
+fn encode_value(out: &mut Encoder<'_>, column: usize, value: ValueRef<'_>) -> Result<(), DbError> {
     match value {
         ValueRef::Integer(value) if value.unsigned_abs() > INTEGER_MAX => {
             return Err(rusqlite::Error::IntegralValueOutOfRange(column, value).into());

@@ -126,7 +126,6 @@ pub(super) fn store_tree(context: &Context<'_, '_>, tree: i64, backend: &str) ->
     if runs::purged_nothing_since(context.tx, packages::last_named(context.tx, tree)?)? {
         return Ok(());
     }
-    context.asks_for_rows();
     let purged: Vec<i64> = context.tx.all(
         "SELECT DISTINCT object FROM artifact_files JOIN objects USING (object)
          WHERE tree = ?1 AND purged_sequence IS NOT NULL ORDER BY object",

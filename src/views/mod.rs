@@ -3,7 +3,6 @@
 //! The live path and replay call the same function, so that replay equals live by construction. Each view owns
 //! its statements. Nothing here knows a file; payload objects come in as bytes.
 
-mod aside;
 pub(crate) mod browse;
 mod compare;
 mod digest;
@@ -20,15 +19,13 @@ pub(crate) mod runs;
 mod tests;
 pub(crate) mod trees;
 
-pub(crate) use aside::TreeSum;
 pub(crate) use browse::EntryPages;
 pub(crate) use compare::{Value, differing_rows};
+pub(crate) use digest::table_digests;
 pub use digest::{TABLES, Table, ViewDigests, view_digest, view_digests};
-pub(crate) use digest::{outline, table_digests};
 pub use objects::{Leftover, ObjectRecord, Standing, TreeUse};
 pub use packages::{PackageFilter, PackageRow};
 
-use self::aside::Aside;
 use self::named::Named;
 use crate::db::{DbError, WriteTx, index_statements};
 use crate::events::{Decoded, Event, PayloadError, Record, Stored, decode};
@@ -121,7 +118,6 @@ struct Context<'t, 'c> {
     tx: &'t WriteTx<'c>,
     record: &'t Record,
     named: Option<&'t Named>,
-    aside: Option<&'t Aside>,
 }
 
 impl Context<'_, '_> {
@@ -132,13 +128,6 @@ impl Context<'_, '_> {
     /// Returns whether no event before can have named an object; from here on one has.
     fn names_first(&self, object: &Blake3) -> bool {
         self.named.is_some_and(|named| named.enter(object))
-    }
-
-    /// Says that rows of a tree are about to be asked for that was made by another event.
-    fn asks_for_rows(&self) {
-        if let Some(aside) = self.aside {
-            aside.ask();
-        }
     }
 
     fn impossible(&self, what: impl Into<String>) -> Refusal {
@@ -197,14 +186,12 @@ pub struct ViewWriter<'t, 'c> {
     skipped: u64,
     /// What was named since the views were empty, if this writer made them so.
     named: Option<Named>,
-    /// The trees that it does not keep, if it is one that leaves rows out.
-    aside: Option<Aside>,
 }
 
 impl<'t, 'c> ViewWriter<'t, 'c> {
     /// Goes on from views of which `skipped` events and fields were left out.
     pub const fn new(tx: &'t WriteTx<'c>, skipped: u64) -> Self {
-        Self { tx, skipped, named: None, aside: None }
+        Self { tx, skipped, named: None }
     }
 
     /// Drops every view and makes it again, empty.
@@ -245,18 +232,6 @@ impl<'t, 'c> ViewWriter<'t, 'c> {
         Ok(())
     }
 
-    /// From here on keeps no rows of trees that are entered at one go, but only what they add up to: for who compares
-    /// with [`outline`] and asks for no row.
-    pub(crate) fn put_trees_aside(&mut self) {
-        self.aside = Some(Aside::default());
-    }
-
-    /// Returns what the trees add up to that were put aside; `None` where an event asked for rows of one, so that the
-    /// views are not to be relied on.
-    pub(crate) fn trees_aside(&self) -> Option<TreeSum> {
-        self.aside.as_ref().map_or(Some(TreeSum::default()), Aside::sum)
-    }
-
     /// Returns how many events and payload fields were skipped so far.
     pub const fn skipped(&self) -> u64 {
         self.skipped
@@ -282,7 +257,7 @@ impl<'t, 'c> ViewWriter<'t, 'c> {
         debug_assert_eq!(Blake3::of(payload.bytes), record.payload_digest, "another event's payload");
         let Decoded { event: said, unknown_fields } = decode(record, payload.bytes)
             .map_err(|source| ViewError::Payload { sequence: record.sequence, source })?;
-        let context = Context { tx: self.tx, record, named: self.named.as_ref(), aside: self.aside.as_ref() };
+        let context = Context { tx: self.tx, record, named: self.named.as_ref() };
         // Outside of the savepoint on purpose: the payload is part of the log, whatever becomes of its event.
         mentions::name_payload(&context, event.payload.is_none(), &payload, &said)?;
         // What turns out to lean on a skipped event must leave no half of itself behind.

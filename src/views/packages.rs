@@ -332,11 +332,7 @@ pub(super) fn finalize(
             (same.tree, same.totals)
         }
         None => {
-            let mut writer = match context.aside {
-                // Who had objects before lets go of them below, for which the rows are asked.
-                Some(aside) if before.is_empty() => TreeWriter::aside(context, number, backend, aside)?,
-                Some(_) | None => TreeWriter::new(context, number, backend)?,
-            };
+            let mut writer = TreeWriter::new(context, number, backend)?;
             manifest.entries().each_ref(|entry| match writer.enter(&entry)? {
                 Place::Free => Ok(()),
                 Place::Taken => Err(context.impossible("a package that no event made has entries")),

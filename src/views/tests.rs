@@ -20,13 +20,12 @@ struct Log<'t, 'c> {
     tx: &'t WriteTx<'c>,
     head: Head,
     packages: u64,
-    events: Vec<(Stored, Vec<u8>)>,
 }
 
 impl<'t, 'c> Log<'t, 'c> {
     fn begin(tx: &'t WriteTx<'c>) -> Self {
         ViewWriter::new(tx, 0).reset().unwrap();
-        let mut log = Self { tx, head: Head::NONE, packages: 0, events: Vec::new() };
+        let mut log = Self { tx, head: Head::NONE, packages: 0 };
         let classes = [("permanent-record".to_owned(), None)];
         log.event(EventType::StoreCreated, "store", &payload::store_created(Uuid::from_u128(9), &classes));
         log
@@ -47,26 +46,6 @@ impl<'t, 'c> Log<'t, 'c> {
         let event = Stored::new(record, inline.then(|| payload.to_vec()));
         ViewWriter::new(self.tx, 0).apply(&event, payload).unwrap();
         self.head = Head::from(&event);
-        self.events.push((event, payload.to_vec()));
-    }
-
-    /// Replays all of it without the rows of trees, and returns the outline, if it may be relied on, and how many rows
-    /// were kept all the same.
-    fn outline_of_replay(&self) -> (Option<digest::Outline>, i64) {
-        let database = Database::temporary().unwrap();
-        let fresh = database.write().unwrap();
-        let mut views = ViewWriter::new(&fresh, 0);
-        views.reset_to_replay().unwrap();
-        views.put_trees_aside();
-        for (event, payload) in &self.events {
-            views.apply(event, payload).unwrap();
-        }
-        let rows = fresh.one("SELECT count(*) FROM artifact_files", [], |row| row.get(0)).unwrap();
-        (views.trees_aside().map(|trees| outline(&fresh, trees).unwrap()), rows)
-    }
-
-    fn outline(&self) -> digest::Outline {
-        outline(self.tx, TreeSum::default()).unwrap()
     }
 
     /// Finalises a new package, and returns its manifest.
@@ -138,7 +117,6 @@ proptest! {
             let (kept, counted) = log.totals();
             prop_assert_eq!(kept, counted);
         }
-        prop_assert_eq!(log.outline_of_replay(), (Some(log.outline()), 0));
         // The same, step by step, into an open package.
         log.packages += 1;
         let (id, none) = (Uuid::from_u128(log.packages.into()), BTreeMap::new());
@@ -152,8 +130,6 @@ proptest! {
             let (kept, counted) = log.totals();
             prop_assert_eq!(kept, counted);
         }
-        let (outline, rows) = log.outline_of_replay();
-        prop_assert_eq!((outline, rows), (Some(log.outline()), i64::try_from(log.totals().0.entries).unwrap()));
     }
 }
 
@@ -188,60 +164,6 @@ fn a_tree_that_lost_objects_is_brought_back_whole_and_one_that_lost_none_is_not_
     .unwrap();
     log.finalize(&tree);
     assert_eq!(log.purged(), 1, "no gc since: the entries are not gone through");
-}
-
-#[test]
-fn an_outline_tells_every_row_of_a_tree_and_is_none_where_rows_were_missed() {
-    let database = Database::temporary().unwrap();
-    let tx = database.write().unwrap();
-    let mut log = Log::begin(&tx);
-    let object = Digests::of(b"a");
-    let body = EntryBody::File { mode: 0o644, object };
-    let entry = |name: &str, body: &EntryBody| {
-        let path = EntryPath::new(name.as_bytes()).unwrap();
-        Entry { path, body: body.clone(), mtime: None }
-    };
-    let link = EntryBody::Symlink { target: b"x".to_vec().into() };
-    let tree = [entry("a", &body), entry("b", &body), entry("c", &link)];
-    log.finalize(&tree);
-    log.finalize(&[entry("a", &body)]);
-    let expected = log.outline_of_replay().0.unwrap();
-    assert_eq!(log.outline(), expected);
-    for change in [
-        "UPDATE artifact_files SET mode = 0 WHERE tree = 1 AND path = x'62'",
-        "UPDATE artifact_files SET object = 7 WHERE tree = 2",
-        "UPDATE artifact_files SET object = NULL WHERE tree = 2",
-        "UPDATE artifact_files SET target = x'79' WHERE target IS NOT NULL",
-        "UPDATE artifact_files SET mtime = 1, mtime_nanos = 1 WHERE tree = 2",
-        "UPDATE artifact_files SET kind = 'directory' WHERE tree = 2",
-        "UPDATE artifact_files SET tree = 3 WHERE tree = 2",
-        "UPDATE artifact_files SET tree = tree + 7",
-        "UPDATE artifact_files SET tree = 2 WHERE tree = 1 AND path = x'63'",
-        "UPDATE artifact_files SET path = x'64' WHERE tree = 2",
-        "DELETE FROM artifact_files WHERE tree = 2",
-        "DELETE FROM artifact_files WHERE tree = 1 AND path = x'63'",
-        "DELETE FROM artifact_files",
-        "INSERT INTO artifact_files VALUES (2, x'62', 'directory', 0, NULL, NULL, NULL, NULL)",
-        "INSERT INTO artifact_files VALUES (9, x'62', 'directory', 0, NULL, NULL, NULL, NULL)",
-        "UPDATE objects SET size_bytes = 5 WHERE object = 1",
-        "ALTER TABLE artifact_files RENAME COLUMN mtime TO stamp",
-    ] {
-        tx.execute_batch("SAVEPOINT before").unwrap();
-        tx.execute_batch(change).unwrap();
-        assert_ne!(log.outline(), expected, "{change}");
-        tx.execute_batch("ROLLBACK TO before; RELEASE before").unwrap();
-    }
-    assert_eq!(log.outline(), expected);
-
-    log.purge(&[object]);
-    assert_eq!(log.outline_of_replay().0, Some(log.outline()));
-    log.finalize(&tree);
-    assert_eq!(log.purged(), 0);
-    assert_eq!(
-        log.outline_of_replay().0,
-        None,
-        "which objects come back stands in rows that it does not have"
-    );
 }
 
 #[test]

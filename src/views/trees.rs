@@ -5,7 +5,6 @@ use std::ops::Bound;
 
 use rusqlite::{CachedStatement, Row};
 
-use super::aside::Aside;
 use super::mentions::{Mention, ObjectWriter};
 use super::packages::PackageKey;
 use super::{Context, Refusal, ViewError, objects};
@@ -65,18 +64,12 @@ pub(crate) fn entry_at(tx: &ReadTx<'_>, tree: i64, path: &[u8]) -> Result<Option
 pub(super) struct TreeWriter<'a, 't, 'c> {
     tree: i64,
     objects: ObjectWriter<'a, 't, 'c>,
-    rows: Rows<'a>,
+    insert: CachedStatement<'a>,
     totals: Totals,
     /// The number of the first object that was entered with this tree: this one and those above were counted then.
     first_own: i64,
     /// Objects that were there before, with their sizes, as often as they were met.
     older: Vec<(i64, u64)>,
-}
-
-/// Where the rows go.
-enum Rows<'a> {
-    Table(CachedStatement<'a>),
-    Aside(&'a Aside),
 }
 
 /// What an entry met at its path.
@@ -92,29 +85,10 @@ impl<'a, 't, 'c> TreeWriter<'a, 't, 'c> {
     pub(super) fn new(context: &'a Context<'t, 'c>, tree: i64, backend: &'a str) -> Result<Self, Refusal> {
         let insert = "INSERT INTO artifact_files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                       ON CONFLICT (tree, path) DO NOTHING";
-        Self::with(context, tree, backend, Rows::Table(context.tx.prepare(insert)?))
-    }
-
-    /// The same for a tree that is empty, and whose rows are not kept.
-    pub(super) fn aside(
-        context: &'a Context<'t, 'c>,
-        tree: i64,
-        backend: &'a str,
-        aside: &'a Aside,
-    ) -> Result<Self, Refusal> {
-        Self::with(context, tree, backend, Rows::Aside(aside))
-    }
-
-    fn with(
-        context: &'a Context<'t, 'c>,
-        tree: i64,
-        backend: &'a str,
-        rows: Rows<'a>,
-    ) -> Result<Self, Refusal> {
         Ok(Self {
             tree,
             objects: ObjectWriter::new(context, backend)?,
-            rows,
+            insert: context.tx.prepare(insert)?,
             totals: Totals::default(),
             first_own: i64::MAX,
             older: Vec::new(),
@@ -128,15 +102,7 @@ impl<'a, 't, 'c> TreeWriter<'a, 't, 'c> {
             BodyRef::Directory { mode } => (Some(*mode), None, None),
             BodyRef::Symlink { target } => (None, None, Some(*target)),
         };
-        self.totals.entries += 1;
-        let insert = match &mut self.rows {
-            Rows::Table(insert) => insert,
-            Rows::Aside(aside) => {
-                aside.enter(self.tree, entry, object);
-                return Ok(Place::Free);
-            }
-        };
-        let entered = insert.execute(rusqlite::params![
+        let entered = self.insert.execute(rusqlite::params![
             self.tree,
             entry.path(),
             entry.body().kind(),
@@ -146,6 +112,7 @@ impl<'a, 't, 'c> TreeWriter<'a, 't, 'c> {
             entry.mtime().map(|mtime| mtime.seconds),
             entry.mtime().map(|mtime| mtime.nanoseconds),
         ])?;
+        self.totals.entries += 1;
         Ok(if entered == 0 { Place::Taken } else { Place::Free })
     }
 
@@ -303,7 +270,6 @@ pub(super) fn let_go_of_all_but(context: &Context<'_, '_>, before: &[i64], tree:
     if before.is_empty() {
         return Ok(());
     }
-    context.asks_for_rows();
     let now = self::objects(context.tx, tree)?;
     for &object in before.iter().filter(|object| now.binary_search(object).is_err()) {
         objects::let_go(context, object)?;

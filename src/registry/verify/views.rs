@@ -11,9 +11,7 @@ use crate::events::{self, ChainFault, Head, Payloads as _, Stored, check_link};
 use crate::identity::ContentAddress;
 use crate::monitor::{Counter, Monitor};
 use crate::storage::layout;
-use crate::views::{
-    TABLES, Table, TreeSum, Value, ViewError, ViewWriter, differing_rows, outline, table_digests,
-};
+use crate::views::{TABLES, Table, Value, ViewError, ViewWriter, differing_rows, table_digests};
 
 /// How many rows of a view a fault names.
 const ROWS_MAX: usize = 20;
@@ -28,16 +26,23 @@ impl Registry {
         look: &mut LogLook,
         monitor: &dyn Monitor,
     ) -> Result<(), Error> {
-        // Most views are as they should be, and to see that takes no rows of trees. Who differs is told row by row.
-        if self.agrees_with_replay(tx, chain, look, monitor)? {
-            return Ok(());
-        }
         let aside = Database::temporary()?;
         let fresh = aside.write()?;
         let mut views = ViewWriter::new(&fresh, 0);
         views.reset_to_replay()?;
+        let payloads = SoundPayloads { registry: self, tx };
         let mut at = 0;
-        match self.replay_into(&mut views, tx, chain, &mut at, monitor) {
+        let replayed = each_sound(tx, chain, |event| {
+            self.check_cancelled()?;
+            at = event.record.sequence;
+            monitor.count(Counter::EventsReplayed, 1);
+            match &event.payload {
+                Some(payload) => views.apply(event, payload)?,
+                None => views.apply(event, &payloads.load(&event.record.payload_digest)?)?,
+            };
+            Ok(())
+        });
+        match replayed {
             Ok(()) => {}
             // A broken chain is reported as such. Nothing can be said of the views then.
             Err(Error::Chain(broken)) => {
@@ -63,61 +68,12 @@ impl Registry {
             let detail = format!("{kept} counted as skipped, where replay skips {}", views.skipped());
             look.find(fault("bookkeeping", detail));
         }
-        note_skipped(&views, look);
+        if views.skipped() > 0 {
+            let skipped = views.skipped();
+            look.notes
+                .push(format!("the log holds {skipped} event(s) or field(s) that this build does not know"));
+        }
         self.compare(tx, &views, &fresh, look)
-    }
-
-    /// Returns whether the views are what the log makes of them. `false` also where that cannot be told without all
-    /// rows, or at all: then somebody else has to find out what it is.
-    fn agrees_with_replay(
-        &self,
-        tx: &ReadTx<'_>,
-        chain: &Chain,
-        look: &mut LogLook,
-        monitor: &dyn Monitor,
-    ) -> Result<bool, Error> {
-        let aside = Database::temporary()?;
-        let fresh = aside.write()?;
-        let mut views = ViewWriter::new(&fresh, 0);
-        views.reset_to_replay()?;
-        views.put_trees_aside();
-        match self.replay_into(&mut views, tx, chain, &mut 0, monitor) {
-            Ok(()) => {}
-            Err(Error::Cancelled) => return Err(Error::Cancelled),
-            Err(_) => return Ok(false),
-        }
-        let Some(trees) = views.trees_aside() else { return Ok(false) };
-        if events::Bookkeeping::load(tx)?.skipped != views.skipped() {
-            return Ok(false);
-        }
-        let Ok(found) = outline(tx, TreeSum::default()) else { return Ok(false) };
-        if found != outline(&fresh, trees)? {
-            return Ok(false);
-        }
-        note_skipped(&views, look);
-        Ok(true)
-    }
-
-    /// Applies the whole log; `at` is the event that it came to.
-    fn replay_into(
-        &self,
-        views: &mut ViewWriter<'_, '_>,
-        tx: &ReadTx<'_>,
-        chain: &Chain,
-        at: &mut u64,
-        monitor: &dyn Monitor,
-    ) -> Result<(), Error> {
-        let payloads = SoundPayloads { registry: self, tx };
-        each_sound(tx, chain, |event| {
-            self.check_cancelled()?;
-            *at = event.record.sequence;
-            monitor.count(Counter::EventsReplayed, 1);
-            match &event.payload {
-                Some(payload) => views.apply(event, payload)?,
-                None => views.apply(event, &payloads.load(&event.record.payload_digest)?)?,
-            };
-            Ok(())
-        })
     }
 
     /// Reports an event whose payload cannot be applied, which ends the comparison.
@@ -209,14 +165,6 @@ fn each_sound(
         }
     })?;
     chain.repairs.range(next..).map(|(_, copy)| copy).try_for_each(pass)
-}
-
-fn note_skipped(views: &ViewWriter<'_, '_>, look: &mut LogLook) {
-    if views.skipped() > 0 {
-        let skipped = views.skipped();
-        look.notes
-            .push(format!("the log holds {skipped} event(s) or field(s) that this build does not know"));
-    }
 }
 
 /// Makes the fault of views that are not even tables any more.
