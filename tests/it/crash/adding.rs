@@ -53,6 +53,25 @@ fn an_add_in_groups_is_there_or_not_at_all() {
     sweep.run(either(&sweep, "x@1", None, (true, false)), again(adding));
 }
 
+/// A manifest that is an object: the transaction is prepared while the batch that it is in is published.
+#[test]
+fn a_package_prepared_while_its_batch_is_published_is_there_or_not_at_all() {
+    let stage = Stage::new();
+    let long = vec!["d".repeat(250); 15].join("/");
+    let paths: Vec<String> = (0..20).map(|nth| format!("{long}/{nth}")).collect();
+    let files: Vec<(&str, &[u8])> = paths.iter().map(|path| (path.as_str(), &b"alpha"[..])).collect();
+    let source = stage.tree("t", &files);
+    let adding = |registry: &Registry| add(registry, "x", &source, Completion::Finalize).map(drop);
+    let root = stage.root();
+    let sweep =
+        Sweep::of("add, prepared beside", &root, |disk| adding(&open_on(disk, &root).unwrap()).unwrap());
+    let database = rusqlite::Connection::open(root.join("astore.db")).unwrap();
+    let size = oracle::query(&database, "SELECT max(size_bytes) FROM objects", |row| row.get::<_, i64>(0))[0];
+    drop(database);
+    assert!(size > 65_536, "the manifest is no object: {size}");
+    sweep.run(either(&sweep, "x@1", None, (true, false)), again(adding));
+}
+
 #[test]
 fn an_open_package_is_there_or_not_at_all() {
     let stage = Stage::new();

@@ -58,6 +58,18 @@ pub(crate) const POINTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "add, prepared beside",
+        &[
+            "settled",
+            "bytes durable",
+            "renamed",
+            "published",
+            "log written",
+            "log durable",
+            "database committed",
+        ],
+    ),
+    (
         "add, left open",
         &[
             "settled",
