@@ -8,9 +8,9 @@
 
 Trees that are found on this machine are copied into a place of work: a journaled ext4 in a sparse file, mounted with
 direct I/O, which goes when the script does, or --at a directory. There every contender does each work once, then each
-again: medians of ratios count, for the machine is noisy. Before each run what it reads is read once (or, with
---cold-cache, the machine's page cache is dropped); after each, one syncfs is timed apart, since whoever does not
-sync leaves that to others. What did not do its work is not timed: exit codes and counts of files are looked at.
+again: medians of ratios count, for the machine is noisy. Before each run what it reads is read once, and free memory
+touched (or, with --cold-cache, the machine's page cache is dropped); after each, one syncfs is timed apart, since whoever
+does not sync leaves that to others. What did not do its work is not timed: exit codes and counts of files are looked at.
 
 What each part does is said in parts/work.py, whom it is held against in parts/contestants.py, and the limits stand in
 parts/tables.py. Each part's runs go to whole.json as soon as it is through: with --resume, those that are there are

@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field
 
 from parts import corpora
-from parts.command import Failed, Runner, read_all, remove, sync
+from parts.command import Failed, Runner, read_all, remove, sync, touch_memory
 from parts.contestants import Astore
 from parts.corpora import Corpus
 
@@ -147,6 +147,8 @@ class Bench:
                     drop.write("3")
             elif contender.warm:
                 read_all(contender.warm)
+                if not self.settings.smoke:
+                    touch_memory()
         command = contender.command() if callable(contender.command) else contender.command
         cost = self.runner.run(command, contender.extra)
         if not is_short:
