@@ -20,9 +20,9 @@ Examples:
 /// The head is the last event, as SEQUENCE:DIGEST; it commits to all events before it. --quiet prints the
 /// head alone.
 ///
-/// Nothing is read again: what it knows of damage is on record. Exits with 4 as long as there is some, or where log/
-/// does not end where the database does: objects that were found damaged and not added again, or faults of the last
-/// full verify. Other concerns do not change the exit code.
+/// Nothing is read again: what it knows of damage is on record. Exits with 4 as long as objects that were found
+/// damaged have not been added again, the last full verify found faults, or log/ does not end where the database
+/// does. Other concerns, a log/ that cannot be read among them, do not change the exit code.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {}

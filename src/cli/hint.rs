@@ -91,15 +91,15 @@ fn denied(error: &Error, asked: Asked<'_>) -> Option<String> {
         }
         _ => return None,
     };
-    // Where there is no root yet, the directory that it is to stand in is in the way.
+    // Nothing to say where the root cannot be looked at: it is not there yet, or a directory above it is in the way.
     let owner = std::fs::metadata(root).ok()?.uid();
     let root = escape::path(root);
     Some(if owner == rustix::process::geteuid().as_raw() {
-        format!("{database}{root} is yours: see its modes with 'ls -la {root}'")
+        format!("{database}{root} is yours: see its modes with 'ls -ld {root} {root}/*'")
     } else {
         format!(
-            "{database}{root} belongs to user {owner}: do it as that user ('sudo -u '#{owner}' astore ...'), or ask \
-             to be let in"
+            "{database}{root} belongs to user {owner}: do it as that user (sudo -u \\#{owner} astore ...), or ask to \
+             be let in"
         )
     })
 }

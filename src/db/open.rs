@@ -279,7 +279,8 @@ impl Database {
     }
 
     /// Lets questions be asked that are one statement each, which sees what stands when it is asked. Beginning and ending a
-    /// transaction costs more than a lookup does: who asks for each file of a tree notices.
+    /// transaction costs more than a lookup does: who asks for each file of a tree notices. Not
+    /// for two questions whose answers must agree.
     pub const fn read_single_statements(&self) -> ReadTx<'_> {
         ReadTx::of_single_statements(&self.connection)
     }

@@ -6,12 +6,14 @@ use rusqlite::{CachedStatement, Connection, Params, Transaction, TransactionBeha
 
 use super::DbError;
 
-/// A transaction that reads one state of the database.
+/// What questions are asked of: one state of the database, for as long as this is held; or, from
+/// [`Database::read_single_statements`](super::Database::read_single_statements), for each statement the state of its
+/// moment.
 #[derive(Debug)]
 pub struct ReadTx<'c> {
     connection: &'c Connection,
-    /// Rolled back when dropped, which lets go of the state. `None`: each statement sees one of its own.
-    tx: Option<Transaction<'c>>,
+    /// Rolled back when dropped, which lets go of the state. `None` where somebody else holds it, or nobody.
+    _tx: Option<Transaction<'c>>,
 }
 
 impl<'c> ReadTx<'c> {
@@ -19,11 +21,11 @@ impl<'c> ReadTx<'c> {
         let tx = Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
         // A deferred transaction takes its snapshot at its first read: take it now, not at some later moment.
         tx.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-        Ok(Self { connection, tx: Some(tx) })
+        Ok(Self { connection, _tx: Some(tx) })
     }
 
     pub(super) const fn of_single_statements(connection: &'c Connection) -> Self {
-        Self { connection, tx: None }
+        Self { connection, _tx: None }
     }
 
     /// Returns a prepared statement, made once a connection.
@@ -75,13 +77,15 @@ impl<'c> ReadTx<'c> {
 /// A transaction that holds the write lock. Dropped without [`WriteTx::commit`], it leaves no trace.
 #[derive(Debug)]
 pub struct WriteTx<'c> {
+    tx: Transaction<'c>,
+    /// Reads on the same connection, and so within the transaction.
     read: ReadTx<'c>,
 }
 
 impl<'c> WriteTx<'c> {
     pub(super) fn begin(connection: &'c Connection) -> Result<Self, DbError> {
         let tx = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-        Ok(Self { read: ReadTx { connection, tx: Some(tx) } })
+        Ok(Self { tx, read: ReadTx { connection, _tx: None } })
     }
 
     /// Runs a statement and returns how many rows it changed.
@@ -108,7 +112,7 @@ impl<'c> WriteTx<'c> {
     /// # Errors
     /// [`DbError::Sqlite`]: then none of it stands in this database.
     pub fn commit(self) -> Result<(), DbError> {
-        Ok(self.read.tx.map_or(Ok(()), Transaction::commit)?)
+        Ok(self.tx.commit()?)
     }
 }
 

@@ -1,8 +1,8 @@
 //! `add`: bytes in, then events. All or nothing for its package.
 //!
 //! Every batch but the last is recorded as stored on the way, so that an interrupted add does not start from
-//! nothing. The last batch takes the manifest along and is published before the one transaction that makes
-//! the package.
+//! nothing. The last batch takes the manifest along and is durable under its names before the one
+//! transaction that makes the package is committed.
 
 use std::collections::BTreeMap;
 use std::io;

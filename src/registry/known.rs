@@ -27,6 +27,7 @@ impl KnownObjects {
 impl Known for KnownObjects {
     fn standing(&self, address: &ContentAddress) -> Result<plane::Standing, BoxError> {
         let db = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // One statement: a transaction around it would cost more than the lookup.
         standing(&db.read_single_statements(), address)
     }
 

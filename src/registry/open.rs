@@ -40,7 +40,7 @@ fn astray() -> Problem {
 }
 
 /// How long a transaction waits for another one at least.
-pub(super) const SHORT_WAIT: Duration = Duration::from_secs(5);
+const SHORT_WAIT: Duration = Duration::from_secs(5);
 
 impl Registry {
     /// Opens a store.
@@ -239,7 +239,7 @@ impl Registry {
                 Err(error) => return Err(error),
             },
         };
-        self.db.set_wait(self.wait.max(SHORT_WAIT))?;
+        self.db.set_wait(self.transaction_wait())?;
         drop(lock);
         if let Some(settled) = settled {
             tell(settled, monitor);
@@ -339,9 +339,14 @@ impl Registry {
         make_room(self.disk.as_ref());
     }
 
+    /// Returns how long a transaction waits for another one: also an impatient caller for one that is being committed.
+    pub(super) fn transaction_wait(&self) -> Duration {
+        self.wait.max(SHORT_WAIT)
+    }
+
     /// Takes the WAL into the database and gives its room back; `false` where a reader needs it still.
     pub(super) fn take_in_wal(&self) -> Result<bool, Error> {
-        Ok(self.db.take_in_wal(self.wait.max(SHORT_WAIT))?)
+        Ok(self.db.take_in_wal(self.transaction_wait())?)
     }
 
     /// Sees to it that so many bytes can be written, the reserve given up if need be.
