@@ -15,8 +15,10 @@ use super::fault::{ReadFailure, fill, read_chunks};
 use crate::disk::DiskFile;
 use crate::identity::Blake3;
 
-/// How much is read at a time.
-pub(super) const CHUNK_BYTES: usize = 1 << 20;
+/// How much is read, and written, at a time. A file system with large folios takes memory in pieces of the size of the
+/// write; small ones are the pages that were in use a moment ago, and in a virtual machine those are far cheaper: an
+/// export of 700 MB took 1.3 s with writes of 1 MiB, and 0.4 s with these.
+pub(super) const CHUNK_BYTES: usize = 64 << 10;
 /// How many chunks are between the two threads at most.
 const CHUNKS: usize = 4;
 
