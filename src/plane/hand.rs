@@ -11,7 +11,6 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use crossbeam_channel::Sender;
 use rustix::io::Errno;
 
-use super::beside::CHUNK_BYTES;
 use super::crew::{Haul, Run};
 use super::handle::{FileStat, Follow, Kind, open_file, stat, stat_at};
 use super::hook::Moment;
@@ -29,7 +28,8 @@ use crate::monitor::{Counter, Problem};
 use crate::storage::StorageError;
 
 /// Up to this size content is held in memory until it is known whether the store has it.
-const SMALL_BYTES: usize = CHUNK_BYTES;
+/// What goes through a file in flight costs a thread, a second name and, for what is stored already, a write in vain.
+const SMALL_BYTES: usize = 1 << 20;
 /// How often a file that does not hold still is read.
 const TRIES: usize = 3;
 const STDIN_MODE: u32 = 0o644;

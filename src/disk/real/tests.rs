@@ -52,6 +52,19 @@ fn old_kernels_are_told_by_their_release() {
 }
 
 #[test]
+fn a_write_of_several_pieces_arrives_whole() {
+    both_ways(|_, disk| {
+        let bytes: Vec<u8> = (0..2 * super::WRITE_BYTES + 3).map(|at| (at % 251) as u8).collect();
+        let file = disk.create(path("f"), 0o600).expect("a file");
+        file.write_all_at(&bytes, 5).expect("written");
+        let mut read = vec![0; bytes.len() + 9];
+        let length = disk.open(path("f")).expect("a file").read_at(&mut read, 0).expect("read");
+        assert_eq!(length, bytes.len() + 5);
+        assert!(read[5..length] == bytes, "the bytes stand where they were to be");
+    });
+}
+
+#[test]
 fn files_are_written_read_renamed_and_removed() {
     both_ways(|_, disk| {
         disk.make_dir(path("d")).expect("a directory");
