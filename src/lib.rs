@@ -60,6 +60,7 @@
 pub mod identity;
 
 pub mod env;
+mod fill;
 pub mod monitor;
 
 pub mod disk;

@@ -8,7 +8,6 @@
 //! This module knows nothing of objects, events or layouts: only paths and bytes.
 
 mod directory;
-mod fill;
 mod real;
 mod resolve;
 #[cfg(any(test, feature = "testing"))]
@@ -21,7 +20,6 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 pub use directory::Directory;
-pub(crate) use fill::fill;
 pub(crate) use real::umask;
 pub use real::{EarlierSyncFailed, NotRegular, RealDisk};
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::disk::{self, DiskFile, FileKind};
+use crate::disk::{DiskFile, FileKind};
 use crate::identity::{ContentAddress, Sha256};
 
 /// What is wrong with an object's file, or odd about something that stands among the objects.
@@ -166,5 +166,5 @@ pub(super) fn read_chunks<E>(
 
 /// Reads until the buffer is full or the file ends.
 pub(super) fn fill(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    disk::fill(buffer, |rest, filled| file.read_at(rest, offset + filled as u64), || Ok(()))
+    crate::fill::fill(buffer, |rest, filled| file.read_at(rest, offset + filled as u64), || Ok(()))
 }

@@ -21,7 +21,6 @@ use super::stream::StreamError;
 use super::tick::wait_out_the_tick;
 use super::walk::{Folder, Leaves, Named, Work};
 use crate::cache::{Fact, RunId};
-use crate::disk;
 use crate::identity::Digests;
 use crate::manifest::{Entry, EntryBody, EntryPath};
 use crate::monitor::{Counter, Problem};
@@ -129,7 +128,7 @@ impl<'a> Hand<'a> {
         // The first chunk tells whether a file in flight is needed at all.
         self.buffer.resize(SMALL_BYTES + 1, 0);
         let ask = || Ok::<(), Trouble>(self.run.go_on()?);
-        let filled = disk::fill(&mut self.buffer, |rest, _| input.read(rest), ask)?;
+        let filled = crate::fill::fill(&mut self.buffer, |rest, _| input.read(rest), ask)?;
         let buffer = std::mem::take(&mut self.buffer);
         let head = &buffer[..filled];
         self.haul.files_hashed += 1;

@@ -9,7 +9,6 @@ use sha2::Digest as _;
 
 use super::beside::{CHUNK_BYTES, HashingThread};
 use super::ingest::IngestError;
-use crate::disk;
 use crate::identity::{Blake3, Digests, Sha256};
 use crate::storage::Staged;
 
@@ -95,7 +94,7 @@ fn fill(
     let before = bytes.len();
     bytes.resize(CHUNK_BYTES.max(before), 0);
     let ask = || each(0).map_err(StreamError::Stop);
-    let filled = disk::fill(&mut bytes[before..], |rest, _| input.read(rest), ask)?;
+    let filled = crate::fill::fill(&mut bytes[before..], |rest, _| input.read(rest), ask)?;
     bytes.truncate(before + filled);
     Ok(())
 }

@@ -211,46 +211,60 @@ impl Registry {
         }
         let entries = std::mem::take(&mut ingested.entries);
         let number = match completion {
-            Completion::LeaveOpen => {
-                let added = payload::entries_added(LOCAL, entries.iter(), false);
-                drop(entries);
-                let added = Payload::staged(added, staging)?;
-                // Metadata can be large, and such a payload is an object before the transaction: so the version
-                // is taken first, and again where another add took it meanwhile.
-                let mut version = packages::next_version(&self.db.read()?, draft.name.as_str())?;
-                let (change, number) = self.publish_and_prepare(staging, &added, monitor, || {
-                    let (mut change, created) = loop {
-                        let created = self.prepare_payload(payload::package_created(
-                            draft.id,
-                            &draft.name,
-                            version,
-                            &draft.class,
-                            &draft.metadata,
-                            &draft.provenance,
-                        ))?;
-                        let change = Change::begin(self, monitor)?;
-                        let next = packages::next_version(change.tx(), draft.name.as_str())?;
-                        if next == version {
-                            break (change, created);
-                        }
-                        version = next;
-                    };
-                    let id = draft.id.to_string();
-                    change.append(EventType::PackageCreated, &id, &created)?;
-                    change.append(EventType::EntriesAdded, &id, &added)?;
-                    append_healed(&mut change, &ingested.healed, HealedFrom::Add)?;
-                    let number = self.number_of(&change, &draft.id)?;
-                    Ok((change, number))
-                })?;
-                change.commit()?;
-                number
-            }
+            Completion::LeaveOpen => self.open_draft(&draft, entries, &ingested, staging, monitor)?,
             Completion::Finalize | Completion::FinalizeIfChanged => {
                 self.finalize_draft(draft, entries, &ingested, staging, monitor)?
             }
         };
         let package = self.summary_by_number(&self.db.read()?, number)?;
         Ok(report(package, ingested, false))
+    }
+
+    /// Makes a package that stays open.
+    fn open_draft(
+        &self,
+        draft: &Draft,
+        entries: EntryList,
+        ingested: &Ingested,
+        staging: &Staging,
+        monitor: &dyn Monitor,
+    ) -> Result<i64, Error> {
+        let added = payload::entries_added(LOCAL, entries.iter(), false);
+        drop(entries);
+        let added = Payload::staged(added, staging)?;
+        let (change, number) = self.publish_and_prepare(staging, &added, monitor, || {
+            let (mut change, created) = self.begin_created(draft, monitor)?;
+            let id = draft.id.to_string();
+            change.append(EventType::PackageCreated, &id, &created)?;
+            change.append(EventType::EntriesAdded, &id, &added)?;
+            append_healed(&mut change, &ingested.healed, HealedFrom::Add)?;
+            let number = self.number_of(&change, &draft.id)?;
+            Ok((change, number))
+        })?;
+        change.commit()?;
+        Ok(number)
+    }
+
+    /// Begins the transaction that makes a package, with the payload that says so. Metadata can be large, and such a
+    /// payload is an object before the transaction: so the version is taken first, and again where another took it.
+    fn begin_created(&self, draft: &Draft, monitor: &dyn Monitor) -> Result<(Change<'_>, Payload), Error> {
+        let mut version = packages::next_version(&self.db.read()?, draft.name.as_str())?;
+        loop {
+            let created = self.prepare_payload(payload::package_created(
+                draft.id,
+                &draft.name,
+                version,
+                &draft.class,
+                &draft.metadata,
+                &draft.provenance,
+            ))?;
+            let change = Change::begin(self, monitor)?;
+            let next = packages::next_version(change.tx(), draft.name.as_str())?;
+            if next == version {
+                return Ok((change, created));
+            }
+            version = next;
+        }
     }
 
     /// Makes and finalises a package in one transaction: the manifest says it all.
@@ -282,20 +296,20 @@ impl Registry {
                 let mut change = Change::begin(self, monitor)?;
                 let next = packages::next_version(change.tx(), draft.name.as_str())?;
                 if next != version {
-                    return Ok(Err(next));
+                    return Ok(Attempt::Taken { next });
                 }
                 change.append(EventType::PackageFinalized, &draft.id.to_string(), &payload)?;
                 append_healed(&mut change, &ingested.healed, HealedFrom::Add)?;
                 let number = self.number_of(&change, &draft.id)?;
-                Ok(Ok((change, number)))
+                Ok(Attempt::Prepared { change, number })
             })?;
             match prepared {
-                Ok((change, number)) => {
+                Attempt::Prepared { change, number } => {
                     change.commit()?;
                     return Ok(number);
                 }
                 // Another add took the version meanwhile: the same entries under the next one.
-                Err(next) => (version, header.version) = (next, next),
+                Attempt::Taken { next } => (version, header.version) = (next, next),
             }
             let read = Manifest::parse(payload.bytes())?;
             manifest = stage_manifest(staging, &header, read.entries())?;
@@ -430,6 +444,14 @@ impl Registry {
 
 fn path_taken(package: &PackageRow, path: EntryPath) -> Error {
     Error::PathTaken { reference: format!("{}@{}", package.name, package.version), path }
+}
+
+/// What became of a version that was chosen before its transaction began.
+enum Attempt<'r> {
+    /// It is still free: everything is entered, nothing committed.
+    Prepared { change: Change<'r>, number: i64 },
+    /// Another add took it; this is the next free one.
+    Taken { next: u64 },
 }
 
 enum Target {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms by floor, the ground first. A room may name those of lower floors and itself.
 const FLOORS: [&[&str]; 5] = [
-    &["identity", "env", "monitor", "disk", "fixtures"],
+    &["identity", "env", "fill", "monitor", "disk", "fixtures"],
     &["manifest", "retention"],
     &["storage", "db", "events", "views", "cache"],
     &["plane", "gc", "audit"],

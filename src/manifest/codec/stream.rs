@@ -6,7 +6,6 @@ use std::io;
 use super::order::{Disorder, Order};
 use super::read::parse_parts;
 use super::{ManifestError, check_count, entry};
-use crate::disk;
 use crate::identity::Blake3;
 use crate::manifest::cbor::{CborError, CborFault, Decoder, array_head};
 use crate::manifest::model::{Entry, EntryBody, ManifestHeader};
@@ -148,7 +147,8 @@ impl<'s> Window<'s> {
         self.passed += std::mem::take(&mut self.start);
         let before = self.buffer.len();
         self.buffer.resize(WINDOW_BYTES, 0);
-        let filled = disk::fill(&mut self.buffer[before..], |rest, _| self.source.read(rest), || Ok(()));
+        let filled =
+            crate::fill::fill(&mut self.buffer[before..], |rest, _| self.source.read(rest), || Ok(()));
         let filled = before + filled.map_err(ScanError::Read)?;
         self.is_at_end = filled < self.buffer.len();
         self.buffer.truncate(filled);

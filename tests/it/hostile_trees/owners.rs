@@ -44,6 +44,12 @@ fn trees(desk: &Desk) {
     }
 }
 
+/// Makes the root, empty, and gives it to another user.
+fn give_root_to_nobody(desk: &Desk) {
+    fs::create_dir(desk.root()).unwrap();
+    chown(desk.root(), Some(NOBODY), Some(NOBODY)).unwrap();
+}
+
 fn is_root() -> bool {
     let is_root = rustix::process::getuid().is_root();
     if !is_root {
@@ -80,8 +86,7 @@ fn a_root_users_command_leaves_nothing_that_the_owner_cannot_write() {
     trees(&desk);
     let owner = desk.mortal();
     // Root makes it for somebody: what counts is whose the directory is.
-    fs::create_dir(desk.root()).unwrap();
-    chown(desk.root(), Some(NOBODY), Some(NOBODY)).unwrap();
+    give_root_to_nobody(&desk);
     desk.ok(["init"]);
     check_owned(&desk.root(), &["init"]);
     owner.run(["add", "t", "--name", "before"]).expect(0);
@@ -231,8 +236,7 @@ fn an_object_that_nobody_may_read_is_named_and_healed() {
     let desk = Desk::without_store();
     trees(&desk);
     let owner = desk.mortal();
-    fs::create_dir(desk.root()).unwrap();
-    chown(desk.root(), Some(NOBODY), Some(NOBODY)).unwrap();
+    give_root_to_nobody(&desk);
     owner.run(["init"]).expect(0);
     owner.run(["add", "t", "--finalize"]).expect(0);
     let object = oracle::file_of(&desk.root(), b"content");
@@ -290,8 +294,7 @@ fn who_is_kept_out_learns_by_what() {
     let desk = Desk::without_store();
     trees(&desk);
     let owner = desk.mortal();
-    fs::create_dir(desk.root()).unwrap();
-    chown(desk.root(), Some(NOBODY), Some(NOBODY)).unwrap();
+    give_root_to_nobody(&desk);
     owner.run(["init"]).expect(0);
     owner.run(["add", "t", "--finalize"]).expect(0);
     let root = desk.root().display().to_string();
