@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
@@ -18,10 +18,11 @@ use super::ingest::{
     BoxError, Healed, IngestContext, IngestError, IngestOptions, IngestStore, Ingested, OnUnreadable,
     Skipped, Source, Unreadable,
 };
+use super::leaves::Work;
 use super::queue::Queue;
 use super::roots::{Roots, add_parents, resolve};
 use super::threads::crew_of;
-use super::walk::{Visitor, WalkRules, Work, walk};
+use super::walk::{Visitor, WalkRules, walk};
 use crate::cache::{CacheReader, Fact, FileId, Fingerprint, StatCache};
 use crate::identity::{ContentAddress, Digests};
 use crate::manifest::{ENTRIES_MAX, Entry};
@@ -68,6 +69,7 @@ pub(super) struct Run<'a> {
     stopped: AtomicBool,
     failure: Mutex<Option<IngestError>>,
     skipped: Mutex<Vec<Skipped>>,
+    excluded: AtomicU64,
     links: Mutex<HashMap<FileId, Fact>>,
     /// What the log calls stored, and this run writes anew: none, as a rule.
     healing: Mutex<HashSet<ContentAddress>>,
@@ -83,6 +85,7 @@ impl<'a> Run<'a> {
     ) -> Result<Self, IngestError> {
         let rules = WalkRules {
             excludes: Excludes::new(&options.exclude)?,
+            excludes_caches: options.exclude_caches,
             one_file_system: options.one_file_system,
             keep_mtime: options.keep_mtime,
             own_root: options.own_root,
@@ -98,6 +101,7 @@ impl<'a> Run<'a> {
             stopped: AtomicBool::new(false),
             failure: Mutex::default(),
             skipped: Mutex::default(),
+            excluded: AtomicU64::new(0),
             links: Mutex::default(),
             healing: Mutex::default(),
             room: (Mutex::default(), Condvar::new()),
@@ -111,7 +115,7 @@ impl<'a> Run<'a> {
         stdin: &mut (dyn Read + Send),
         on_batch: &mut dyn FnMut(Vec<Digests>) -> Result<(), BoxError>,
     ) -> Result<Ingested, IngestError> {
-        let Roots { paths, stdin: stdin_name } = resolve(sources)?;
+        let Roots { paths, lists, stdin: stdin_name } = resolve(sources)?;
         let mut ingested = Ingested::default();
         let mut facts = Vec::new();
         self.context.monitor.start(Task::Adding, None);
@@ -120,7 +124,7 @@ impl<'a> Run<'a> {
             let run = &self;
             let visitor = Walker { run, give: give.clone() };
             let walker = Builder::new().spawn_scoped(scope, move || {
-                run.attempt(|| walk(&paths, &run.rules, &visitor));
+                run.attempt(|| walk(&paths, &lists, &run.rules, &visitor));
                 run.queue.end();
             });
             let started = |started: io::Result<()>| run.attempt(|| started.map_err(IngestError::Thread));
@@ -155,6 +159,7 @@ impl<'a> Run<'a> {
         if let Some(cache) = self.context.cache {
             cache.remember(&facts);
         }
+        ingested.excluded = self.excluded.into_inner();
         ingested.skipped = self.skipped.into_inner().unwrap_or_else(PoisonError::into_inner);
         finish(ingested, stdin_name.as_ref())
     }
@@ -348,6 +353,12 @@ impl Visitor for Walker<'_> {
 
     fn problem(&self, problem: &Problem) {
         self.run.context.monitor.problem(problem);
+    }
+
+    fn excluded(&self, paths: u64) {
+        if paths > 0 {
+            self.run.excluded.fetch_add(paths, Ordering::Relaxed);
+        }
     }
 
     fn entering(&self, name: &CStr) {

@@ -14,7 +14,9 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use super::crew::Run;
+use super::exclude::PatternError;
 use super::hook::Hook;
+use super::list::PathList;
 use crate::cache::{FileId, Stamp, StatCache};
 use crate::identity::{ContentAddress, Digests};
 use crate::manifest::{EntryList, EntryPath, PathError};
@@ -69,6 +71,8 @@ pub trait Known: Sync {
 pub enum Source {
     /// A file or a tree. Where it is a symlink it is followed; nothing beneath it is.
     Path(PathBuf),
+    /// Paths that somebody listed, each as itself.
+    Listed(PathList),
     /// The reader handed in, as one entry of mode 0644. Directories above it that no other source has are
     /// made up, with mode 0755.
     Stdin {
@@ -90,9 +94,11 @@ pub enum OnUnreadable {
 /// How to ingest.
 #[derive(Clone, Debug)]
 pub struct IngestOptions {
-    /// Globs of what to leave out, held against the stored path and its last component. A leading `/` binds
-    /// to the whole path, a trailing one means directories only; `*` does not cross a slash, `**` does.
+    /// What to leave out, by its path in the package: patterns of gitignore(5), of which the last that matches decides.
+    /// None is a comment, and spaces at the end count; [`patterns_of`](super::patterns_of) reads a file of them.
     pub exclude: Vec<String>,
+    /// Whether of a directory that is tagged as a cache (CACHEDIR.TAG) only the tag is taken.
+    pub exclude_caches: bool,
     /// Whether what is mounted beneath a source is left out; a mount point is then an empty directory.
     pub one_file_system: bool,
     /// Whether modification times are kept.
@@ -117,6 +123,7 @@ impl Default for IngestOptions {
     fn default() -> Self {
         Self {
             exclude: Vec::new(),
+            exclude_caches: false,
             one_file_system: false,
             keep_mtime: false,
             on_unreadable: OnUnreadable::default(),
@@ -242,6 +249,8 @@ pub struct Ingested {
     pub healed: Vec<Healed>,
     /// What was left out ([`OnUnreadable::Skip`]), sorted by path.
     pub skipped: Vec<Skipped>,
+    /// Paths that were left out because the options say so; what is beneath one is not counted.
+    pub excluded: u64,
     /// Files that were read.
     pub files_hashed: u64,
     /// Bytes that were read.
@@ -290,13 +299,13 @@ pub enum IngestError {
         /// The path as it was given.
         path: PathBuf,
     },
-    /// A glob cannot be understood.
-    #[error("cannot understand the glob {pattern:?}")]
+    /// A pattern of what to leave out cannot be understood.
+    #[error("cannot understand the pattern {pattern:?}")]
     Exclude {
-        /// The glob.
+        /// The pattern.
         pattern: String,
         /// What is wrong with it.
-        source: globset::Error,
+        source: PatternError,
     },
     /// More entries than a manifest holds.
     #[error("{found} entries are more than a package holds ({limit})")]
@@ -326,7 +335,7 @@ pub enum IngestError {
 /// Ingests: reads the sources, stages what the store does not have, and returns what a package of them holds.
 ///
 /// A single directory contributes its entries and not itself; any other source, or several, stand under their
-/// last components. A full batch is published and handed to `on_batch`, sorted by address; the last one stays
+/// last components; what is listed stands as it is listed. A full batch is published and handed to `on_batch`, sorted by address; the last one stays
 /// in the staging. Sockets, fifos and devices are left out and the monitor hears of it. A read of `stdin` may
 /// return `Interrupted` at any time, so that the flag is looked at again.
 ///

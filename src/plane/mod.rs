@@ -5,6 +5,7 @@
 //! writes an event, knows a package or opens the database.
 
 mod beside;
+mod cachedir;
 pub mod claimed;
 pub mod claims;
 mod content;
@@ -18,6 +19,9 @@ mod handle;
 mod hook;
 pub mod ingest;
 mod intake;
+mod leaves;
+mod list;
+mod listed;
 mod look;
 mod queue;
 mod roots;
@@ -34,12 +38,14 @@ mod walk;
 
 pub use claims::{Claim, Claims, claims};
 pub use content::digests_of;
+pub use exclude::{PatternError, patterns_of};
 pub use export::{DamagedEntry, ExportError, ExportOptions, Exported, LinkMode, SpecialModes, export};
 pub use fault::Fault;
 pub use ingest::{
     BoxError, Healed, HealedFault, HealedFrom, IngestContext, IngestError, IngestOptions, IngestStore,
     Ingested, Known, OnUnreadable, Skipped, Source, Standing, Unreadable, ingest, survey,
 };
+pub use list::{ListError, PathList};
 pub use serve::{ServeError, WHOLE_BYTES_MAX, copy_checked, read_checked};
 pub use strays::{NamedObjects, ObjectFiles, Strays, UnrecordedFile, object_files, strays};
 pub use verify::{Coverage, Depth, Finding, ScanOptions, Scanned, Subject, VerifyError, look, scan};

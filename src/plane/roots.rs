@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::ingest::{IngestError, Source, Unreadable};
+use super::list::PathList;
 use crate::manifest::{Entry, EntryBody, EntryList, EntryPath};
 
 /// The mode of directories that are made up for the path of standard input.
@@ -11,22 +12,25 @@ const MADE_UP_MODE: u32 = 0o755;
 
 /// The sources, by kind.
 #[derive(Debug)]
-pub(super) struct Roots {
+pub(super) struct Roots<'a> {
     /// Paths to walk, each with its name, or `None` for the directory that contributes its entries.
     pub(super) paths: Vec<(PathBuf, Option<EntryPath>)>,
+    /// Paths that are taken by themselves.
+    pub(super) lists: Vec<&'a PathList>,
     /// Where standard input stands.
     pub(super) stdin: Option<EntryPath>,
 }
 
 /// Decides what each source is called.
-pub(super) fn resolve(sources: &[Source]) -> Result<Roots, IngestError> {
-    let mut roots = Roots { paths: Vec::new(), stdin: None };
+pub(super) fn resolve(sources: &[Source]) -> Result<Roots<'_>, IngestError> {
+    let mut roots = Roots { paths: Vec::new(), lists: Vec::new(), stdin: None };
     for source in sources {
         match source {
             Source::Path(path) if sources.len() == 1 && is_directory(path)? => {
                 roots.paths.push((path.clone(), None));
             }
             Source::Path(path) => roots.paths.push((path.clone(), Some(name_of(path)?))),
+            Source::Listed(list) => roots.lists.push(list),
             Source::Stdin { name } => {
                 if roots.stdin.replace(name.clone()).is_some() {
                     return Err(IngestError::StdinTwice);

@@ -10,7 +10,7 @@ use super::hand::{Hand, Looked, Place, Trouble};
 use super::handle::{FileStat, Follow, Kind, stat_at};
 use super::hook::Moment;
 use super::ingest::{IngestError, Standing, Unreadable};
-use super::walk::{Folder, Leaves};
+use super::leaves::{Folder, Leaves};
 use crate::cache::{Fact, Fingerprint, RunId};
 use crate::identity::Digests;
 use crate::manifest::EntryPath;

@@ -10,157 +10,29 @@
 use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::RawDir;
 use rustix::io::Errno;
 
+use super::cachedir::{TAG, is_cache};
 use super::exclude::Excludes;
 use super::handle::{FileStat, Follow, Kind, kind_of, open_directory, open_place, stat, stat_at};
 use super::ingest::{IngestError, Unreadable};
+use super::leaves::{Folder, Leaves, Named, Names, Work, path, under};
+use super::list::PathList;
 use crate::cache::FileId;
-use crate::manifest::{Entry, EntryBody, EntryPath, Mtime, PathError};
+use crate::manifest::{Entry, EntryBody, EntryPath, Mtime};
 use crate::monitor::Problem;
 
 /// How many directories on the way down are open at once.
 const OPEN_MAX: usize = 48;
 /// How many names are handed on together.
-const LEAVES_MAX: usize = 64;
+pub(super) const LEAVES_MAX: usize = 64;
 const LISTING_BYTES: usize = 32 * 1024;
-
-/// A directory that is being walked, open.
-#[derive(Debug)]
-pub(super) struct Folder {
-    pub(super) place: OwnedFd,
-    pub(super) device: u64,
-    stored: Box<[u8]>,
-    walked: Box<[u8]>,
-}
-
-impl Folder {
-    /// Returns the path in the package of a name in this directory.
-    pub(super) fn stored_path(&self, name: &CStr) -> Result<EntryPath, PathError> {
-        EntryPath::new(under(&self.stored, name.to_bytes()))
-    }
-
-    /// Returns the path, for people, of a name in this directory.
-    pub(super) fn walked_path(&self, name: &CStr) -> PathBuf {
-        path(under(&self.walked, name.to_bytes()))
-    }
-}
-
-/// Names of one directory, packed: a byte for the kind, the name, NUL.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    bytes: Vec<u8>,
-    next: usize,
-    left: usize,
-}
-
-impl Names {
-    fn push(&mut self, kind: Kind, name: &CStr) {
-        self.bytes.push(match kind {
-            Kind::Symlink => b'l',
-            Kind::File | Kind::Directory | Kind::Special(_) | Kind::Unknown => b'f',
-        });
-        self.bytes.extend_from_slice(name.to_bytes_with_nul());
-        self.left += 1;
-    }
-
-    fn next(&mut self) -> Option<(Kind, &CStr)> {
-        let (kind, name) = name_at(self.bytes.get(self.next..)?)?;
-        self.next += 1 + name.count_bytes() + 1;
-        self.left -= 1;
-        Some((kind, name))
-    }
-
-    /// Returns how many are left.
-    pub(super) const fn len(&self) -> usize {
-        self.left
-    }
-
-    /// Returns the names that are left, and leaves them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Kind, &CStr)> {
-        let mut rest = self.bytes.get(self.next..).unwrap_or_default();
-        std::iter::from_fn(move || {
-            let (kind, name) = name_at(rest)?;
-            rest = &rest[1 + name.count_bytes() + 1..];
-            Some((kind, name))
-        })
-    }
-}
-
-/// Reads one name of the packing.
-fn name_at(packed: &[u8]) -> Option<(Kind, &CStr)> {
-    let (tag, rest) = packed.split_first()?;
-    let name = CStr::from_bytes_until_nul(rest).ok()?;
-    Some((if *tag == b'l' { Kind::Symlink } else { Kind::File }, name))
-}
-
-/// Files and symlinks of one directory, still to be looked at.
-#[derive(Debug)]
-pub(super) struct Leaves {
-    pub(super) folder: Arc<Folder>,
-    names: Names,
-    /// Whether the stat cache was asked already, and knew none of these.
-    pub(super) sifted: bool,
-}
-
-impl Leaves {
-    /// Returns the next name and what the listing said of it.
-    pub(super) fn next(&mut self) -> Option<(Kind, &CStr)> {
-        self.names.next()
-    }
-
-    /// Takes what is left away, for another thread, unless there is nothing.
-    pub(super) fn split(&mut self) -> Option<Self> {
-        if self.names.left == 0 {
-            return None;
-        }
-        let rest =
-            Names { bytes: self.names.bytes[self.names.next..].to_vec(), next: 0, left: self.names.left };
-        self.names = Names::default();
-        Some(Self { folder: Arc::clone(&self.folder), names: rest, sifted: self.sifted })
-    }
-
-    /// Takes all names out, for the stat cache to be asked about them together. What it does not know is
-    /// [put back](Leaves::unknown).
-    pub(super) fn take_names(&mut self) -> Names {
-        self.sifted = true;
-        std::mem::take(&mut self.names)
-    }
-
-    /// Puts back the name of a file that the stat cache does not know.
-    pub(super) fn unknown(&mut self, name: &CStr) {
-        self.names.push(Kind::File, name);
-    }
-}
-
-/// A path that was named and is no directory.
-#[derive(Debug)]
-pub(super) struct Named {
-    /// As it was typed.
-    pub(super) name: CString,
-    /// Where it stands in the package.
-    pub(super) stored: EntryPath,
-}
-
-impl Named {
-    /// Returns the path as it was typed.
-    pub(super) fn walked_path(&self) -> PathBuf {
-        path(self.name.to_bytes().to_vec())
-    }
-}
-
-/// What the walk hands on.
-#[derive(Debug)]
-pub(super) enum Work {
-    Leaves(Leaves),
-    Named(Named),
-}
 
 /// Who takes what the walk finds. Any error ends the walk.
 pub(super) trait Visitor {
@@ -170,8 +42,10 @@ pub(super) trait Visitor {
     fn work(&self, work: Work) -> Result<(), IngestError>;
     /// Hears of a path that cannot be read, and says whether the walk goes on without it.
     fn unreadable(&self, path: PathBuf, why: Unreadable) -> Result<(), IngestError>;
-    /// Hears of something that is left out on purpose.
+    /// Hears of something that is left out, though nobody said so.
     fn problem(&self, problem: &Problem);
+    /// Hears how many paths were left out because somebody said so; what is beneath one does not count.
+    fn excluded(&self, paths: u64);
     /// Hears of a directory that is about to be opened.
     fn entering(&self, name: &CStr);
     /// Hears how many names a directory had, and may say stop.
@@ -182,6 +56,8 @@ pub(super) trait Visitor {
 #[derive(Debug)]
 pub(super) struct WalkRules {
     pub(super) excludes: Excludes,
+    /// Whether of a directory that is tagged as a cache the tag alone is taken.
+    pub(super) excludes_caches: bool,
     pub(super) one_file_system: bool,
     pub(super) keep_mtime: bool,
     /// The store's own root, which is never entered.
@@ -200,14 +76,41 @@ impl WalkRules {
 }
 
 /// Walks what was named: each path with the name that it gets in the package, or `None` for the one directory
-/// that contributes its entries and not itself.
+/// that contributes its entries and not itself; and takes what was listed.
 pub(super) fn walk(
     roots: &[(PathBuf, Option<EntryPath>)],
+    lists: &[&PathList],
     rules: &WalkRules,
     visitor: &dyn Visitor,
 ) -> Result<(), IngestError> {
     let walk = Walk { rules, visitor };
-    roots.iter().try_for_each(|(path, stored)| walk.root(path, stored.as_ref()))
+    roots.iter().try_for_each(|(path, stored)| walk.root(path, stored.as_ref()))?;
+    lists.iter().try_for_each(|list| walk.list_of_paths(list))
+}
+
+/// What the listing of one directory showed.
+#[derive(Default)]
+struct Found {
+    subdirectories: Names,
+    leaves: Names,
+    /// What is no file, directory or symlink, where it is not clear yet whether to speak of it.
+    specials: Vec<(Kind, CString)>,
+    /// Whether the tag of a cache is excluded, where there may be one.
+    tag: Option<bool>,
+    count: u64,
+    excluded: u64,
+}
+
+impl Found {
+    /// Leaves the tag of a cache, unless it is excluded, and nothing else.
+    fn leave_tag(&mut self, is_excluded: bool) {
+        let mut leaves = Names::default();
+        if !is_excluded {
+            leaves.push(Kind::File, TAG);
+        }
+        self.excluded = self.count - leaves.len() as u64;
+        *self = Self { leaves, count: self.count, excluded: self.excluded, ..Self::default() };
+    }
 }
 
 /// One directory on the way down.
@@ -218,9 +121,9 @@ struct Frame {
     subdirectories: Names,
 }
 
-struct Walk<'a> {
-    rules: &'a WalkRules,
-    visitor: &'a dyn Visitor,
+pub(super) struct Walk<'a> {
+    pub(super) rules: &'a WalkRules,
+    pub(super) visitor: &'a dyn Visitor,
 }
 
 impl Walk<'_> {
@@ -238,6 +141,7 @@ impl Walk<'_> {
         if let Some(stored) = stored
             && self.rules.excludes.matches(stored.as_bytes(), found.kind == Kind::Directory)
         {
+            self.visitor.excluded(1);
             return Ok(());
         }
         match (found.kind, stored) {
@@ -280,7 +184,7 @@ impl Walk<'_> {
     }
 
     /// Refuses a named path that is the store or lies in it.
-    fn refuse_own(&self, walked: &Path, kind: Kind) -> Result<(), IngestError> {
+    pub(super) fn refuse_own(&self, walked: &Path, kind: Kind) -> Result<(), IngestError> {
         let Some(own_root) = self.rules.own_root else { return Ok(()) };
         // What cannot be resolved cannot be read either, and the walk will say so.
         let Ok(real) = std::fs::canonicalize(walked) else { return Ok(()) };
@@ -297,7 +201,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn directory_entry(&self, path: EntryPath, found: &FileStat) -> Entry {
+    pub(super) fn directory_entry(&self, path: EntryPath, found: &FileStat) -> Entry {
         Entry { path, body: EntryBody::Directory { mode: found.mode }, mtime: self.rules.mtime(found) }
     }
 
@@ -364,9 +268,7 @@ impl Walk<'_> {
 
     /// Lists a directory: hands on its leaves and returns its subdirectories.
     fn list(&self, folder: &Arc<Folder>, buffer: &mut [MaybeUninit<u8>]) -> Result<Names, IngestError> {
-        let mut subdirectories = Names::default();
-        let mut leaves = Names::default();
-        let mut count = 0;
+        let mut seen = Found::default();
         let mut listing = RawDir::new(&folder.place, buffer);
         while let Some(item) = listing.next() {
             let item = match item {
@@ -382,7 +284,7 @@ impl Walk<'_> {
             if name == c"." || name == c".." {
                 continue;
             }
-            count += 1;
+            seen.count += 1;
             let mut kind = kind_of(item.file_type());
             if kind == Kind::Unknown {
                 kind = match stat_at(&folder.place, name, Follow::Never) {
@@ -394,37 +296,54 @@ impl Walk<'_> {
                 };
             }
             let excludes = &self.rules.excludes;
-            if !excludes.is_empty()
-                && excludes.matches(&under(&folder.stored, name.to_bytes()), kind == Kind::Directory)
-            {
+            let is_excluded = !excludes.is_empty()
+                && excludes.matches(&under(&folder.stored, name.to_bytes()), kind == Kind::Directory);
+            // The tag marks its directory, whether it is to be in the package or not.
+            if self.rules.excludes_caches && name == TAG && kind == Kind::File {
+                seen.tag = Some(is_excluded);
+            }
+            if is_excluded {
+                seen.excluded += 1;
                 continue;
             }
             match kind {
-                Kind::Directory => subdirectories.push(kind, name),
-                Kind::Special(kind) => {
-                    let path = folder.walked_path(name);
-                    self.visitor.problem(&Problem::SpecialFileSkipped { path, kind });
-                }
-                Kind::File | Kind::Symlink | Kind::Unknown => leaves.push(kind, name),
+                Kind::Directory => seen.subdirectories.push(kind, name),
+                Kind::Special(_) if self.rules.excludes_caches => seen.specials.push((kind, name.to_owned())),
+                Kind::Special(_) => self.skip_special(folder, kind, name),
+                Kind::File | Kind::Symlink | Kind::Unknown => seen.leaves.push(kind, name),
             }
-            if leaves.left == LEAVES_MAX {
-                let names = std::mem::take(&mut leaves);
-                self.visitor.work(Work::Leaves(Leaves {
-                    folder: Arc::clone(folder),
-                    names,
-                    sifted: false,
-                }))?;
+            // Where the next name may tell that this is a cache, nothing of it is handed on yet.
+            if seen.leaves.len() == LEAVES_MAX && !self.rules.excludes_caches {
+                self.hand_on(folder, std::mem::take(&mut seen.leaves))?;
             }
         }
-        if leaves.left > 0 {
-            self.visitor.work(Work::Leaves(Leaves {
-                folder: Arc::clone(folder),
-                names: leaves,
-                sifted: false,
-            }))?;
+        if let Some(tag_is_excluded) = seen.tag
+            && is_cache(folder.place.as_fd())
+        {
+            seen.leave_tag(tag_is_excluded);
         }
-        self.visitor.listed(count)?;
-        Ok(subdirectories)
+        seen.specials.iter().for_each(|(kind, name)| self.skip_special(folder, *kind, name));
+        self.hand_on(folder, seen.leaves)?;
+        self.visitor.excluded(seen.excluded);
+        self.visitor.listed(seen.count)?;
+        Ok(seen.subdirectories)
+    }
+
+    pub(super) fn skip_special(&self, folder: &Folder, kind: Kind, name: &CStr) {
+        if let Kind::Special(kind) = kind {
+            self.visitor.problem(&Problem::SpecialFileSkipped { path: folder.walked_path(name), kind });
+        }
+    }
+
+    /// Hands on files and symlinks of a directory, so many at a time.
+    pub(super) fn hand_on(&self, folder: &Arc<Folder>, mut leaves: Names) -> Result<(), IngestError> {
+        while leaves.len() > LEAVES_MAX {
+            self.hand_on(folder, leaves.take(LEAVES_MAX))?;
+        }
+        match leaves.len() {
+            0 => Ok(()),
+            _ => self.visitor.work(Work::Leaves(Leaves::new(folder, leaves))),
+        }
     }
 
     /// Makes the deepest frame's directory open again after the one beneath it is done.
@@ -447,7 +366,7 @@ impl Walk<'_> {
             return Ok(());
         }
         while let Some(frame) = frames.pop_if(|frame| frame.folder.is_none()) {
-            if frame.subdirectories.left > 0 {
+            if frame.subdirectories.len() > 0 {
                 self.visitor.unreadable(path(walked.clone()), Unreadable::Changed)?;
             }
             walked = above(&walked);
@@ -463,19 +382,4 @@ fn no_longer(error: io::Error) -> Unreadable {
         Some(Errno::NOTDIR | Errno::LOOP) => Unreadable::Changed,
         Some(_) | None => Unreadable::Io(error),
     }
-}
-
-/// Returns the bytes of the path of a name in a directory; the empty directory is where paths begin.
-fn under(directory: &[u8], name: &[u8]) -> Vec<u8> {
-    let mut path = Vec::with_capacity(directory.len() + 1 + name.len());
-    path.extend_from_slice(directory);
-    if !directory.is_empty() && !directory.ends_with(b"/") {
-        path.push(b'/');
-    }
-    path.extend_from_slice(name);
-    path
-}
-
-fn path(bytes: Vec<u8>) -> PathBuf {
-    PathBuf::from(std::ffi::OsString::from_vec(bytes))
 }

@@ -60,7 +60,7 @@ impl Registry {
     /// cannot be read, unless those are skipped; then no package is made. What was stored on the way stays.
     pub fn add(
         &self,
-        request: AddRequest,
+        mut request: AddRequest,
         stdin: &mut (dyn io::Read + Send),
         monitor: &dyn Monitor,
     ) -> Result<AddReport, Error> {
@@ -69,7 +69,7 @@ impl Registry {
         let adding = self.env.random_id();
         let staging = Staging::begin(self.disk.clone(), adding)?;
         let cache = self.stat_cache(request.cache);
-        let ingested = self.ingest(&request, stdin, &staging, cache.as_ref(), adding, monitor)?;
+        let ingested = self.ingest(&mut request, stdin, &staging, cache.as_ref(), adding, monitor)?;
         let report = match target {
             Target::New(draft) => self.make_package(draft, ingested, request.completion, &staging, monitor),
             Target::Open(package, on_conflict) => {
@@ -148,7 +148,7 @@ impl Registry {
     /// Takes the bytes in; records every batch but the last.
     fn ingest(
         &self,
-        request: &AddRequest,
+        request: &mut AddRequest,
         stdin: &mut (dyn io::Read + Send),
         staging: &Staging,
         cache: Option<&StatCache>,
@@ -157,16 +157,11 @@ impl Registry {
     ) -> Result<Ingested, Error> {
         let database = layout::within(&self.root, layout::DATABASE.as_ref());
         let known = KnownObjects::new(Database::open(&database, OpenMode::Write)?);
-        let sources: Vec<Source> = request
-            .sources
-            .iter()
-            .map(|source| match source {
-                AddSource::Path(path) => Source::Path(path.clone()),
-                AddSource::Stdin(name) => Source::Stdin { name: name.clone() },
-            })
-            .collect();
+        // A list may be long: it is handed on, not copied.
+        let sources: Vec<Source> = std::mem::take(&mut request.sources).into_iter().map(source).collect();
         let mut options = IngestOptions {
             exclude: request.exclude.clone(),
+            exclude_caches: request.exclude_caches,
             one_file_system: request.one_file_system,
             keep_mtime: request.keep_mtime,
             on_unreadable: match request.on_unreadable {
@@ -442,6 +437,14 @@ impl Registry {
     }
 }
 
+fn source(source: AddSource) -> Source {
+    match source {
+        AddSource::Path(path) => Source::Path(path),
+        AddSource::Listed(list) => Source::Listed(list),
+        AddSource::Stdin(name) => Source::Stdin { name },
+    }
+}
+
 fn path_taken(package: &PackageRow, path: EntryPath) -> Error {
     Error::PathTaken { reference: format!("{}@{}", package.name, package.version), path }
 }
@@ -500,5 +503,6 @@ fn report(package: PackageSummary, ingested: Ingested, unchanged: bool) -> AddRe
             .into_iter()
             .map(|skipped| SkippedPath { path: skipped.path, why: skipped.why.to_string() })
             .collect(),
+        excluded: ingested.excluded,
     }
 }

@@ -375,6 +375,7 @@ pub(crate) fn added() -> AddReport {
         bytes_new: 2048,
         healed: vec![ContentAddress::new(Blake3::of(b"object"))],
         skipped: vec![SkippedPath { path: PathBuf::from("doc/secret"), why: "Permission denied".into() }],
+        excluded: 2,
     }
 }
 

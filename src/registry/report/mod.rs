@@ -18,6 +18,7 @@ use crate::env::Timestamp;
 pub use crate::gc::{Candidate, Plan, PlanName};
 use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
 use crate::manifest::{Entry, EntryPath, Labels, PackageName};
+pub use crate::plane::{ListError, PathList, PatternError, patterns_of};
 pub use crate::retention::{Reason, RetentionClass, Wanted};
 pub use claims::{
     BegunLog, ClaimStanding, ClaimsReport, ImportReport, ImportRequest, ImportedPackage, PackageClaim,
@@ -51,6 +52,8 @@ pub struct Reference(pub String);
 pub enum AddSource {
     /// A file or a tree.
     Path(PathBuf),
+    /// Paths that somebody listed, each as itself.
+    Listed(PathList),
     /// Standard input, as one entry of this path.
     Stdin(EntryPath),
 }
@@ -132,8 +135,11 @@ pub struct AddRequest {
     pub target: AddTarget,
     /// And then.
     pub completion: Completion,
-    /// Globs of what to leave out.
+    /// What to leave out, by its path in the package: patterns of gitignore(5), of which the last that matches decides.
+    /// None is a comment; [`patterns_of`] reads a file of them.
     pub exclude: Vec<String>,
+    /// Whether of a directory that is tagged as a cache (CACHEDIR.TAG) only the tag is taken.
+    pub exclude_caches: bool,
     /// Whether mount points are left out.
     pub one_file_system: bool,
     /// Whether modification times are kept.
@@ -152,6 +158,7 @@ impl AddRequest {
             target,
             completion,
             exclude: Vec::new(),
+            exclude_caches: false,
             one_file_system: false,
             keep_mtime: false,
             on_unreadable: OnUnreadable::Fail,
@@ -188,6 +195,8 @@ pub struct AddReport {
     pub healed: Vec<ContentAddress>,
     /// What was left out because it could not be read.
     pub skipped: Vec<SkippedPath>,
+    /// How many paths were left out because the request says so; what is beneath one is not counted.
+    pub excluded: u64,
 }
 
 /// Whether a package still takes entries.

@@ -81,6 +81,7 @@ pub(crate) fn request(name: &str, tree: &Path, completion: Completion) -> AddReq
         },
         completion,
         exclude: Vec::new(),
+        exclude_caches: false,
         one_file_system: false,
         keep_mtime: false,
         on_unreadable: OnUnreadable::Fail,
