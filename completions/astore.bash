@@ -215,12 +215,20 @@ _astore() {
             return 0
             ;;
         astore__subcmd__add)
-            opts="-q -h --name --finalize --if-changed --package --replace --class --meta --mtime --exclude --one-file-system --no-cache --keep-going --stdin-name --root --json --quiet --actor --wait --color --help"
+            opts="-0 -q -h --files-from --from0 --from-command --name --finalize --if-changed --package --replace --class --meta --mtime --exclude --exclude-from --exclude-caches --one-file-system --no-cache --keep-going --stdin-name --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --files-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -238,6 +246,10 @@ _astore() {
                     return 0
                     ;;
                 --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -72,22 +72,27 @@ complete -c astore -n "__fish_astore_using_subcommand init" -l shared -d 'Let th
 complete -c astore -n "__fish_astore_using_subcommand init" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
 complete -c astore -n "__fish_astore_using_subcommand init" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand add" -l files-from -d 'Add what FILE lists, one path a line; - is standard input' -r -F
+complete -c astore -n "__fish_astore_using_subcommand add" -l from-command -d 'Add what a command prints; all that follows is the command' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l name -d 'The package\'s name [default: the last component of PATH]' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l package -d 'Add to this open package instead of making a new one' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l class -d 'The retention class: how long the package is wanted [default: permanent-record]' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l meta -d 'A label to keep with the package; may be repeated' -r
-complete -c astore -n "__fish_astore_using_subcommand add" -l exclude -d 'Leave out what matches, by its path in the package or its last component; may be repeated' -r
-complete -c astore -n "__fish_astore_using_subcommand add" -l stdin-name -d 'The path in the package of what standard input says [default: stdin]' -r
+complete -c astore -n "__fish_astore_using_subcommand add" -l exclude -d 'Leave out what matches, as a line of .gitignore would; may be repeated' -r
+complete -c astore -n "__fish_astore_using_subcommand add" -l exclude-from -d 'Leave out what matches the patterns in FILE, one a line as in .gitignore; may be repeated' -r -F
+complete -c astore -n "__fish_astore_using_subcommand add" -l stdin-name -d 'The path in the package of what standard input or CMD says [default: stdin]' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand add" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l wait -d 'How long to wait for others who hold the store\'s lock' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand add" -s 0 -l from0 -d 'Each path of --files-from ends with NUL, as after find -print0'
 complete -c astore -n "__fish_astore_using_subcommand add" -l finalize -d 'Freeze the package and write its manifest in the same step'
 complete -c astore -n "__fish_astore_using_subcommand add" -l if-changed -d 'Print the newest version and make none where its content is the same'
 complete -c astore -n "__fish_astore_using_subcommand add" -l replace -d 'Let what is added displace what stands under the same path'
 complete -c astore -n "__fish_astore_using_subcommand add" -l mtime -d 'Keep modification times'
+complete -c astore -n "__fish_astore_using_subcommand add" -l exclude-caches -d 'Of a directory that is marked as a cache by a CACHEDIR.TAG, take the tag alone'
 complete -c astore -n "__fish_astore_using_subcommand add" -l one-file-system -d 'Do not enter directories where other file systems are mounted'
 complete -c astore -n "__fish_astore_using_subcommand add" -l no-cache -d 'Read every file, even where its size and times are as they were'
 complete -c astore -n "__fish_astore_using_subcommand add" -l keep-going -d 'Leave out what cannot be read, list it, and exit with 3'

@@ -1,10 +1,10 @@
 //! `astore add`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use astore::error::{Error, ErrorKind};
 use astore::manifest::{EntryPath, Labels, PackageName};
 use astore::registry::report::{
@@ -17,10 +17,12 @@ use super::context::{Context, Form};
 use super::environment::PlaceChoice;
 use super::exit::Exit;
 use super::failure::usage;
+use super::lists::{self, Separator};
 use super::naming;
 use super::output::json::{self, schema};
 use super::output::units::{count, size};
 use super::output::{escape, human};
+use super::program::Program;
 use super::progress::Volume;
 use super::values;
 
@@ -34,8 +36,12 @@ Examples:
       astore add --name run logs/
       astore add --package run results/
       astore finalize run
-  Keep what a program prints:
-      dmesg | astore add --finalize --name boot --stdin-name dmesg.txt -
+  Keep what a program prints, and nothing if it fails:
+      astore add --finalize --name db --stdin-name dump.sql --from-command pg_dump shop
+  Add what another program finds, each file under the path that it is listed by:
+      find . -name '*.o' -print0 | astore add --finalize --name objs --from0 --files-from -
+  Leave out what a build makes:
+      astore add --finalize --exclude '*.o' --exclude /target/ --exclude-caches src
   In a nightly job, make no new version where nothing changed:
       astore add --finalize --if-changed target/doc";
 
@@ -46,16 +52,49 @@ Examples:
 /// Prints the package's reference and, with --finalize, the digest of its manifest.
 ///
 /// It is all or nothing: where a file cannot be read, no package is left, unless --keep-going says to leave it
-/// out. What was stored by then is found again by the next add of the same tree. Symlinks are recorded and not
+/// out. What an add that failed or was interrupted stored by then is recorded after each 1 GiB or 65,536 new files, and
+/// is not stored again by the next one; what it stored since is. Symlinks are recorded and not
 /// followed (a PATH given here is); sockets, fifos and devices are left out. Owners, extended attributes and,
 /// without --mtime, times are not kept.
 #[derive(clap::Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    override_usage = "astore add [OPTIONS] <PATH>...\n       \
+                      astore add [OPTIONS] --name <NAME> --files-from <FILE>\n       \
+                      astore add [OPTIONS] --name <NAME> --from-command <CMD>...",
+    after_help = EXAMPLES
+)]
 #[expect(clippy::struct_excessive_bools, reason = "flags as they are typed; run turns them into enums")]
 pub(crate) struct Args {
     /// A file, a directory, or - for standard input
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present_any = ["files_from", "from_command"], value_name = "PATH")]
     paths: Vec<PathBuf>,
+
+    /// Add what FILE lists, one path a line; - is standard input
+    ///
+    /// Each path stands in the package as it is listed, with the directories above it, without a / that it begins with;
+    /// none may have .. in it. It is relative to the working directory. A directory is taken without what is in it, as
+    /// find lists it, and a symlink is not followed. No line is a comment, empty ones are nothing, and a carriage return
+    /// before the end of a line belongs to it. A list that names nothing is an error.
+    #[arg(long, value_name = "FILE", conflicts_with = "paths")]
+    files_from: Option<PathBuf>,
+
+    /// Each path of --files-from ends with NUL, as after find -print0
+    #[arg(short = '0', long, requires = "files_from")]
+    from0: bool,
+
+    /// Add what a command prints; all that follows is the command
+    ///
+    /// CMD is run, without a shell, and what it writes to standard output becomes one file. If it fails, nothing is
+    /// added: add exits with 1 and says how CMD ended. CMD has the standard input and standard error of add, and is
+    /// ended where add is. Other options go before this one; -- may stand between it and CMD.
+    #[arg(
+        long,
+        value_name = "CMD",
+        num_args = 1..,
+        allow_hyphen_values = true,
+        conflicts_with_all = ["paths", "files_from"]
+    )]
+    from_command: Vec<OsString>,
 
     /// The package's name [default: the last component of PATH]
     #[arg(long, value_name = "NAME")]
@@ -89,9 +128,24 @@ pub(crate) struct Args {
     #[arg(long)]
     mtime: bool,
 
-    /// Leave out what matches, by its path in the package or its last component; may be repeated
-    #[arg(long, value_name = "GLOB")]
+    /// Leave out what matches, as a line of .gitignore would; may be repeated
+    ///
+    /// A PATTERN is held against paths in the package. Without a slash it matches in every directory, with one from the
+    /// top of the package; one that ends with / matches directories only, ** crosses slashes, and one that begins with !
+    /// takes back what a pattern before it left out, though not what is in a directory that is left out. Nothing is left
+    /// out by default: .gitignore files in the tree mean nothing.
+    #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
+
+    /// Leave out what matches the patterns in FILE, one a line as in .gitignore; may be repeated
+    ///
+    /// Those of --exclude count as coming after them.
+    #[arg(long, value_name = "FILE")]
+    exclude_from: Vec<PathBuf>,
+
+    /// Of a directory that is marked as a cache by a CACHEDIR.TAG, take the tag alone
+    #[arg(long)]
+    exclude_caches: bool,
 
     /// Do not enter directories where other file systems are mounted
     #[arg(long)]
@@ -108,16 +162,26 @@ pub(crate) struct Args {
     #[arg(long)]
     keep_going: bool,
 
-    /// The path in the package of what standard input says [default: stdin]
+    /// The path in the package of what standard input or CMD says [default: stdin]
     #[arg(long, value_name = "PATH")]
     stdin_name: Option<OsString>,
 }
 
-pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
-    let request = request(args)?;
-    let registry = open_or_make(&request.sources, ctx)?;
-    let mut input = ctx.input();
-    let report = registry.add(request, &mut *input, &ctx.terminal)?;
+pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    let typed = std::mem::take(&mut args.from_command);
+    let command = command(&typed)?;
+    let request = request(args, command.is_some(), ctx)?;
+    let has_patterns = !request.exclude.is_empty();
+    let (registry, program) = open_or_make(&request.sources, command, ctx)?;
+    let report = match program {
+        Some(mut program) => {
+            registry.add(request, &mut program, &ctx.terminal).map_err(|error| match program.failure() {
+                Some(failure) => anyhow!("{failure}; nothing was added"),
+                None => error.into(),
+            })
+        }
+        None => Ok(registry.add(request, &mut *ctx.input(), &ctx.terminal)?),
+    }?;
     let exit = if report.skipped.is_empty() { Exit::Done } else { Exit::Skipped };
     let (form, volume) = (ctx.form, ctx.volume);
     let exit = ctx.result(exit, |out| match (form, volume) {
@@ -126,19 +190,42 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         (Form::Text, Volume::Normal) => human::reference(&report.package, out),
     })?;
     if form == Form::Text {
-        remarks(&report).iter().for_each(|remark| ctx.terminal.note(remark));
+        remarks(&report, has_patterns).iter().for_each(|remark| ctx.terminal.note(remark));
     }
     Ok(exit)
 }
 
-fn request(args: Args) -> anyhow::Result<AddRequest> {
+/// The program of `--from-command`, and its arguments.
+type Command<'a> = (&'a OsStr, &'a [OsString]);
+
+fn command(typed: &[OsString]) -> anyhow::Result<Option<Command<'_>>> {
+    let words = match typed {
+        [dashes, words @ ..] if dashes == "--" => words,
+        words => words,
+    };
+    match words.split_first() {
+        None if typed.is_empty() => Ok(None),
+        None => Err(usage("--from-command names no command after --")),
+        Some((program, _)) if words.len() == typed.len() && program.as_encoded_bytes().starts_with(b"-") => {
+            let shown = escape::argument(program);
+            Err(usage(format!(
+                "--from-command takes all that follows for the command; put {shown} before it"
+            )))
+        }
+        Some((program, arguments)) => Ok(Some((program, arguments))),
+    }
+}
+
+fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyhow::Result<AddRequest> {
     let stdin_name = match args.stdin_name {
-        Some(name) if args.paths.iter().any(|path| is_stdin(path)) => {
+        Some(name) if has_command || args.paths.iter().any(|path| is_stdin(path)) => {
             let shown = escape::argument(&name);
             EntryPath::new(name.into_vec())
                 .map_err(|error| usage(format!("--stdin-name {shown}: {error}")))?
         }
-        Some(_) => return Err(usage("--stdin-name is for standard input; give - as a PATH")),
+        Some(_) => {
+            return Err(usage("--stdin-name is for standard input or --from-command; give - as a PATH"));
+        }
         None => EntryPath::new(&b"stdin"[..]).map_err(|error| usage(error.to_string()))?,
     };
     let target = match args.package {
@@ -147,7 +234,16 @@ fn request(args: Args) -> anyhow::Result<AddRequest> {
             AddTarget::Open { reference: Reference(reference), on_conflict }
         }
         None => AddTarget::New {
-            name: name(args.name, &args.paths)?,
+            name: match (args.name, &args.files_from) {
+                (Some(name), _) => name,
+                (None, Some(_)) => {
+                    return Err(usage("a list gives the package no name; give it one with --name NAME"));
+                }
+                (None, None) if has_command => {
+                    return Err(usage("a command gives the package no name; give it one with --name NAME"));
+                }
+                (None, None) => name(&args.paths)?,
+            },
             class: args.class,
             metadata: labels(args.meta)?,
             provenance: Labels::new(),
@@ -157,15 +253,24 @@ fn request(args: Args) -> anyhow::Result<AddRequest> {
         true => AddSource::Stdin(stdin_name.clone()),
         false => AddSource::Path(path),
     };
+    let mut exclude = lists::patterns(&args.exclude_from)?;
+    exclude.extend(args.exclude);
+    let separator = if args.from0 { Separator::Nul } else { Separator::Newline };
+    let sources = match args.files_from {
+        Some(file) => vec![AddSource::Listed(lists::paths(&file, separator, ctx)?)],
+        None if has_command => vec![AddSource::Stdin(stdin_name)],
+        None => args.paths.into_iter().map(source).collect(),
+    };
     Ok(AddRequest {
-        sources: args.paths.into_iter().map(source).collect(),
+        sources,
         target,
         completion: match (args.finalize, args.if_changed) {
             (_, true) => Completion::FinalizeIfChanged,
             (true, false) => Completion::Finalize,
             (false, false) => Completion::LeaveOpen,
         },
-        exclude: args.exclude,
+        exclude,
+        exclude_caches: args.exclude_caches,
         one_file_system: args.one_file_system,
         keep_mtime: args.mtime,
         on_unreadable: if args.keep_going { OnUnreadable::Skip } else { OnUnreadable::Fail },
@@ -177,14 +282,13 @@ fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-fn name(given: Option<PackageName>, paths: &[PathBuf]) -> anyhow::Result<PackageName> {
-    match (given, paths) {
-        (Some(name), _) => Ok(name),
-        (None, [path]) if is_stdin(path) => {
+fn name(paths: &[PathBuf]) -> anyhow::Result<PackageName> {
+    match paths {
+        [path] if is_stdin(path) => {
             Err(usage("standard input gives the package no name; give it one with --name NAME"))
         }
-        (None, [path]) => naming::default_name(path),
-        (None, _) => Err(usage("several paths give the package no name; give it one with --name NAME")),
+        [path] => naming::default_name(path),
+        _ => Err(usage("several paths give the package no name; give it one with --name NAME")),
     }
 }
 
@@ -198,10 +302,18 @@ fn labels(given: Vec<(String, String)>) -> anyhow::Result<Labels> {
     Ok(labels)
 }
 
-/// Opens the store; makes it where nobody named a place and there is none. A mistyped PATH makes no store.
-fn open_or_make(sources: &[AddSource], ctx: &mut Context) -> anyhow::Result<Registry> {
+/// Opens the store and starts the command, if there is one; makes the store where nobody named a place and there is
+/// none. A mistyped PATH or command makes no store, and a store that cannot be opened starts no command.
+fn open_or_make(
+    sources: &[AddSource],
+    command: Option<Command<'_>>,
+    ctx: &mut Context,
+) -> anyhow::Result<(Registry, Option<Program>)> {
+    let start = |ctx: &Context| {
+        command.map(|(program, arguments)| Program::start(program, arguments, ctx.interrupt())).transpose()
+    };
     let error = match ctx.open("add", Access::Write) {
-        Ok(registry) => return Ok(registry),
+        Ok(registry) => return Ok((registry, start(ctx)?)),
         Err(error) => error,
     };
     let place = ctx.place()?.clone();
@@ -215,15 +327,16 @@ fn open_or_make(sources: &[AddSource], ctx: &mut Context) -> anyhow::Result<Regi
             std::fs::symlink_metadata(path).with_context(|| format!("cannot read {}", escape::path(path)))?;
         }
     }
+    let program = start(ctx)?;
     let made = Registry::init(&place.root, &InitRequest::default(), &ctx.env()?)?;
     if !made.existed {
         ctx.terminal.note(&format!("astore: made a store at {}", escape::path(&place.root)));
     }
-    ctx.open("add", Access::Write)
+    Ok((ctx.open("add", Access::Write)?, program))
 }
 
 /// Says what happened beside the result.
-fn remarks(report: &AddReport) -> Vec<String> {
+fn remarks(report: &AddReport, has_patterns: bool) -> Vec<String> {
     let package = &report.package;
     let reference = package.reference();
     let mut remarks = Vec::new();
@@ -235,6 +348,11 @@ fn remarks(report: &AddReport) -> Vec<String> {
     if !report.healed.is_empty() {
         let healed = count(report.healed.len() as u64, "object");
         remarks.push(format!("astore: healed {healed} that had been missing or damaged"));
+    }
+    match report.excluded {
+        0 if has_patterns => remarks.push("astore: excluded nothing; no pattern matched".to_owned()),
+        0 => {}
+        excluded => remarks.push(format!("astore: excluded {}", count(excluded, "path"))),
     }
     if !report.skipped.is_empty() {
         remarks.push(format!("astore: left out {}", count(report.skipped.len() as u64, "path")));
@@ -269,9 +387,10 @@ mod tests {
     #[test]
     fn an_open_package_is_called_so() {
         let mut report = samples::added();
-        insta::assert_snapshot!(remarks(&report).join("\n"), @"
+        insta::assert_snapshot!(remarks(&report, true).join("\n"), @"
         astore: doc@2 has 5 entries (3 files, 1.2 MiB); 2 new objects stored (2.0 KiB), 1 unchanged file not read again
         astore: healed 1 object that had been missing or damaged
+        astore: excluded 2 paths
         astore: left out 1 path
         ");
         report.package = samples::open();
@@ -279,8 +398,10 @@ mod tests {
         report.healed.clear();
         report.cache_hits = 0;
         report.objects_new = 0;
-        insta::assert_snapshot!(remarks(&report).join("\n"), @"
+        report.excluded = 0;
+        insta::assert_snapshot!(remarks(&report, true).join("\n"), @"
         astore: run@11 has 0 entries (0 files, 0 B); nothing new to store
+        astore: excluded nothing; no pattern matched
         astore: run@11 is open; freeze it with: astore finalize run@11
         ");
     }
@@ -288,9 +409,10 @@ mod tests {
     #[test]
     fn what_was_healed_is_said_where_nothing_else_is_new() {
         let report = AddReport { unchanged: true, ..samples::added() };
-        insta::assert_snapshot!(remarks(&report).join("\n"), @"
+        insta::assert_snapshot!(remarks(&report, true).join("\n"), @"
         astore: doc@2 has the same content; no new version
         astore: healed 1 object that had been missing or damaged
+        astore: excluded 2 paths
         astore: left out 1 path
         ");
     }

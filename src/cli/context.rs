@@ -221,6 +221,16 @@ impl Context {
         }
     }
 
+    /// Makes a reader that ends when a signal asks.
+    pub(crate) fn interruptible(&self, file: File) -> Box<dyn Read + Send> {
+        Box::new(Interruptible::new(file, &self.interrupt))
+    }
+
+    /// Returns what signals have asked for so far.
+    pub(crate) fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
     /// Returns where results go; whoever writes there ends with [`Self::done`].
     pub(crate) fn out(&mut self) -> &mut dyn Write {
         &mut *self.out

@@ -9,7 +9,7 @@ use astore::error::Error;
 use astore::events::{EventType, LogError};
 use astore::identity::ContentAddress;
 use astore::plane::ingest::Unreadable;
-use astore::plane::{ExportError, IngestError, ServeError};
+use astore::plane::{ExportError, IngestError, PatternError, ServeError};
 use astore::registry::report::DEFAULT_MIN_AGE;
 use astore::storage::{LockError, StorageError};
 use astore::views::ViewError;
@@ -150,6 +150,9 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         }
         Error::Ingest(IngestError::Unreadable { .. }) if asked.command != "add" => return None,
         Error::Ingest(IngestError::Unreadable { .. }) => "--keep-going leaves out what cannot be read",
+        Error::Ingest(IngestError::Exclude { source: PatternError::UnclosedClass, .. }) => {
+            "write \\[ for the character itself"
+        }
         Error::Db(DbError::Version { .. })
         | Error::ViewsVersion { .. }
         | Error::Log(LogError::Later { .. }) => "use the newer astore that wrote them",

@@ -279,6 +279,7 @@ mod tests {
         {
           "bytes_new": 2048,
           "cache_hits": 1,
+          "excluded": 2,
           "files_hashed": 2,
           "healed": [
             "blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede"

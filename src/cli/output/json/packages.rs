@@ -89,6 +89,7 @@ pub(crate) struct Add {
     bytes_new: u64,
     healed: Vec<String>,
     skipped: Vec<Skipped>,
+    excluded: u64,
 }
 
 impl Add {
@@ -106,6 +107,7 @@ impl Add {
             bytes_new: report.bytes_new,
             healed: report.healed.iter().map(ToString::to_string).collect(),
             skipped: report.skipped.iter().map(skipped).collect(),
+            excluded: report.excluded,
         }
     }
 }
