@@ -75,7 +75,7 @@ fn usage_errors_are_one_line_and_exit_2() {
     for (line, says) in [
         (&[][..], "a command is missing"),
         (&["frob"], "unrecognized subcommand 'frob'; see 'astore --help'"),
-        (&["add"], "<PATH>...; usage: astore add <PATH>..."),
+        (&["add"], "<PATH>...; usage: astore add [OPTIONS] <PATH>..."),
         (&["add", "--finalise", "x"], "'--finalize'; see 'astore add --help'"),
         (&["add", "a", "b"], "--name NAME"),
         (&["add", "-"], "--name NAME"),
