@@ -45,6 +45,7 @@ pub(super) fn streams(out: Box<dyn Write>, err: &Shared) -> Streams {
         err: Box::new(err.clone()),
         in_is_terminal: false,
         out_is_terminal: false,
+        out_columns: None,
         err_is_terminal: false,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use astore::env::Timestamp;
 use astore::identity::{Blake3, ContentAddress};
 use astore::manifest::{Entry, EntryBody, Labels};
 use astore::registry::report as r;
@@ -9,9 +10,12 @@ use astore::registry::report as r;
 use super::change::Change;
 use super::escape;
 use super::gist::gist;
+use super::page::Page;
 use super::remedy::remedy;
 use super::style::Style;
-use super::units::{count, instant, mode, size};
+use super::table::{self, Cell, Column};
+use super::units::{ago, count, day, instant, mode, size};
+use super::window::{Window, width};
 use super::words::why;
 
 /// Writes the primary digest with its algorithm.
@@ -28,42 +32,53 @@ pub(crate) fn reference(package: &r::PackageSummary, out: &mut dyn Write) -> io:
 }
 
 /// Returns the word for the state of a package, removed included.
-fn state(package: &r::PackageSummary, style: Style) -> (usize, String) {
-    let word = if package.removed_at.is_some() { "removed" } else { package.status.name() };
-    let shown = match (package.removed_at, package.status) {
-        (Some(_), _) => style.bad(word),
-        (None, r::PackageStatus::Open) => style.odd(word),
-        (None, r::PackageStatus::Finalized) => word.to_owned(),
-    };
-    (word.len(), shown)
+fn state(package: &r::PackageSummary) -> Cell {
+    match (package.removed_at, package.status) {
+        (Some(_), _) => Cell::painted("removed", Style::bad),
+        (None, r::PackageStatus::Open) => Cell::painted(package.status.name(), Style::odd),
+        (None, r::PackageStatus::Finalized) => package.status.name().into(),
+    }
 }
 
-/// Writes packages as a table.
-pub(crate) fn packages(packages: &[r::PackageSummary], style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let widest =
-        packages.iter().map(|package| package.reference().len()).max().unwrap_or(0).max("REFERENCE".len());
-    let head = format!(
-        "{:widest$}  {:9}  {:>9}  {:>10}  {:20}  {}",
-        "REFERENCE", "STATE", "FILES", "SIZE", "CREATED", "CLASS"
-    );
-    writeln!(out, "{}", style.strong(&head))?;
-    for package in packages {
-        let (width, state) = state(package, style);
-        writeln!(
-            out,
-            "{:widest$}  {state}{:pad$}  {:>9}  {:>10}  {:20}  {}{}{}",
-            package.reference(),
-            "",
-            package.files,
-            size(package.bytes),
-            instant(package.created_at),
+/// The columns of `list`.
+const PACKAGES: [Column; 6] = [
+    Column::new("REFERENCE").cut_to(12),
+    Column::new("STATE").floor(9).rank(3),
+    Column::new("FILES").right().floor(9).rank(5),
+    Column::new("SIZE").right().floor(10).rank(1),
+    Column::new("CREATED").floor(20).rank(2),
+    Column::new("CLASS").cut_to(16).rank(4),
+];
+
+/// Writes packages as a table. In a window, it says how long ago they were made, as seen at an instant; in a pipe, when.
+pub(crate) fn packages(
+    packages: &[r::PackageSummary],
+    now: Timestamp,
+    page: Page,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let row = |package: &r::PackageSummary| {
+        let (created, until) = match page.window {
+            Some(_) => (ago(now, package.created_at), day as fn(Timestamp) -> String),
+            None => (instant(package.created_at), instant as fn(Timestamp) -> String),
+        };
+        let class = format!(
+            "{}{}{}",
             escape::line(&package.class),
-            package.expires_at.map(|at| format!(" until {}", instant(at))).unwrap_or_default(),
+            package.expires_at.map(|at| format!(" until {}", until(at))).unwrap_or_default(),
             hold(package).map(|why| format!(" (held: {why})")).unwrap_or_default(),
-            pad = 9_usize.saturating_sub(width),
-        )?;
-    }
-    Ok(())
+        );
+        [
+            package.reference().into(),
+            state(package),
+            package.files.to_string().into(),
+            size(package.bytes).into(),
+            created.into(),
+            class.into(),
+        ]
+    };
+    let rows: Vec<_> = packages.iter().map(row).collect();
+    table::write(&PACKAGES, &rows, page, out)
 }
 
 /// Writes a package in full.
@@ -127,7 +142,7 @@ pub(crate) fn detail(detail: &r::PackageDetail, style: Style, out: &mut dyn Writ
 
 /// Writes the line that a package in full begins with: its reference and its state.
 pub(crate) fn headline(package: &r::PackageSummary, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}  {}", style.strong(&package.reference()), state(package, style).1)
+    writeln!(out, "{}  {}", style.strong(&package.reference()), state(package).shown(style))
 }
 
 /// Writes how long a package is wanted: its class, its expiry, its hold.
@@ -160,14 +175,25 @@ pub(crate) fn labels(heading: &str, labels: &Labels, out: &mut dyn Write) -> io:
         .try_for_each(|(key, value)| writeln!(out, "    {} = {}", escape::line(key), escape::line(value)))
 }
 
+/// In a window narrower than this, modes are left out.
+const COLUMNS_FOR_MODES: usize = 60;
+
 /// Writes an entry: mode, size, path, and where a symlink points.
-pub(crate) fn entry(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn entry(entry: &Entry, window: Option<Window>, out: &mut dyn Write) -> io::Result<()> {
     let length = entry.object().map_or_else(|| "-".to_owned(), |object| size(object.size_bytes));
-    write!(out, "{}  {length:>10}  {}", mode(entry), escape::bytes(entry.path.as_bytes()))?;
+    let facts = match window {
+        Some(window) if window.columns < COLUMNS_FOR_MODES => format!("{length:>10}  "),
+        Some(_) | None => format!("{}  {length:>10}  ", mode(entry)),
+    };
+    let mut path = escape::bytes(entry.path.as_bytes());
     if let EntryBody::Symlink { target } = &entry.body {
-        write!(out, " -> {}", escape::bytes(target))?;
+        path.push_str(" -> ");
+        path.push_str(&escape::bytes(target));
     }
-    writeln!(out)
+    if let Some(window) = window {
+        path = window.cut(&path, window.columns.saturating_sub(facts.len()));
+    }
+    writeln!(out, "{facts}{path}")
 }
 
 /// Writes a difference in a line: `+` on the right only, `-` on the left only, `~` on both.
@@ -223,19 +249,38 @@ pub(crate) fn verified(report: &r::VerifyReport, style: Style, out: &mut dyn Wri
 }
 
 /// Writes an event in a line.
-pub(crate) fn event(row: &r::EventRow, style: Style, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn event(
+    row: &r::EventRow,
+    Page { style, window }: Page,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let event = &row.line;
-    writeln!(
-        out,
-        "{:>8}  {}  {}  {} {}  {}{}",
-        event.sequence,
-        event.created_at,
-        style.strong(&format!("{:<24}", escape::line(&event.event_type))),
-        escape::line(&event.subject_kind),
-        escape::line(&event.subject_id),
-        escape::line(&event.actor),
-        gist(row).map(|gist| format!("  {gist}")).unwrap_or_default(),
-    )
+    let (what, kind) = (escape::line(&event.event_type), escape::line(&event.subject_kind));
+    let (subject, actor) = (escape::line(&event.subject_id), escape::line(&event.actor));
+    let gist = gist(row).map(|gist| format!("  {gist}")).unwrap_or_default();
+    let Some(window) = window else {
+        let what = style.strong(&format!("{what:<24}"));
+        let (sequence, at) = (event.sequence, event.created_at);
+        return writeln!(out, "{sequence:>8}  {at}  {what}  {kind} {subject}  {actor}{gist}");
+    };
+    let is_narrow = window.columns < COLUMNS_FOR_SUBJECTS;
+    let at = if is_narrow { day(event.created_at) } else { instant(event.created_at) };
+    let facts = format!("{:>6}  {at}  ", event.sequence);
+    let room = window.columns.saturating_sub(width(&facts));
+    let what = window.cut(&what, room.min(24));
+    let pad = " ".repeat(24_usize.saturating_sub(width(&what)));
+    let rest = format!("{pad}  {kind} {}  {actor}{gist}", begun(&subject));
+    let rest = if is_narrow { String::new() } else { window.cut_end(&rest, room.saturating_sub(width(&what))) };
+    writeln!(out, "{facts}{}{rest}", style.strong(&what))
+}
+
+/// In a window narrower than this, `log` says no more than when and what.
+const COLUMNS_FOR_SUBJECTS: usize = 70;
+
+/// Returns as much of an id as a REF takes; what is no id stays as it is.
+fn begun(subject: &str) -> &str {
+    let is_id = subject.len() == 36 && subject.bytes().filter(|&byte| byte == b'-').count() == 4;
+    if is_id { &subject[..13] } else { subject }
 }
 
 /// Writes what replay did, or found.
@@ -345,7 +390,7 @@ mod tests {
     #[test]
     fn packages_are_a_table() {
         let list = [samples::removed(), samples::finalized(), samples::open()];
-        assert_snapshot!(rendered(|out| packages(&list, Style::Plain, out)), @r#"
+        assert_snapshot!(rendered(|out| packages(&list, samples::at(99), Page::default(), out)), @r#"
         REFERENCE  STATE          FILES        SIZE  CREATED               CLASS
         doc@1      removed            3     1.2 MiB  2027-01-15T08:00:00Z  transient until 2027-01-22T08:00:01Z
         doc@2      finalized          3     1.2 MiB  2027-01-15T08:00:00Z  transient until 2027-01-22T08:00:01Z (held: case 4711\n)
@@ -356,11 +401,11 @@ mod tests {
                 .map(|part| part.split_once('m').map_or(part, |(_, rest)| rest))
                 .collect::<String>()
         };
-        let coloured = rendered(|out| packages(&list, Style::Colour, out));
+        let coloured = rendered(|out| packages(&list, samples::at(99), Page { style: Style::Colour, window: None }, out));
         assert_eq!(coloured.split_once('\u{1b}').map(|(before, _)| before), Some(""));
         assert_eq!(
             colourless(format!("\u{1b}m{coloured}")),
-            rendered(|out| packages(&list, Style::Plain, out))
+            rendered(|out| packages(&list, samples::at(99), Page::default(), out))
         );
     }
 
@@ -391,7 +436,7 @@ mod tests {
 
     #[test]
     fn entries_are_lines_whatever_their_names() {
-        let text = rendered(|out| samples::entries().iter().try_for_each(|one| entry(one, out)));
+        let text = rendered(|out| samples::entries().iter().try_for_each(|one| entry(one, None, out)));
         assert_snapshot!(text, @r#"
         drwxr-xr-x           -  bin
         -rwsr-xr-x         8 B  bin/tool

@@ -78,7 +78,7 @@ pub(crate) fn text(manifest: &Manifest<'_>, report: &ManifestReport, out: &mut d
     human::labels("metadata", &header.metadata, out)?;
     human::labels("provenance", &header.provenance, out)?;
     writeln!(out, "  {}", count(manifest.entry_count(), "entry"))?;
-    manifest.entries().try_for_each(|entry| human::entry(&entry, out))
+    manifest.entries().try_for_each(|entry| human::entry(&entry, None, out))
 }
 
 /// Writes the check file for a tool, and collects the paths that it cannot express.
