@@ -110,9 +110,7 @@ fn ask(report: &ClaimsReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>>
 
 /// Returns the command line that imports what was listed.
 fn carry_out(asked: Asked<'_>) -> String {
-    let root = asked.root.filter(|_| asked.root_option);
-    let root = root.map(|root| format!(" --root {}", escape::shell(root.as_os_str()))).unwrap_or_default();
-    format!("astore recover{root} --from-objects --confirm")
+    asked.typed("recover --from-objects --confirm")
 }
 
 #[cfg(test)]

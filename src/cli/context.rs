@@ -174,7 +174,12 @@ impl Context {
 
     /// Returns what was asked for, as far as advice depends on it.
     pub(crate) fn asked(&self) -> Asked<'_> {
-        Asked { command: self.command, root: self.root(), root_option: self.root_option.is_some() }
+        Asked {
+            command: self.command,
+            root: self.root(),
+            root_option: self.root_option.is_some(),
+            meant: &[],
+        }
     }
 
     /// Returns the clock, the source of ids and the actor.
@@ -278,6 +283,11 @@ impl Context {
             Form::Text => Ok(()),
             Form::Json => Err(usage(format!("--json does not apply: {what}"))),
         }
+    }
+
+    /// Returns what signals ask for.
+    pub(crate) const fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
     }
 
     /// Returns how the command ends if a signal asked for it.

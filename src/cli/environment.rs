@@ -62,15 +62,17 @@ impl Environment {
             if root.is_empty() {
                 return Err(usage(format!("{source} is empty; name a directory")));
             }
-            return Ok(Place { root: absolute(Path::new(root)), choice: PlaceChoice::Named, said_by: source });
+            return Ok(Place {
+                root: absolute(Path::new(root)),
+                choice: PlaceChoice::Named,
+                said_by: source,
+            });
         }
         // The XDG Base Directory Specification: a relative path in the variable is to be ignored.
         let data_home = self.data_home.as_deref().map(Path::new).filter(|path| path.is_absolute());
         let home = self.home.as_deref().filter(|home| !home.is_empty()).map(Path::new);
         let (root, said_by): (PathBuf, _) = match (data_home, home) {
-            (Some(data_home), _) => {
-                (data_home.iter().chain(["astore".as_ref()]).collect(), "XDG_DATA_HOME")
-            }
+            (Some(data_home), _) => (data_home.iter().chain(["astore".as_ref()]).collect(), "XDG_DATA_HOME"),
             (None, Some(home)) => {
                 let below = [".local", "share", "astore"].map(OsStr::new);
                 (home.iter().chain(below).collect(), "HOME")

@@ -190,6 +190,15 @@ fn ask(report: &PlanReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>> {
 fn collect(request: &CollectRequest, shown: bool, ctx: &mut Context) -> anyhow::Result<Exit> {
     let registry = ctx.open("gc", Access::Alone)?;
     let page = ctx.page;
+    let root = ctx.root().map(escape::path).unwrap_or_default();
+    let speak = ctx.terminal.speaker();
+    let last_words = ctx.interrupt().last_words(move || {
+        speak(&format!(
+            "astore: ended at once in the middle of a gc; the store is sound, and what the log calls purged and is not \
+             deleted yet, the next 'astore gc --confirm' deletes (root {root})"
+        ));
+    });
+    let mut ended = None;
     let report = {
         let (out, terminal) = ctx.out_and_terminal();
         let mut on_plan = |plan: &PlanReport| {
@@ -202,9 +211,18 @@ fn collect(request: &CollectRequest, shown: bool, ctx: &mut Context) -> anyhow::
                 written => written.map_err(Error::Output),
             }
         };
-        registry.collect(request, &mut on_plan, terminal)?
+        registry.collect_telling(request, &mut on_plan, &mut |report| ended = Some(report), terminal)
     };
-    drop(registry);
+    drop((registry, last_words));
+    let report = match (report, ended) {
+        (Ok(report), _) => report,
+        (Err(error), Some(done)) if ctx.form == Form::Json => {
+            // What was done is in the document; the failure is told besides.
+            told(&done, Exit::Failed, ctx)?;
+            return Err(error.into());
+        }
+        (Err(error), _) => return Err(error.into()),
+    };
     let failed = report.failed().count() as u64;
     if failed > 0 {
         let root = ctx.root().map(escape::path).unwrap_or_default();
@@ -251,9 +269,7 @@ fn due(report: &PlanReport) -> String {
 
 /// Returns the command line that carries a plan out.
 fn carry_out(plan: PlanName, asked: Asked<'_>) -> String {
-    let root = asked.root.filter(|_| asked.root_option);
-    let root = root.map(|root| format!(" --root {}", escape::shell(root.as_os_str()))).unwrap_or_default();
-    format!("astore gc{root} --confirm={plan}")
+    asked.typed(&format!("gc --confirm={plan}"))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use astore::registry::report::ListFilter;
 
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::output::human;
 use super::output::json::{self, schema};
+use super::output::listing;
 use super::progress::Volume;
 use super::values;
 
@@ -70,6 +70,6 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         (Form::Text, Volume::Quiet) => {
             packages.iter().try_for_each(|package| writeln!(out, "{}", package.reference()))
         }
-        (Form::Text, Volume::Normal) => human::packages(&packages, now, page, out),
+        (Form::Text, Volume::Normal) => listing::packages(&packages, now, page, out),
     })
 }

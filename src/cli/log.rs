@@ -8,8 +8,8 @@ use astore::registry::report::{EventRow, LogFilter};
 use super::context::{Context, Form};
 use super::exit::Exit;
 use super::failure::usage;
-use super::output::human;
 use super::output::json::{self, schema};
+use super::output::listing;
 use super::values;
 
 const EXAMPLES: &str = "\
@@ -55,7 +55,7 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         printed = true;
         match form {
             Form::Json => json::write(schema::EVENT, json::Event::of(&row), out)?,
-            Form::Text => human::event(&row, page, out)?,
+            Form::Text => listing::event(&row, page, out)?,
         }
         // Whoever follows wants each event when it happens.
         if args.follow { out.flush() } else { Ok(()) }

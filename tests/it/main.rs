@@ -8,6 +8,7 @@
 )]
 
 mod asking;
+mod at_a_terminal;
 #[cfg(target_os = "linux")]
 mod benchmark;
 mod claims;
@@ -22,6 +23,7 @@ mod faults;
 mod full;
 mod gc_confirmed;
 mod gc_crash;
+mod gc_ended;
 mod gc_races;
 mod gc_refused;
 mod gc_rounds;

@@ -43,7 +43,10 @@ pub(crate) fn plan(
         page.say(&sentence, out)?;
     }
     for sequence in &report.unfinished {
-        page.say(&format!("the gc that event {sequence} began is not finished; a confirmed gc ends it"), out)?;
+        page.say(
+            &format!("the gc that event {sequence} began is not finished; a confirmed gc ends it"),
+            out,
+        )?;
     }
     if report.remains > 0 {
         let lie = if report.remains == 1 { "lies" } else { "lie" };
@@ -268,12 +271,11 @@ mod tests {
     #[test]
     fn what_was_done_is_told_with_what_was_not() {
         let mut report = samples::collected();
-        assert_snapshot!(rendered(|out| collected(&report, Page::default(), out)), @"
-        finished the gc that event 5 began: freed 1 object, 100 B
+        assert_snapshot!(rendered(|out| collected(&report, Page::default(), out)), @r#"
+        finished the gc that event 5 began: freed 1 object, 100 B; 2 objects it had deleted before it was ended
         deleted 1 file of objects purged before
         freed 1 object, 3.9 KiB (event 9)
-        2 objects were missing already and are purged all the same
-        ");
+        "#);
         let failed = report.rounds[0].failed[0].clone();
         assert_snapshot!(rendered(|out| failures(&report, Page::default(), out)), @"not deleted blake3:dbec0e689fb63bd729147727129d854e9d590ab620a18bbbcb3317d268d6fd72: Operation not permitted");
         report.remains_failed = vec![failed; 22];

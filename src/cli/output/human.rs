@@ -2,20 +2,16 @@
 
 use std::io::{self, Write};
 
-use astore::env::Timestamp;
 use astore::identity::{Blake3, ContentAddress};
-use astore::manifest::{Entry, EntryBody, Labels};
+use astore::manifest::Labels;
 use astore::registry::report as r;
 
 use super::change::Change;
 use super::escape;
-use super::gist::gist;
-use super::page::Page;
 use super::remedy::remedy;
 use super::style::Style;
-use super::table::{self, Cell, Column};
-use super::units::{ago, count, day, instant, mode, size};
-use super::window::{Window, width};
+use super::table::Cell;
+use super::units::{count, instant, size};
 use super::words::why;
 
 /// Writes the primary digest with its algorithm.
@@ -32,53 +28,12 @@ pub(crate) fn reference(package: &r::PackageSummary, out: &mut dyn Write) -> io:
 }
 
 /// Returns the word for the state of a package, removed included.
-fn state(package: &r::PackageSummary) -> Cell {
+pub(super) fn state(package: &r::PackageSummary) -> Cell {
     match (package.removed_at, package.status) {
         (Some(_), _) => Cell::painted("removed", Style::bad),
         (None, r::PackageStatus::Open) => Cell::painted(package.status.name(), Style::odd),
         (None, r::PackageStatus::Finalized) => package.status.name().into(),
     }
-}
-
-/// The columns of `list`.
-const PACKAGES: [Column; 6] = [
-    Column::new("REFERENCE").cut_to(12),
-    Column::new("STATE").floor(9).rank(3),
-    Column::new("FILES").right().floor(9).rank(5),
-    Column::new("SIZE").right().floor(10).rank(1),
-    Column::new("CREATED").floor(20).rank(2),
-    Column::new("CLASS").cut_to(16).rank(4),
-];
-
-/// Writes packages as a table. In a window, it says how long ago they were made, as seen at an instant; in a pipe, when.
-pub(crate) fn packages(
-    packages: &[r::PackageSummary],
-    now: Timestamp,
-    page: Page,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let row = |package: &r::PackageSummary| {
-        let (created, until) = match page.window {
-            Some(_) => (ago(now, package.created_at), day as fn(Timestamp) -> String),
-            None => (instant(package.created_at), instant as fn(Timestamp) -> String),
-        };
-        let class = format!(
-            "{}{}{}",
-            escape::line(&package.class),
-            package.expires_at.map(|at| format!(" until {}", until(at))).unwrap_or_default(),
-            hold(package).map(|why| format!(" (held: {why})")).unwrap_or_default(),
-        );
-        [
-            package.reference().into(),
-            state(package),
-            package.files.to_string().into(),
-            size(package.bytes).into(),
-            created.into(),
-            class.into(),
-        ]
-    };
-    let rows: Vec<_> = packages.iter().map(row).collect();
-    table::write(&PACKAGES, &rows, page, out)
 }
 
 /// Writes a package in full.
@@ -160,7 +115,7 @@ pub(crate) fn retention(package: &r::PackageSummary, out: &mut dyn Write) -> io:
 }
 
 /// Returns why a package is held, where it is.
-fn hold(package: &r::PackageSummary) -> Option<String> {
+pub(super) fn hold(package: &r::PackageSummary) -> Option<String> {
     package.hold.then(|| escape::line(package.hold_reason.as_deref().unwrap_or_default()))
 }
 
@@ -173,27 +128,6 @@ pub(crate) fn labels(heading: &str, labels: &Labels, out: &mut dyn Write) -> io:
     labels
         .iter()
         .try_for_each(|(key, value)| writeln!(out, "    {} = {}", escape::line(key), escape::line(value)))
-}
-
-/// In a window narrower than this, modes are left out.
-const COLUMNS_FOR_MODES: usize = 60;
-
-/// Writes an entry: mode, size, path, and where a symlink points.
-pub(crate) fn entry(entry: &Entry, window: Option<Window>, out: &mut dyn Write) -> io::Result<()> {
-    let length = entry.object().map_or_else(|| "-".to_owned(), |object| size(object.size_bytes));
-    let facts = match window {
-        Some(window) if window.columns < COLUMNS_FOR_MODES => format!("{length:>10}  "),
-        Some(_) | None => format!("{}  {length:>10}  ", mode(entry)),
-    };
-    let mut path = escape::bytes(entry.path.as_bytes());
-    if let EntryBody::Symlink { target } = &entry.body {
-        path.push_str(" -> ");
-        path.push_str(&escape::bytes(target));
-    }
-    if let Some(window) = window {
-        path = window.cut(&path, window.columns.saturating_sub(facts.len()));
-    }
-    writeln!(out, "{facts}{path}")
 }
 
 /// Writes a difference in a line: `+` on the right only, `-` on the left only, `~` on both.
@@ -248,41 +182,6 @@ pub(crate) fn verified(report: &r::VerifyReport, style: Style, out: &mut dyn Wri
     writeln!(out, "head {}:{}", report.head_sequence, report.head_digest)
 }
 
-/// Writes an event in a line.
-pub(crate) fn event(
-    row: &r::EventRow,
-    Page { style, window }: Page,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let event = &row.line;
-    let (what, kind) = (escape::line(&event.event_type), escape::line(&event.subject_kind));
-    let (subject, actor) = (escape::line(&event.subject_id), escape::line(&event.actor));
-    let gist = gist(row).map(|gist| format!("  {gist}")).unwrap_or_default();
-    let Some(window) = window else {
-        let what = style.strong(&format!("{what:<24}"));
-        let (sequence, at) = (event.sequence, event.created_at);
-        return writeln!(out, "{sequence:>8}  {at}  {what}  {kind} {subject}  {actor}{gist}");
-    };
-    let is_narrow = window.columns < COLUMNS_FOR_SUBJECTS;
-    let at = if is_narrow { day(event.created_at) } else { instant(event.created_at) };
-    let facts = format!("{:>6}  {at}  ", event.sequence);
-    let room = window.columns.saturating_sub(width(&facts));
-    let what = window.cut(&what, room.min(24));
-    let pad = " ".repeat(24_usize.saturating_sub(width(&what)));
-    let rest = format!("{pad}  {kind} {}  {actor}{gist}", begun(&subject));
-    let rest = if is_narrow { String::new() } else { window.cut_end(&rest, room.saturating_sub(width(&what))) };
-    writeln!(out, "{facts}{}{rest}", style.strong(&what))
-}
-
-/// In a window narrower than this, `log` says no more than when and what.
-const COLUMNS_FOR_SUBJECTS: usize = 70;
-
-/// Returns as much of an id as a REF takes; what is no id stays as it is.
-fn begun(subject: &str) -> &str {
-    let is_id = subject.len() == 36 && subject.bytes().filter(|&byte| byte == b'-').count() == 4;
-    if is_id { &subject[..13] } else { subject }
-}
-
 /// Writes what replay did, or found.
 pub(crate) fn replayed(
     report: &r::ReplayReport,
@@ -316,27 +215,36 @@ pub(crate) fn replayed(
     }
 }
 
-/// Writes what the store holds.
-pub(crate) fn stats(report: &r::StatsReport, out: &mut dyn Write) -> io::Result<()> {
-    let mut fact = |name: &str, value: String| writeln!(out, "{name:<16}{value}");
-    fact("root", escape::path(&report.root))?;
-    fact("store", report.store_id.to_string())?;
-    fact("events", report.events.to_string())?;
+/// Says what the store holds, each fact with its name.
+pub(crate) fn stats_facts(report: &r::StatsReport) -> Vec<(&'static str, String)> {
     let (open, finalized, removed) =
         (report.packages_open, report.packages_finalized, report.packages_removed);
-    fact("packages", format!("{finalized} finalized, {open} open, {removed} removed"))?;
-    fact("objects", format!("{} ({})", report.objects, size(report.object_bytes)))?;
-    fact("in packages", format!("{}, equal files counted each time", size(report.logical_bytes)))?;
-    fact("purged objects", report.purged_objects.to_string())?;
+    let mut facts = vec![
+        ("root", escape::path(&report.root)),
+        ("store", report.store_id.to_string()),
+        ("events", report.events.to_string()),
+        ("packages", format!("{finalized} finalized, {open} open, {removed} removed")),
+        ("objects", format!("{} ({})", report.objects, size(report.object_bytes))),
+        ("in packages", format!("{}, equal files counted each time", size(report.logical_bytes))),
+        ("purged objects", report.purged_objects.to_string()),
+    ];
     let purges = &report.purges;
     if let Some(last) = &purges.last {
         let (runs, objects) = (count(purges.runs, "gc"), count(purges.objects, "object"));
-        fact("ever purged", format!("{objects} by {runs}, {} freed", size(purges.freed_bytes)))?;
+        facts.push(("ever purged", format!("{objects} by {runs}, {} freed", size(purges.freed_bytes))));
         let (at, by) = (instant(last.at), escape::line(&last.actor));
         let reason = why(last.reason.as_deref());
-        fact("last gc", format!("{at} by {by}, event {}{reason}", last.sequence))?;
+        facts.push(("last gc", format!("{at} by {by}, event {}{reason}", last.sequence)));
     }
-    fact("log and views", size(report.overhead_bytes))?;
+    facts.push(("log and views", size(report.overhead_bytes)));
+    facts
+}
+
+/// Writes what the store holds.
+pub(crate) fn stats(report: &r::StatsReport, out: &mut dyn Write) -> io::Result<()> {
+    for (name, value) in stats_facts(report) {
+        writeln!(out, "{name:<16}{value}")?;
+    }
     if !report.classes.is_empty() {
         writeln!(out, "classes")?;
     }
@@ -388,28 +296,6 @@ mod tests {
     }
 
     #[test]
-    fn packages_are_a_table() {
-        let list = [samples::removed(), samples::finalized(), samples::open()];
-        assert_snapshot!(rendered(|out| packages(&list, samples::at(99), Page::default(), out)), @r#"
-        REFERENCE  STATE          FILES        SIZE  CREATED               CLASS
-        doc@1      removed            3     1.2 MiB  2027-01-15T08:00:00Z  transient until 2027-01-22T08:00:01Z
-        doc@2      finalized          3     1.2 MiB  2027-01-15T08:00:00Z  transient until 2027-01-22T08:00:01Z (held: case 4711\n)
-        run@11     open               0         0 B  2027-01-15T08:00:00Z  permanent-record
-        "#);
-        let colourless = |text: String| {
-            text.split('\u{1b}')
-                .map(|part| part.split_once('m').map_or(part, |(_, rest)| rest))
-                .collect::<String>()
-        };
-        let coloured = rendered(|out| packages(&list, samples::at(99), Page { style: Style::Colour, window: None }, out));
-        assert_eq!(coloured.split_once('\u{1b}').map(|(before, _)| before), Some(""));
-        assert_eq!(
-            colourless(format!("\u{1b}m{coloured}")),
-            rendered(|out| packages(&list, samples::at(99), Page::default(), out))
-        );
-    }
-
-    #[test]
     fn a_package_in_full() {
         assert_snapshot!(rendered(|out| detail(&samples::detail(), Style::Plain, out)), @r#"
         doc@1  removed
@@ -431,17 +317,6 @@ mod tests {
             image  blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede  2027-01-15T08:00:03Z by ann@box\n
           events
                  7  2027-01-15T08:00:09Z  v1.package.removed  ann@box\n
-        "#);
-    }
-
-    #[test]
-    fn entries_are_lines_whatever_their_names() {
-        let text = rendered(|out| samples::entries().iter().try_for_each(|one| entry(one, None, out)));
-        assert_snapshot!(text, @r#"
-        drwxr-xr-x           -  bin
-        -rwsr-xr-x         8 B  bin/tool
-        -rw-r--r--         5 B  caf\xe9\n
-        lrwxrwxrwx           -  link -> ../\xff
         "#);
     }
 
@@ -480,11 +355,6 @@ mod tests {
         1 fault: 3 objects (4.0 KiB read), 7 events; not recorded: the store cannot be written
         head 7:5ad6fa89f3736df96a6bc34efd3397d36452c8c03e51843feb4f2d6f7d9b045a
         ");
-    }
-
-    #[test]
-    fn an_event_is_a_line() {
-        assert_snapshot!(rendered(|out| event(&samples::event(), Style::Plain, out)), @r#"       7  2027-01-15T08:00:09.000250Z  v1.package.removed        package 0193c2a4-7e1f-7000-8000-000000000001  ann@box\n"#);
     }
 
     #[test]

@@ -91,12 +91,7 @@ const PINS: [Column; 7] = [
 ];
 
 /// Writes pins as a table. In a window, it says how long ago they were set, as seen at an instant; in a pipe, when.
-pub(crate) fn pins(
-    pins: &[r::PinRow],
-    now: Timestamp,
-    page: Page,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+pub(crate) fn pins(pins: &[r::PinRow], now: Timestamp, page: Page, out: &mut dyn Write) -> io::Result<()> {
     let row = |row: &r::PinRow| {
         let target = match row.gone {
             Some(gone) => format!("{} ({gone})", row.pin.target),

@@ -52,16 +52,19 @@ impl Column {
     }
 }
 
+/// How a text is coloured.
+type Paint = fn(Style, &str) -> String;
+
 /// What stands in a row, in a column.
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {
     text: String,
-    paint: Option<fn(Style, &str) -> String>,
+    paint: Option<Paint>,
 }
 
 impl Cell {
     /// Text that is coloured, if it is, only once it is known how much of it is shown.
-    pub(crate) fn painted(text: impl Into<String>, paint: fn(Style, &str) -> String) -> Self {
+    pub(crate) fn painted(text: impl Into<String>, paint: Paint) -> Self {
         Self { text: text.into(), paint: Some(paint) }
     }
 }
@@ -96,10 +99,10 @@ pub(crate) fn write<const N: usize>(
         None => (0..N).map(|at| (at, widths[at])).collect(),
         Some(window) => fit(columns, &widths, window.columns),
     };
-    let line = |cell: &dyn Fn(usize) -> (String, Option<fn(Style, &str) -> String>)| {
+    let line = |cell: &dyn Fn(usize) -> Cell| {
         let mut line = String::new();
         for &(at, wide) in &shown {
-            let (text, paint) = cell(at);
+            let Cell { text, paint } = cell(at);
             let text = window.map_or_else(|| text.clone(), |window| window.cut(&text, wide));
             let pad = " ".repeat(wide.saturating_sub(width(&text)));
             let text = paint.map_or_else(|| text.clone(), |paint| paint(style, &text));
@@ -111,10 +114,10 @@ pub(crate) fn write<const N: usize>(
         line.truncate(line.trim_end().len());
         line
     };
-    let head = line(&|at| (columns[at].head.to_owned(), None));
+    let head = line(&|at| columns[at].head.into());
     writeln!(out, "{}", style.strong(&head))?;
     for row in rows {
-        writeln!(out, "{}", line(&|at| (row[at].text.clone(), row[at].paint)))?;
+        writeln!(out, "{}", line(&|at| row[at].clone()))?;
     }
     Ok(())
 }
@@ -168,7 +171,8 @@ mod tests {
             ["漢字-builds@12".into(), "finalized".into(), "12 B".into(), "because it is wanted".into()],
         ];
         let mut out = Vec::new();
-        write(&COLUMNS, &rows, Page { window: columns.map(window::of), ..Page::default() }, &mut out).unwrap();
+        write(&COLUMNS, &rows, Page { window: columns.map(window::of), ..Page::default() }, &mut out)
+            .unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -187,9 +191,21 @@ mod tests {
             let text = table(Some(columns));
             assert!(text.lines().all(|line| width(line) <= columns), "{columns}:\n{text}");
         }
-        assert_snapshot!(table(Some(45)), @"");
-        assert_snapshot!(table(Some(32)), @"");
-        assert_snapshot!(table(Some(20)), @"");
+        assert_snapshot!(table(Some(45)), @r#"
+        NAME           STATE      SIZE  WHY
+        a              open        1 B
+        漢字-b…lds@12  finalized  12 B  becaus…wanted
+        "#);
+        assert_snapshot!(table(Some(32)), @r#"
+        NAME     STATE      SIZE  WHY
+        a        open        1 B
+        漢…@12   finalized  12 B  bec…ed
+        "#);
+        assert_snapshot!(table(Some(20)), @r#"
+        NAME            SIZE
+        a                1 B
+        漢字-builds@12  12 B
+        "#);
     }
 
     #[test]

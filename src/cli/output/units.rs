@@ -24,7 +24,8 @@ pub(crate) fn size(bytes: u64) -> String {
 
 /// Writes a count with its noun, which gets an `s` where it is not one.
 pub(crate) fn count(number: u64, noun: &str) -> String {
-    match (number, noun.strip_suffix('y')) {
+    let stem = noun.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']));
+    match (number, stem) {
         (1, _) => format!("1 {noun}"),
         (_, Some(stem)) => format!("{number} {stem}ies"),
         (_, None) => format!("{number} {noun}s"),
@@ -139,7 +140,10 @@ mod tests {
         ] {
             assert_eq!(ago(Timestamp::from_micros(seconds * 1_000_000), then), text, "{seconds}");
         }
-        assert_eq!(ago(Timestamp::from_micros(i64::MAX), Timestamp::from_micros(i64::MIN)), "292277 years ago");
+        assert_eq!(
+            ago(Timestamp::from_micros(i64::MAX), Timestamp::from_micros(i64::MIN)),
+            "292277 years ago"
+        );
         assert_eq!(day(Timestamp::from_micros(86_400_000_000)), "1970-01-02");
     }
 

@@ -78,13 +78,13 @@ impl Window {
     pub(crate) fn wrap(self, text: &str, indent: usize) -> String {
         let mut wrapped = String::with_capacity(text.len());
         let mut at = 0;
-        for word in text.split(' ') {
+        for (number, word) in text.split(' ').enumerate() {
             let wide = width(&plain(word));
             if at > indent && at + 1 + wide > self.columns {
                 wrapped.push('\n');
                 wrapped.push_str(&" ".repeat(indent));
                 at = indent;
-            } else if !wrapped.is_empty() {
+            } else if number > 0 {
                 wrapped.push(' ');
                 at += 1;
             }
@@ -119,7 +119,9 @@ fn front(text: &str, columns: usize) -> &str {
 fn end(text: &str, columns: usize) -> &str {
     let starts = text.char_indices().rev().map(|(at, _)| at);
     let fits = |&start: &usize| width(&text[start..]) <= columns;
-    let is_own = |start: &usize| text[*start..].chars().next().is_some_and(|first| width(first.encode_utf8(&mut [0; 4])) > 0);
+    let is_own = |start: &usize| {
+        text[*start..].chars().next().is_some_and(|first| width(first.encode_utf8(&mut [0; 4])) > 0)
+    };
     &text[starts.take_while(fits).filter(is_own).last().unwrap_or(text.len())..]
 }
 
@@ -150,7 +152,10 @@ mod tests {
         let window = of(80);
         assert_eq!(window.cut("short", 5), "short");
         assert_eq!(window.cut("a-rather-long-name@12", 12), "a-rath…me@12");
-        assert_eq!(Window { glyphs: Glyphs::Ascii, ..window }.cut("a-rather-long-name@12", 12), "a-rat...e@12");
+        assert_eq!(
+            Window { glyphs: Glyphs::Ascii, ..window }.cut("a-rather-long-name@12", 12),
+            "a-rat...e@12"
+        );
         // A wide character takes two columns and is not halved; what lies over a letter stays with it.
         assert_eq!(window.cut("漢字漢字漢字", 7), "漢…漢字".replace("漢字", "字"));
         assert_eq!(window.cut("e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}", 4), "e\u{301}e\u{301}…e\u{301}");
