@@ -108,6 +108,15 @@ pub enum Problem {
         /// Who holds it, one description a process.
         holders: Vec<String>,
     },
+    /// A gc ended before it was through, and has deleted something.
+    GcEnded {
+        /// How many objects.
+        objects: u64,
+        /// The sum of their sizes.
+        bytes: u64,
+        /// How many objects of its plan it did not come to.
+        left: u64,
+    },
     /// Anything else, as one line.
     Note(String),
 }
@@ -129,15 +138,30 @@ impl fmt::Display for Problem {
             }
             Self::Waiting { holders } if holders.is_empty() => write!(f, "waiting for the store's lock"),
             Self::Waiting { holders } => write!(f, "waiting for {}", holders.join(", ")),
+            Self::GcEnded { objects, bytes, left } => write!(
+                f,
+                "before it ended, the gc deleted {objects} object(s) of {bytes} bytes, and {}; the log has the record",
+                left_in_words(*left)
+            ),
             Self::Note(text) => f.write_str(text),
         }
     }
 }
 
+/// Says how much of a plan is left.
+pub fn left_in_words(left: u64) -> String {
+    match left {
+        0 => "nothing of its plan is left".to_owned(),
+        1 => "1 object of its plan is left".to_owned(),
+        left => format!("{left} objects of its plan are left"),
+    }
+}
+
 /// Hears what the library is doing. Calls come from several threads.
 pub trait Monitor: Send + Sync {
-    /// A task begins; `bytes` is how much it will read where that is known.
-    fn start(&self, task: Task, bytes: Option<u64>);
+    /// A task begins; `total` is how much there is to do, where that is known: events for [`Task::Replaying`], objects for
+    /// [`Task::Purging`], bytes for all others. It may turn out to be a little more or less.
+    fn start(&self, task: Task, total: Option<u64>);
     /// A counter goes up by `n`.
     fn count(&self, counter: Counter, n: u64);
     /// Something is worth a line.

@@ -22,7 +22,7 @@ pub(crate) fn list(ctx: &mut Context) -> anyhow::Result<Exit> {
     let (root, options, env) = ctx.options("recover", Access::Read)?;
     let report = Registry::claims(&root, options, env, &ctx.terminal)?;
     let carry_out = report.importable().next().is_some().then(|| carry_out(ctx.asked()));
-    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    let (form, volume, style) = (ctx.form, ctx.volume, ctx.page.style);
     ctx.result(Exit::Done, |out| match (form, volume) {
         (Form::Json, _) => json::write(schema::CLAIMS, json::ClaimsList::of(&report), out),
         (Form::Text, Volume::Quiet) => {
@@ -46,7 +46,7 @@ pub(crate) fn import(yes: bool, ctx: &mut Context) -> anyhow::Result<Exit> {
     }
     let shown = asks || ctx.form == Form::Json || ctx.volume == Volume::Quiet;
     let (root, options, env) = ctx.options("recover", Access::Alone)?;
-    let style = ctx.style;
+    let style = ctx.page.style;
     let report = {
         let (out, terminal) = ctx.out_and_terminal();
         let mut on_claims = |claims: &ClaimsReport| {
@@ -66,7 +66,7 @@ pub(crate) fn import(yes: bool, ctx: &mut Context) -> anyhow::Result<Exit> {
 
 fn told(report: &ImportReport, ctx: &mut Context) -> anyhow::Result<Exit> {
     let exit = if report.is_whole() { Exit::Done } else { Exit::Damage };
-    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    let (form, volume, style) = (ctx.form, ctx.volume, ctx.page.style);
     ctx.result(exit, |out| match (form, volume) {
         (Form::Json, _) => json::write(schema::CLAIMS, json::ClaimsImported::of(report), out),
         (Form::Text, Volume::Quiet) => {
@@ -79,7 +79,7 @@ fn told(report: &ImportReport, ctx: &mut Context) -> anyhow::Result<Exit> {
 /// Shows the claims to a person and asks; returns how the command ends where it ends here. No lock is held.
 fn ask(report: &ClaimsReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>> {
     if ctx.volume == Volume::Normal {
-        let (form, style) = (ctx.form, ctx.style);
+        let (form, style) = (ctx.form, ctx.page.style);
         if form == Form::Text {
             ctx.result(Exit::Done, |out| text::claims(report, None, style, out))?;
         }
@@ -110,9 +110,7 @@ fn ask(report: &ClaimsReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>>
 
 /// Returns the command line that imports what was listed.
 fn carry_out(asked: Asked<'_>) -> String {
-    let root = asked.root.filter(|_| asked.root_option);
-    let root = root.map(|root| format!(" --root {}", escape::shell(root.as_os_str()))).unwrap_or_default();
-    format!("astore recover{root} --from-objects --confirm")
+    asked.typed("recover --from-objects --confirm")
 }
 
 #[cfg(test)]

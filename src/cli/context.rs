@@ -1,5 +1,6 @@
 //! What a command runs in: where results and remarks go, and which store is meant.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Read, Write};
 use std::os::fd::AsFd as _;
@@ -10,6 +11,7 @@ use anyhow::Context as _;
 use astore::env::Env;
 use astore::error::Error;
 use astore::registry::{Access, OpenOptions, Registry};
+use terminal_size::{Width, terminal_size_of};
 
 use super::environment::{Environment, Place};
 use super::exit::Exit;
@@ -17,7 +19,8 @@ use super::failure::usage;
 use super::global::Global;
 use super::hint::Asked;
 use super::interrupt::{Interrupt, Interruptible};
-use super::output::style::Style;
+use super::output::page::Page;
+use super::output::window::Window;
 use super::progress::{Bars, Terminal, Volume};
 
 /// The three streams of a process, or of a test.
@@ -32,6 +35,8 @@ pub(crate) struct Streams {
     pub(crate) in_is_terminal: bool,
     /// Whether standard output is a terminal.
     pub(crate) out_is_terminal: bool,
+    /// How wide that terminal is, where it says so.
+    pub(crate) out_columns: Option<u16>,
     /// Whether standard error is a terminal.
     pub(crate) err_is_terminal: bool,
 }
@@ -67,6 +72,7 @@ impl Streams {
             in_is_terminal: input.is_terminal(),
             input: Box::new(input),
             out_is_terminal: out.is_terminal(),
+            out_columns: terminal_size_of(&out).map(|(Width(columns), _)| columns),
             out: Box::new(BufWriter::with_capacity(64 * 1024, out)),
             err: Box::new(io::stderr()),
             err_is_terminal: io::stderr().is_terminal(),
@@ -89,8 +95,8 @@ pub(crate) struct Context {
     pub(crate) form: Form,
     /// Whether results are all that is written.
     pub(crate) volume: Volume,
-    /// Whether results are coloured.
-    pub(crate) style: Style,
+    /// What results are written on.
+    pub(crate) page: Page,
     /// Where the library tells what it does, and where remarks go.
     pub(crate) terminal: Terminal,
     /// Whether standard output is a terminal.
@@ -125,10 +131,14 @@ impl Context {
         } else {
             Bars::Hidden
         };
+        let window = streams.out_is_terminal.then(|| {
+            let variable = environment.columns.as_deref().and_then(OsStr::to_str);
+            Window::new(variable, streams.out_columns, environment.glyphs)
+        });
         Self {
             form,
             volume,
-            style: global.color.style(streams.out_is_terminal, environment.no_color),
+            page: Page { style: global.color.style(streams.out_is_terminal, environment.no_color), window },
             terminal: Terminal::new(streams.err, bars, volume),
             out_is_terminal: streams.out_is_terminal,
             is_attended: streams.in_is_terminal && streams.err_is_terminal,
@@ -164,7 +174,12 @@ impl Context {
 
     /// Returns what was asked for, as far as advice depends on it.
     pub(crate) fn asked(&self) -> Asked<'_> {
-        Asked { command: self.command, root: self.root(), root_option: self.root_option.is_some() }
+        Asked {
+            command: self.command,
+            root: self.root(),
+            root_option: self.root_option.is_some(),
+            meant: &[],
+        }
     }
 
     /// Returns the clock, the source of ids and the actor.
@@ -226,11 +241,6 @@ impl Context {
         Box::new(Interruptible::new(file, &self.interrupt))
     }
 
-    /// Returns what signals have asked for so far.
-    pub(crate) fn interrupt(&self) -> &Interrupt {
-        &self.interrupt
-    }
-
     /// Returns where results go; whoever writes there ends with [`Self::done`].
     pub(crate) fn out(&mut self) -> &mut dyn Write {
         &mut *self.out
@@ -278,6 +288,11 @@ impl Context {
             Form::Text => Ok(()),
             Form::Json => Err(usage(format!("--json does not apply: {what}"))),
         }
+    }
+
+    /// Returns what signals ask for.
+    pub(crate) const fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
     }
 
     /// Returns how the command ends if a signal asked for it.

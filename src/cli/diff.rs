@@ -41,7 +41,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let registry = ctx.open("diff", Access::Read)?;
     let right = naming::diff_target(args.right);
-    let (form, style) = (ctx.form, ctx.style);
+    let (form, style) = (ctx.form, ctx.page.style);
     let (out, terminal) = ctx.out_and_terminal();
     let mut document = json::Diff::default();
     let mut print = |difference: &Difference| match form {

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::failure::usage;
+use super::output::window::Glyphs;
 
 /// The variables that `astore` knows, and what the system says of the user and the machine.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,10 @@ pub(crate) struct Environment {
     pub(crate) home: Option<OsString>,
     /// Whether `NO_COLOR` is set to anything but nothing (no-color.org).
     pub(crate) no_color: bool,
+    /// `COLUMNS`: how wide the window is, where the terminal is not to be believed.
+    pub(crate) columns: Option<OsString>,
+    /// Which characters the locale has.
+    pub(crate) glyphs: Glyphs,
     /// `user@host`, numbers where there is no name.
     pub(crate) user_at_host: String,
     /// Where scratch files go: `TMPDIR` or the system's choice.
@@ -34,6 +39,8 @@ impl Environment {
             data_home: std::env::var_os("XDG_DATA_HOME"),
             home: std::env::var_os("HOME"),
             no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+            columns: std::env::var_os("COLUMNS"),
+            glyphs: glyphs(&["LC_ALL", "LC_CTYPE", "LANG"].map(std::env::var_os)),
             user_at_host: user_at_host(std::env::var_os("USER").as_deref()),
             scratch: std::env::temp_dir(),
         }
@@ -55,21 +62,28 @@ impl Environment {
             if root.is_empty() {
                 return Err(usage(format!("{source} is empty; name a directory")));
             }
-            return Ok(Place { root: absolute(Path::new(root)), choice: PlaceChoice::Named });
+            return Ok(Place {
+                root: absolute(Path::new(root)),
+                choice: PlaceChoice::Named,
+                said_by: source,
+            });
         }
         // The XDG Base Directory Specification: a relative path in the variable is to be ignored.
         let data_home = self.data_home.as_deref().map(Path::new).filter(|path| path.is_absolute());
         let home = self.home.as_deref().filter(|home| !home.is_empty()).map(Path::new);
-        let root: PathBuf = match (data_home, home) {
-            (Some(data_home), _) => data_home.iter().chain(["astore".as_ref()]).collect(),
-            (None, Some(home)) => home.iter().chain([".local", "share", "astore"].map(OsStr::new)).collect(),
+        let (root, said_by): (PathBuf, _) = match (data_home, home) {
+            (Some(data_home), _) => (data_home.iter().chain(["astore".as_ref()]).collect(), "XDG_DATA_HOME"),
+            (None, Some(home)) => {
+                let below = [".local", "share", "astore"].map(OsStr::new);
+                (home.iter().chain(below).collect(), "HOME")
+            }
             (None, None) => {
                 return Err(usage(
                     "no place for a store: HOME is not set; name one with --root DIR or ASTORE_ROOT",
                 ));
             }
         };
-        Ok(Place { root: absolute(&root), choice: PlaceChoice::Default })
+        Ok(Place { root: absolute(&root), choice: PlaceChoice::Default, said_by })
     }
 
     /// Decides who the log says did it: the option, else `ASTORE_ACTOR`, else user and host.
@@ -99,6 +113,8 @@ pub(crate) struct Place {
     pub(crate) root: PathBuf,
     /// How it was chosen.
     pub(crate) choice: PlaceChoice,
+    /// The option or the variable that it follows from.
+    pub(crate) said_by: &'static str,
 }
 
 /// Whether a person named the root.
@@ -109,6 +125,13 @@ pub(crate) enum PlaceChoice {
     Named,
     /// The default place, where `add` makes a store if there is none.
     Default,
+}
+
+/// Returns what the first of these variables that says anything says of the characters (POSIX.1, "Environment Variables").
+fn glyphs(variables: &[Option<OsString>]) -> Glyphs {
+    let locale = variables.iter().flatten().find(|value| !value.is_empty());
+    let locale = locale.map(|value| value.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    if locale.contains("utf-8") || locale.contains("utf8") { Glyphs::Unicode } else { Glyphs::Ascii }
 }
 
 fn absolute(path: &Path) -> PathBuf {
@@ -193,6 +216,15 @@ mod tests {
         assert_eq!(environment.actor(None).unwrap(), "ci");
         assert_eq!(environment.actor(Some("me")).unwrap(), "me");
         assert!(environment.actor(Some("")).is_err());
+    }
+
+    #[test]
+    fn the_first_variable_that_says_anything_says_which_characters_there_are() {
+        let set = |values: [Option<&str>; 3]| glyphs(&values.map(|value| value.map(OsString::from)));
+        assert_eq!(set([None, None, Some("de_CH.UTF-8")]), Glyphs::Unicode);
+        assert_eq!(set([Some(""), Some("C.utf8"), Some("C")]), Glyphs::Unicode);
+        assert_eq!(set([Some("C"), None, Some("C.UTF-8")]), Glyphs::Ascii);
+        assert_eq!(set([None, None, None]), Glyphs::Ascii);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let target = naming::explain_target(&args.target)?;
-    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    let (form, volume, style) = (ctx.form, ctx.volume, ctx.page.style);
     let request = ExplainRequest {
         target,
         depth: if args.read { ExplainDepth::Whole } else { ExplainDepth::Short },

@@ -1,6 +1,6 @@
 //! `astore export`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use astore::error::Error;
 use astore::plane::ExportError;
@@ -71,7 +71,8 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let report = match registry.export(&request, &ctx.terminal) {
         Ok(report) => report,
         Err(error) => {
-            if is_partial(&error) {
+            // An empty one is as good as none.
+            if is_partial(&error) && !is_empty(&request.destination) {
                 let shown = escape::path(&request.destination);
                 // A part of the failure: also with --quiet.
                 ctx.terminal.warn(&format!("astore: {shown} is incomplete; remove it before the next try"));
@@ -96,6 +97,14 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         size(report.bytes),
     ));
     Ok(exit)
+}
+
+/// Returns whether nothing is there, or a directory without anything in it.
+fn is_empty(destination: &Path) -> bool {
+    std::fs::read_dir(destination).map_or_else(
+        |error| error.kind() == std::io::ErrorKind::NotFound,
+        |mut entries| entries.next().is_none(),
+    )
 }
 
 /// Returns whether the failure left part of the tree behind.

@@ -85,9 +85,6 @@ pub(crate) fn line(error: &anyhow::Error, asked: Asked<'_>) -> String {
 pub(crate) fn usage_line(error: &clap::Error, command: Option<&str>) -> String {
     let help =
         command.map_or_else(|| "astore --help".to_owned(), |command| format!("astore {command} --help"));
-    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return format!("astore: a command is missing, such as add, list or verify; see '{help}'");
-    }
     let rendered = error.render().to_string();
     let mut paragraphs = rendered.split("\n\n");
     let first = paragraphs.next().unwrap_or_default();

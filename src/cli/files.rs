@@ -9,7 +9,7 @@ use astore::registry::report::Reference;
 use super::context::{Context, Form};
 use super::exit::Exit;
 use super::output::json::{self, schema};
-use super::output::{escape, human};
+use super::output::{escape, listing};
 use super::progress::Volume;
 
 const EXAMPLES: &str = "\
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         ctx.refuse_json("-0 prints raw paths")?;
     }
     let registry = ctx.open("files", Access::Read)?;
-    let (form, volume, null) = (ctx.form, ctx.volume, args.null);
+    let (form, volume, null, window) = (ctx.form, ctx.volume, args.null, ctx.page.window);
     let out = ctx.out();
     let mut print = |entry: &Entry| -> io::Result<()> {
         let path = entry.path.as_bytes();
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
             (Form::Json, ..) => json::write(schema::ENTRY, json::EntryText::of(entry), out),
             (Form::Text, true, _) => out.write_all(path).and_then(|()| out.write_all(&[0])),
             (Form::Text, false, Volume::Quiet) => writeln!(out, "{}", escape::bytes(path)),
-            (Form::Text, false, Volume::Normal) => human::entry(entry, out),
+            (Form::Text, false, Volume::Normal) => listing::entry(entry, window, out),
         }
     };
     registry.files(&Reference(args.reference.clone()), &mut print)?;

@@ -19,7 +19,7 @@ use super::hint::Asked;
 use super::output::escape;
 use super::output::gc as text;
 use super::output::json::{self, schema};
-use super::output::style::Style;
+use super::output::page::Page;
 use super::output::units::{age, count};
 use super::progress::Volume;
 use super::values;
@@ -107,18 +107,18 @@ fn request(args: &Args) -> PlanRequest {
 fn plan(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let report = ctx.open("gc", Access::Read)?.plan(&request(args), &ctx.terminal)?;
     let carry_out = is_due(&report).then(|| carry_out(report.plan.name(), ctx.asked()));
-    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    let (form, volume, page) = (ctx.form, ctx.volume, ctx.page);
     ctx.result(Exit::Done, |out| match (form, volume) {
         (Form::Json, _) => json::write(schema::GC, json::GcPlan::of(&report), out),
         (Form::Text, Volume::Quiet) => writeln!(out, "{}", report.plan.name()),
-        (Form::Text, Volume::Normal) => text::plan(&report, carry_out.as_deref(), style, out),
+        (Form::Text, Volume::Normal) => text::plan(&report, carry_out.as_deref(), page, out),
     })
 }
 
 fn without(references: &[String], ctx: &mut Context) -> anyhow::Result<Exit> {
     let references: Vec<Reference> = references.iter().cloned().map(Reference).collect();
     let report = ctx.open("gc", Access::Read)?.plan_without(&references, &ctx.terminal)?;
-    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    let (form, volume, page) = (ctx.form, ctx.volume, ctx.page);
     for (reference, why) in &report.gone {
         let why = if *why == Reason::Expired { "expired" } else { "removed" };
         ctx.terminal
@@ -127,7 +127,7 @@ fn without(references: &[String], ctx: &mut Context) -> anyhow::Result<Exit> {
     ctx.result(Exit::Done, |out| match (form, volume) {
         (Form::Json, _) => json::write(schema::GC, json::GcWithout::of(&report), out),
         (Form::Text, Volume::Quiet) => writeln!(out, "{}", report.bytes),
-        (Form::Text, Volume::Normal) => text::without(&report, style, out),
+        (Form::Text, Volume::Normal) => text::without(&report, page, out),
     })
 }
 
@@ -162,14 +162,14 @@ fn confirmed(plan: Option<PlanName>, args: &Args, ctx: &mut Context) -> anyhow::
 /// Shows a plan to a person and asks; returns how the command ends where it ends here. No lock is held.
 fn ask(report: &PlanReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>> {
     if ctx.volume == Volume::Normal {
-        let (form, style) = (ctx.form, ctx.style);
+        let (form, page) = (ctx.form, ctx.page);
         if form == Form::Text {
-            ctx.result(Exit::Done, |out| text::plan(report, None, style, out))?;
+            ctx.result(Exit::Done, |out| text::plan(report, None, page, out))?;
         }
         if form == Form::Json || !ctx.out_is_terminal {
             // The result goes elsewhere, and who is asked has to see what about.
             let mut seen = Vec::new();
-            text::plan(report, None, Style::Plain, &mut seen)?;
+            text::plan(report, None, Page::default(), &mut seen)?;
             ctx.terminal.warn(String::from_utf8_lossy(&seen).trim_end());
         }
     }
@@ -189,22 +189,40 @@ fn ask(report: &PlanReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>> {
 
 fn collect(request: &CollectRequest, shown: bool, ctx: &mut Context) -> anyhow::Result<Exit> {
     let registry = ctx.open("gc", Access::Alone)?;
-    let style = ctx.style;
+    let page = ctx.page;
+    let root = ctx.root().map(escape::path).unwrap_or_default();
+    let speak = ctx.terminal.speaker();
+    let last_words = ctx.interrupt().last_words(move || {
+        speak(&format!(
+            "astore: ended at once in the middle of a gc; the store is sound, and what the log calls purged and is not \
+             deleted yet, the next 'astore gc --confirm' deletes (root {root})"
+        ));
+    });
+    let mut ended = None;
     let report = {
         let (out, terminal) = ctx.out_and_terminal();
         let mut on_plan = |plan: &PlanReport| {
             if shown {
                 return Ok(());
             }
-            match text::plan(plan, None, style, out).and_then(|()| out.flush()) {
+            match text::plan(plan, None, page, out).and_then(|()| out.flush()) {
                 // It is confirmed already: that nobody reads any more is no reason to stop.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
                 written => written.map_err(Error::Output),
             }
         };
-        registry.collect(request, &mut on_plan, terminal)?
+        registry.collect_telling(request, &mut on_plan, &mut |report| ended = Some(report), terminal)
     };
-    drop(registry);
+    drop((registry, last_words));
+    let report = match (report, ended) {
+        (Ok(report), _) => report,
+        (Err(error), Some(done)) if ctx.form == Form::Json => {
+            // What was done is in the document; the failure is told besides.
+            told(&done, Exit::Failed, ctx)?;
+            return Err(error.into());
+        }
+        (Err(error), _) => return Err(error.into()),
+    };
     let failed = report.failed().count() as u64;
     if failed > 0 {
         let root = ctx.root().map(escape::path).unwrap_or_default();
@@ -217,13 +235,13 @@ fn collect(request: &CollectRequest, shown: bool, ctx: &mut Context) -> anyhow::
 }
 
 fn told(report: &CollectReport, exit: Exit, ctx: &mut Context) -> anyhow::Result<Exit> {
-    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    let (form, volume, page) = (ctx.form, ctx.volume, ctx.page);
     ctx.result(exit, |out| match (form, volume) {
         (Form::Json, _) => json::write(schema::GC, json::GcCollected::of(report), out),
-        (Form::Text, Volume::Quiet) => text::failures(report, style, out),
+        (Form::Text, Volume::Quiet) => text::failures(report, page, out),
         (Form::Text, Volume::Normal) => {
-            text::failures(report, style, out)?;
-            text::collected(report, style, out)
+            text::failures(report, page, out)?;
+            text::collected(report, page, out)
         }
     })
 }
@@ -251,9 +269,7 @@ fn due(report: &PlanReport) -> String {
 
 /// Returns the command line that carries a plan out.
 fn carry_out(plan: PlanName, asked: Asked<'_>) -> String {
-    let root = asked.root.filter(|_| asked.root_option);
-    let root = root.map(|root| format!(" --root {}", escape::shell(root.as_os_str()))).unwrap_or_default();
-    format!("astore gc{root} --confirm={plan}")
+    asked.typed(&format!("gc --confirm={plan}"))
 }
 
 #[cfg(test)]

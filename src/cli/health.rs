@@ -29,7 +29,7 @@ pub(crate) struct Args {}
 
 pub(crate) fn run(_args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let report = ctx.open("health", Access::Read)?.health()?;
-    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    let (form, volume, style) = (ctx.form, ctx.volume, ctx.page.style);
     let exit = if report.damage { Exit::Damage } else { Exit::Done };
     ctx.result(exit, |out| match (form, volume) {
         (Form::Json, _) => json::write(schema::HEALTH, json::Health::of(&report), out),

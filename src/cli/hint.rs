@@ -13,6 +13,7 @@ use astore::plane::{ExportError, IngestError, PatternError, ServeError};
 use astore::registry::report::DEFAULT_MIN_AGE;
 use astore::storage::{LockError, StorageError};
 use astore::views::ViewError;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
 use super::output::escape;
@@ -27,6 +28,22 @@ pub(crate) struct Asked<'a> {
     pub(crate) root: Option<&'a Path>,
     /// Whether `--root` named it.
     pub(crate) root_option: bool,
+    /// What may have been meant by a name that there is not: the nearest first.
+    pub(crate) meant: &'a [String],
+}
+
+impl Asked<'_> {
+    /// Returns how a command is typed that means the same store: with `--root` where that named it.
+    pub(crate) fn typed(&self, command: &str) -> String {
+        let root = self.root.filter(|_| self.root_option);
+        let root =
+            root.map(|root| format!(" --root {}", escape::shell(root.as_os_str()))).unwrap_or_default();
+        // Behind the command, where people look for options.
+        match command.split_once(' ') {
+            Some((command, rest)) => format!("astore {command}{root} {rest}"),
+            None => format!("astore {command}{root}"),
+        }
+    }
 }
 
 const MAKE_ROOM: &str = "make room: 'astore remove' and 'astore gc' work on a full disk";
@@ -76,6 +93,11 @@ fn limit(said: &io::Error) -> Option<&'static str> {
 #[expect(clippy::wildcard_enum_match_arm, reason = "most failures are no question of who asks")]
 fn denied(error: &Error, asked: Asked<'_>) -> Option<String> {
     let root = asked.root?;
+    if let Error::Db(error) | Error::View(ViewError::Db(error)) = error
+        && error.is_system()
+    {
+        return barred(root, Access::READ_OK | Access::WRITE_OK);
+    }
     let database = match error {
         Error::Db(error) | Error::View(ViewError::Db(error)) if error.is_read_only() => {
             format!("SQLite writes to {}/astore.db and beside it; ", escape::path(root))
@@ -87,6 +109,9 @@ fn denied(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::Db(_) | Error::Storage(_) | Error::Log(_)
             if of_system(error)?.kind() == io::ErrorKind::PermissionDenied =>
         {
+            if let Some(said) = barred(root, Access::READ_OK) {
+                return Some(said);
+            }
             String::new()
         }
         _ => return None,
@@ -101,6 +126,26 @@ fn denied(error: &Error, asked: Asked<'_>) -> Option<String> {
             "{database}{root} belongs to user {owner}: do it as that user (sudo -u \\#{owner} astore ...), or ask to \
              be let in"
         )
+    })
+}
+
+/// Names the file of the database that this user may not open, which SQLite does not.
+fn barred(root: &Path, wanted: Access) -> Option<String> {
+    ["astore.db", "astore.db-wal", "astore.db-shm"].iter().find_map(|name| {
+        let path: std::path::PathBuf = [root, Path::new(name)].iter().collect();
+        let refused = accessat(CWD, &path, wanted, AtFlags::EACCESS).err()?;
+        let owner = std::fs::symlink_metadata(&path).ok()?.uid();
+        let path = escape::path(&path);
+        (refused == Errno::ACCESS).then(|| {
+            if owner == rustix::process::geteuid().as_raw() {
+                format!("{path} is yours, and its modes do not let you: 'chmod u+rw {path}'")
+            } else {
+                format!(
+                    "{path} belongs to user {owner}, and you may not open it: let that user give it away \
+                     (chown), or work as that user (sudo -u \\#{owner} astore ...)"
+                )
+            }
+        })
     })
 }
 
@@ -227,14 +272,21 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         }
         Error::AllRemoved { newest, .. } => return Some(format!("'astore restore {newest}' brings it back")),
         Error::PinTaken { name, .. } => return Some(format!("'astore unpin {name}' frees the name")),
-        Error::NoSuchPin { .. } => "'astore pins' shows the pins there are",
+        Error::NoSuchPin { .. } => {
+            return Some(format!("{}'astore pins' shows the pins there are", did_you_mean(asked.meant)));
+        }
         Error::EarlierExpiry { .. } => "an expiry moves later, never earlier",
         Error::HasPurged { objects, .. } => return Some(has_purged(objects.first())),
         Error::Purged { .. } if asked.command == "pin" => "add the same content again first, then repeat",
         Error::Purged { .. } => "adding the same content again brings it back",
         Error::NoSuchObject { .. } => "'astore explain FILE' tells the address of a file",
         Error::PathTaken { .. } => "--replace lets what is added displace it",
-        Error::NoSuchClass { known, .. } => return Some(format!("the classes are {}", known.join(", "))),
+        Error::NoSuchClass { known, .. } => {
+            return Some(format!("{}the classes are {}", did_you_mean(asked.meant), known.join(", ")));
+        }
+        Error::NoSuchEventType { .. } if !asked.meant.is_empty() => {
+            return Some(did_you_mean(asked.meant).trim_end().to_owned());
+        }
         Error::NoSuchEventType { .. } => {
             return Some(format!("it knows {}", EventType::ALL.map(EventType::name).join(", ")));
         }
@@ -316,7 +368,7 @@ fn has_purged(first: Option<&ContentAddress>) -> String {
 
 /// Says where to look for a package that there is not, and what may have been meant.
 fn no_such_package(reference: &str, asked: Asked<'_>) -> String {
-    let list = "'astore list --all' shows the packages there are";
+    let list = format!("{}'astore list --all' shows the packages there are", did_you_mean(asked.meant));
     let is_short_id = (1..8).contains(&reference.len()) && reference.bytes().all(|b| b.is_ascii_hexdigit());
     if asked.command == "diff" && reference.contains('/') {
         "the package comes first, a directory second".to_owned()
@@ -325,7 +377,16 @@ fn no_such_package(reference: &str, asked: Asked<'_>) -> String {
     } else if is_short_id {
         format!("{list}; of an id, give 8 digits or more")
     } else {
-        list.to_owned()
+        list
+    }
+}
+
+/// Asks whether one of these was meant, or says nothing where there are none.
+fn did_you_mean(meant: &[String]) -> String {
+    match meant {
+        [] => String::new(),
+        [one] => format!("did you mean {one}? "),
+        [some @ .., last] => format!("did you mean {} or {last}? ", some.join(", ")),
     }
 }
 

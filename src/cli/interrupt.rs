@@ -3,12 +3,14 @@
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook::flag;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::iterator::{Handle, Signals};
+use signal_hook::{SigId, flag, low_level};
 
 use super::exit::Exit;
 
@@ -17,6 +19,8 @@ use super::exit::Exit;
 pub(crate) struct Interrupt {
     asked: Arc<AtomicBool>,
     signal: Arc<AtomicUsize>,
+    /// What ends the process at the second signal.
+    shutdowns: Arc<Mutex<Vec<SigId>>>,
 }
 
 impl Interrupt {
@@ -24,10 +28,9 @@ impl Interrupt {
     /// what it leaves is what a kill leaves.
     pub(crate) fn install() -> Self {
         let interrupt = Self::default();
-        for (number, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)] {
-            let code = i32::from(exit.code());
-            // In this order: the shutdown looks at the flag before this same signal sets it.
-            drop(flag::register_conditional_shutdown(number, code, Arc::clone(&interrupt.asked)));
+        // In this order: the shutdown looks at the flag before the same signal sets it.
+        interrupt.shut_down_at_the_second();
+        for (number, exit) in ASKING {
             let word = usize::from(exit.code());
             drop(flag::register_usize(number, Arc::clone(&interrupt.signal), word));
             drop(flag::register(number, Arc::clone(&interrupt.asked)));
@@ -36,6 +39,50 @@ impl Interrupt {
         // being killed, and that is an error like any other. Nobody asks whether it came.
         drop(flag::register(SIGXFSZ, Arc::default()));
         interrupt
+    }
+
+    fn shut_down_at_the_second(&self) {
+        let mut shutdowns = self.shutdowns.lock().unwrap_or_else(PoisonError::into_inner);
+        for (number, exit) in ASKING {
+            let code = i32::from(exit.code());
+            shutdowns.extend(flag::register_conditional_shutdown(number, code, Arc::clone(&self.asked)));
+        }
+    }
+
+    /// Lets the process say something before a second signal ends it, or SIGHUP does, which otherwise ends it without a
+    /// word. That takes a thread: a handler may not write lines. Where there is none, all stays as it was.
+    pub(crate) fn last_words(&self, say: impl Fn() + Send + 'static) -> Option<LastWords> {
+        let heard = ASKING.iter().map(|(number, _)| *number).chain((!is_ignored(SIGHUP)).then_some(SIGHUP));
+        let mut signals = Signals::new(heard).ok()?;
+        let handle = signals.handle();
+        let asked = self.flag();
+        let mut is_asked = asked.load(Ordering::Relaxed);
+        let listen = move || {
+            for number in signals.forever() {
+                let exit = ASKING.iter().find(|(asking, _)| *asking == number).map(|(_, exit)| exit.code());
+                match exit {
+                    Some(_) if !std::mem::replace(&mut is_asked, true) => {}
+                    Some(code) => {
+                        say();
+                        low_level::exit(i32::from(code));
+                    }
+                    None => {
+                        say();
+                        drop(low_level::emulate_default_handler(number));
+                    }
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("last words".into()).spawn(listen);
+        let Ok(thread) = thread else {
+            handle.close();
+            return None;
+        };
+        let shutdowns = std::mem::take(&mut *self.shutdowns.lock().unwrap_or_else(PoisonError::into_inner));
+        for shutdown in shutdowns {
+            low_level::unregister(shutdown);
+        }
+        Some(LastWords { interrupt: self.clone(), handle, thread: Some(thread) })
     }
 
     /// Returns the flag that operations look at.
@@ -51,6 +98,33 @@ impl Interrupt {
             Exit::Interrupted
         }
     }
+}
+
+/// The signals that ask for an end, and how the process ends then.
+const ASKING: [(i32, Exit); 2] = [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)];
+
+/// As long as it lives, the process does not end without a word.
+pub(crate) struct LastWords {
+    interrupt: Interrupt,
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        self.interrupt.shut_down_at_the_second();
+        self.handle.close();
+        drop(self.thread.take().map(JoinHandle::join));
+    }
+}
+
+/// Returns whether whoever started this process has it ignore a signal, as `nohup` does, or nobody can tell: then it
+/// is left alone.
+fn is_ignored(number: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_none_or(|mask| mask >> (number - 1) & 1 == 1)
 }
 
 /// A reader of a descriptor that may stay silent for long, such as a terminal: it looks at the flag while it

@@ -5,8 +5,8 @@ use astore::registry::report::ListFilter;
 
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::output::human;
 use super::output::json::{self, schema};
+use super::output::listing;
 use super::progress::Volume;
 use super::values;
 
@@ -57,7 +57,8 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     };
     let registry = ctx.open("list", Access::Read)?;
     let packages = registry.list(filter, args.limit)?;
-    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    let (form, volume, page) = (ctx.form, ctx.volume, ctx.page);
+    let now = ctx.env()?.now();
     if packages.is_empty() && form == Form::Text {
         ctx.terminal.note("astore: no such packages");
         return Ok(Exit::Done);
@@ -69,6 +70,6 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         (Form::Text, Volume::Quiet) => {
             packages.iter().try_for_each(|package| writeln!(out, "{}", package.reference()))
         }
-        (Form::Text, Volume::Normal) => human::packages(&packages, style, out),
+        (Form::Text, Volume::Normal) => listing::packages(&packages, now, page, out),
     })
 }

@@ -7,8 +7,9 @@ use astore::registry::report::{EventRow, LogFilter};
 
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::output::human;
+use super::failure::usage;
 use super::output::json::{self, schema};
+use super::output::listing;
 use super::values;
 
 const EXAMPLES: &str = "\
@@ -42,16 +43,19 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    if args.event_type.as_deref() == Some("") {
+        return Err(usage("--type is empty; name a type, such as v1.package.finalized"));
+    }
     let filter = LogFilter { since: args.since, event_type: args.event_type };
     let registry = ctx.open("log", Access::Log)?;
-    let (form, style) = (ctx.form, ctx.style);
+    let (form, page) = (ctx.form, ctx.page);
     let mut printed = false;
     let out = ctx.out();
     let mut print = |row: EventRow| -> io::Result<()> {
         printed = true;
         match form {
             Form::Json => json::write(schema::EVENT, json::Event::of(&row), out)?,
-            Form::Text => human::event(&row, style, out)?,
+            Form::Text => listing::event(&row, page, out)?,
         }
         // Whoever follows wants each event when it happens.
         if args.follow { out.flush() } else { Ok(()) }

@@ -204,6 +204,11 @@ fn environment(roff: &mut Roff) {
             "NO_COLOR",
             "Where it is set and not empty, text is not coloured unless --color always asks for it.",
         ),
+        ("COLUMNS", "How wide a line may be on a terminal, where the terminal is not to be believed."),
+        (
+            "LC_ALL, LC_CTYPE, LANG",
+            "Whether a terminal is given characters beside those of ASCII: the first that is set and not empty counts.",
+        ),
         (
             "TMPDIR",
             "Where a reading command puts a private copy of the database of a store that it may not write.",

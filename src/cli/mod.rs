@@ -28,6 +28,7 @@ mod lists;
 mod log;
 mod man;
 mod manifest;
+mod meant;
 mod naming;
 mod output;
 mod pin;
@@ -41,6 +42,7 @@ mod restore;
 mod retain;
 mod show;
 mod stats;
+mod status;
 mod unpin;
 mod values;
 mod verify;
@@ -56,10 +58,13 @@ pub(crate) use context::Streams;
 pub(crate) use environment::Environment;
 pub(crate) use exit::Exit;
 use global::Global;
+use hint::Asked;
 pub(crate) use interrupt::Interrupt;
 
 const EXAMPLES: &str = "\
 Examples:
+  Where the store is, how it is, and what to do next:
+      astore
   Archive a directory, freeze it, and print its reference and manifest digest:
       astore add --finalize target/doc
   See what the store holds, and what is in one package:
@@ -83,14 +88,15 @@ its newest finalised version that is not removed, else its newest open one.";
 /// immutable from then on. Nothing is deleted by surprise: removing a package leaves its bytes where they are,
 /// until a confirmed gc deletes what nothing keeps any more.
 ///
-/// Results go to standard output, everything else to standard error.
+/// Results go to standard output, everything else to standard error. Without a command, astore says where the store is,
+/// how it is, and what to do next.
 #[derive(clap::Parser, Debug)]
-#[command(name = "astore", bin_name = "astore", version, after_help = EXAMPLES, subcommand_required = true)]
+#[command(name = "astore", bin_name = "astore", version, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(clap::Subcommand, Debug)]
@@ -137,9 +143,13 @@ pub(crate) fn run(
         Err(error) => return answer(&error, &arguments, environment, &mut streams),
     };
     let mut ctx = Context::new(&cli.global, environment, interrupt, streams);
-    match dispatch(cli.command, &mut ctx) {
+    let done = match cli.command {
+        Some(command) => dispatch(command, &mut ctx),
+        None => status::run(&mut ctx),
+    };
+    match done {
         Ok(exit) => exit,
-        Err(error) => fail(&error, &ctx),
+        Err(error) => fail(&error, &mut ctx),
     }
 }
 
@@ -175,7 +185,7 @@ fn dispatch(command: Command, ctx: &mut Context) -> anyhow::Result<Exit> {
 }
 
 /// Says in one line why a command failed, and returns how it ended.
-fn fail(error: &anyhow::Error, ctx: &Context) -> Exit {
+fn fail(error: &anyhow::Error, ctx: &mut Context) -> Exit {
     if failure::is_closed_pipe(error) {
         return Exit::Done;
     }
@@ -188,7 +198,8 @@ fn fail(error: &anyhow::Error, ctx: &Context) -> Exit {
         ctx.terminal.warn(&text);
         return exit;
     }
-    ctx.terminal.warn(&failure::line(error, ctx.asked()));
+    let meant = meant::meant(error, ctx);
+    ctx.terminal.warn(&failure::line(error, Asked { meant: &meant, ..ctx.asked() }));
     failure::exit_of(error)
 }
 

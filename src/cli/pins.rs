@@ -25,7 +25,8 @@ pub(crate) struct Args {}
 
 pub(crate) fn run(_args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let pins = ctx.open("pins", Access::Read)?.pins()?;
-    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    let (form, volume, page) = (ctx.form, ctx.volume, ctx.page);
+    let now = ctx.env()?.now();
     if pins.is_empty() && form == Form::Text {
         ctx.terminal.note("astore: no pins");
         return Ok(Exit::Done);
@@ -33,6 +34,6 @@ pub(crate) fn run(_args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     ctx.result(Exit::Done, |out| match (form, volume) {
         (Form::Json, _) => json::write(schema::PINS, json::Pins::of(&pins), out),
         (Form::Text, Volume::Quiet) => pins.iter().try_for_each(|row| writeln!(out, "{}", row.pin.name)),
-        (Form::Text, Volume::Normal) => roots::pins(&pins, style, out),
+        (Form::Text, Volume::Normal) => roots::pins(&pins, now, page, out),
     })
 }

@@ -1,14 +1,17 @@
 //! The monitor of the binary: warnings as lines on standard error, and a bar for whatever takes longer than a
 //! blink. Only here is indicatif known.
 
+mod pace;
+
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use astore::monitor::{Counter, Monitor, Problem, Task};
+use astore::monitor::{Counter, Monitor, Problem, Task, left_in_words};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pace::Pace;
 
 use super::output::escape;
 use super::output::units::{count, size};
@@ -52,8 +55,18 @@ struct Shared {
 
 struct State {
     err: Box<dyn Write + Send>,
-    tasks: Vec<(Task, Option<u64>)>,
+    tasks: Vec<Running>,
     bar: Option<ProgressBar>,
+}
+
+/// A task at work.
+#[derive(Clone, Copy)]
+struct Running {
+    task: Task,
+    /// How much there is to do, in its own unit.
+    total: Option<u64>,
+    /// Where its counter stood when it began: one command may do the same twice.
+    before: u64,
 }
 
 impl Terminal {
@@ -67,6 +80,12 @@ impl Terminal {
     /// Writes a line that the person has to see.
     pub(crate) fn warn(&self, text: &str) {
         self.shared.line(text);
+    }
+
+    /// Returns something that writes lines which have to be seen, from another thread.
+    pub(crate) fn speaker(&self) -> impl Fn(&str) + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        move |text| shared.line(text)
     }
 
     /// Writes a question, whose line the answer ends.
@@ -84,12 +103,12 @@ impl Terminal {
 }
 
 impl Monitor for Terminal {
-    fn start(&self, task: Task, bytes: Option<u64>) {
+    fn start(&self, task: Task, total: Option<u64>) {
         if self.bars == Bars::Hidden {
             return;
         }
         let mut state = self.shared.state();
-        state.tasks.push((task, bytes));
+        state.tasks.push(Running { task, total, before: self.shared.counters.done(task) });
         if state.tasks.len() == 1 {
             let shared = Arc::clone(&self.shared);
             let ticker = std::thread::Builder::new().name("progress".into()).spawn(move || shared.tick());
@@ -115,6 +134,14 @@ impl Monitor for Terminal {
             Problem::CaughtUp { .. } | Problem::LogRewritten { .. } | Problem::LogAstray { .. } => {
                 self.warn(&format!("astore: {}", escape::line(&problem.to_string())));
             }
+            Problem::GcEnded { objects, bytes, left } => {
+                // It cannot be undone: also with --quiet.
+                let deleted = format!("{}, {}", count(*objects, "object"), size(*bytes));
+                let left = left_in_words(*left);
+                self.warn(&format!(
+                    "astore: before it ended, the gc deleted {deleted}, and {left}; the log has the record"
+                ));
+            }
             Problem::Waiting { .. } | Problem::Note(_) | _ => {
                 self.note(&format!("astore: {}", escape::line(&problem.to_string())));
             }
@@ -126,7 +153,7 @@ impl Monitor for Terminal {
             return;
         }
         let mut state = self.shared.state();
-        if let Some(index) = state.tasks.iter().rposition(|(running, _)| *running == task) {
+        if let Some(index) = state.tasks.iter().rposition(|running| running.task == task) {
             state.tasks.remove(index);
         }
         if !state.tasks.is_empty() {
@@ -177,46 +204,45 @@ impl Shared {
     /// and counting costs the workers one addition.
     fn tick(&self) {
         let begun = Instant::now();
+        let (mut pace, mut last) = (Pace::default(), None);
         let mut state = self.state();
         while !state.tasks.is_empty() {
             (state, _) = self.ended.wait_timeout(state, FRAME).unwrap_or_else(PoisonError::into_inner);
-            let Some(&(task, bytes)) = state.tasks.last() else { break };
+            let Some(&running) = state.tasks.last() else { break };
+            if last.replace(running.task) != Some(running.task) {
+                pace.reset();
+            }
+            pace.note(begun.elapsed(), self.counters.done(running.task));
             if begun.elapsed() < BLINK {
                 continue;
             }
             let bar = state.bar.get_or_insert_with(|| {
-                ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(spinner())
+                ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style())
             });
-            bar.set_message(self.counters.describe(task, bytes));
-            match bytes {
-                Some(total) if bar.length() != Some(total) => {
-                    bar.set_length(total);
-                    bar.set_style(gauge());
-                }
-                None if bar.length().is_some() => {
-                    bar.unset_length();
-                    bar.set_style(spinner());
-                }
-                Some(_) | None => {}
-            }
-            bar.set_position(self.counters.bytes(task));
+            bar.set_message(self.counters.line(running, begun.elapsed(), &pace));
             bar.tick();
         }
     }
 }
 
-// What is of no fixed length comes last, as `wide_msg`: it is cut where the terminal ends. A line that wraps
-// would be left behind, half of it, each time that the bar is drawn.
-
-fn spinner() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} [{elapsed}] {wide_msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+/// All of it is one `wide_msg`, which is cut where the terminal ends. A line that wraps would be left behind, half of
+/// it, each time that the bar is drawn.
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-fn gauge() -> ProgressStyle {
-    let template = "[{bar:16}] {percent}% {eta} left, {wide_msg}";
-    ProgressStyle::with_template(template)
-        .map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> "))
+/// How many columns a gauge has.
+const GAUGE: u64 = 12;
+
+/// Draws how much of a whole is done.
+fn gauge(done: u64, total: u64) -> String {
+    let done = done.min(total);
+    let part =
+        |of: u64| u64::try_from(u128::from(done) * u128::from(of) / u128::from(total.max(1))).unwrap_or(of);
+    let full = usize::try_from(part(GAUGE)).unwrap_or(0);
+    let tip = if part(GAUGE) < GAUGE { ">" } else { "" };
+    let width = usize::try_from(GAUGE).unwrap_or(0);
+    format!("[{:width$}] {}%", "=".repeat(full) + tip, part(100))
 }
 
 /// The counters that a description uses; the others are only counted.
@@ -254,16 +280,37 @@ impl Counters {
         place.fetch_add(n, Ordering::Relaxed);
     }
 
-    fn bytes(&self, task: Task) -> u64 {
+    /// Returns how much of a task is done, in the unit of its total.
+    fn done(&self, task: Task) -> u64 {
         let counter = match task {
             Task::Verifying => &self.bytes_verified,
             Task::Exporting => &self.bytes_exported,
-            Task::Purging => &self.bytes_purged,
-            Task::Adding | Task::Hashing | Task::Syncing | Task::Replaying | Task::Waiting | _ => {
+            Task::Purging => &self.objects_purged,
+            Task::Replaying => &self.events_replayed,
+            Task::Adding | Task::Hashing | Task::Syncing | Task::Planning | Task::Waiting | _ => {
                 &self.bytes_hashed
             }
         };
         counter.load(Ordering::Relaxed)
+    }
+
+    /// Says what is being done: how far it is, how long it will take, what it is, how fast it goes. What matters most
+    /// comes first, since a narrow window shows no more.
+    fn line(&self, running: Running, elapsed: Duration, pace: &Pace) -> String {
+        let Running { task, total, before } = running;
+        let said = self.describe(task, total);
+        let rate = match (task, pace.per_second()) {
+            (Task::Syncing | Task::Planning | Task::Waiting, _) | (_, None) => String::new(),
+            (Task::Replaying | Task::Purging, Some(rate)) => format!(", {rate}/s"),
+            (_, Some(rate)) => format!(", {}/s", size(rate)),
+        };
+        let Some(total) = total.filter(|&total| total > 0) else {
+            return format!("{} {said}{rate}", pace::left(elapsed));
+        };
+        let done = self.done(task).saturating_sub(before);
+        let left = pace.takes(total.saturating_sub(done));
+        let left = left.map(|left| format!(" {} left", pace::left(left))).unwrap_or_default();
+        format!("{}{left}, {said}{rate}", gauge(done, total))
     }
 
     fn describe(&self, task: Task, total: Option<u64>) -> String {
@@ -272,11 +319,12 @@ impl Counters {
         let files = read(&self.files_hashed) + read(&self.cache_hits);
         let adding = || {
             let read_bytes = size(read(&self.bytes_hashed));
-            format!(
-                "{}, {read_bytes} read, {} new",
-                count(files, "file"),
-                count(read(&self.objects_written), "object")
-            )
+            let new = count(read(&self.objects_written), "object");
+            format!("{}, {read_bytes}{of} read, {new} new", count(files, "file"))
+        };
+        let of_all = |done: u64, noun: &str| match total {
+            Some(total) => format!("{done} of {}", count(total, noun)),
+            None => count(done, noun),
         };
         match task {
             Task::Adding => format!("adding: {}", adding()),
@@ -290,11 +338,11 @@ impl Counters {
                 let bytes = size(read(&self.bytes_exported));
                 format!("exporting: {}, {bytes}{of}", count(read(&self.entries_exported), "entry"))
             }
-            Task::Replaying => format!("replaying: {}", count(read(&self.events_replayed), "event")),
+            Task::Replaying => format!("replaying: {}", of_all(read(&self.events_replayed), "event")),
             Task::Planning => "finding out what may go".to_owned(),
             Task::Purging => {
                 let bytes = size(read(&self.bytes_purged));
-                format!("deleting: {}, {bytes}{of}", count(read(&self.objects_purged), "object"))
+                format!("deleting: {}, {bytes}", of_all(read(&self.objects_purged), "object"))
             }
             Task::Waiting => "waiting for the lock".to_owned(),
             _ => "working".to_owned(),
@@ -366,9 +414,32 @@ mod tests {
             counters.describe(Task::Verifying, Some(2048)),
             "verifying: 5 objects, 1.0 KiB of 2.0 KiB"
         );
-        assert_eq!(counters.describe(Task::Purging, Some(1024)), "deleting: 1 object, 512 B of 1.0 KiB");
-        assert_eq!((counters.bytes(Task::Adding), counters.bytes(Task::Verifying)), (2048, 1024));
-        assert_eq!((counters.bytes(Task::Replaying), counters.bytes(Task::Purging)), (2048, 512));
+        assert_eq!(counters.describe(Task::Purging, Some(3)), "deleting: 1 of 3 objects, 512 B");
+        assert_eq!((counters.done(Task::Adding), counters.done(Task::Verifying)), (2048, 1024));
+        assert_eq!((counters.done(Task::Replaying), counters.done(Task::Purging)), (0, 1));
+    }
+
+    #[test]
+    fn a_line_says_how_far_how_fast_and_how_long() {
+        let counters = Counters::default();
+        let mut pace = Pace::default();
+        pace.note(Duration::ZERO, 0);
+        pace.note(Duration::from_secs(2), 2048);
+        let line = |task, total, before| {
+            counters.line(Running { task, total, before }, Duration::from_secs(83), &pace)
+        };
+        counters.add(Counter::BytesVerified, 3072);
+        counters.add(Counter::ObjectsVerified, 3);
+        let said = "[===>        ] 25% 6s left, verifying: 3 objects, 3.0 KiB of 8.0 KiB, 1.0 KiB/s";
+        assert_eq!(line(Task::Verifying, Some(8192), 1024), said);
+        assert_eq!(line(Task::Verifying, None, 0), "1m 23s verifying: 3 objects, 3.0 KiB, 1.0 KiB/s");
+        assert_eq!(
+            line(Task::Replaying, Some(10), 0),
+            "[>           ] 0% 1s left, replaying: 0 of 10 events, 1024/s"
+        );
+        assert_eq!(line(Task::Waiting, None, 0), "1m 23s waiting for the lock");
+        // More than was said before: it is not over a hundred.
+        assert!(line(Task::Verifying, Some(1), 0).starts_with("[============] 100% 0s left, "));
     }
 
     /// Tasks that overlap, end in another order, or never end leave no thread and no lock behind.

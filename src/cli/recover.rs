@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let (root, options, env) = ctx.options("recover", Access::Alone)?;
     let report = Registry::recover(&root, options, env, &ctx.terminal)?;
     let exit = if report.left_out.is_empty() { Exit::Done } else { Exit::Damage };
-    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    let (form, volume, style) = (ctx.form, ctx.volume, ctx.page.style);
     ctx.result(exit, |out| match (form, volume) {
         (Form::Json, _) => json::write(schema::RECOVER, json::Recover::of(&report), out),
         (Form::Text, Volume::Quiet) => writeln!(out, "{}:{}", report.head_sequence, report.head_digest),

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     };
     let wrong = args.check && report.view_digest_before != Some(report.view_digest);
     let exit = if wrong { Exit::Damage } else { Exit::Done };
-    let (form, volume, style, check) = (ctx.form, ctx.volume, ctx.style, args.check);
+    let (form, volume, style, check) = (ctx.form, ctx.volume, ctx.page.style, args.check);
     ctx.result(exit, |out| match (form, volume) {
         (Form::Json, _) => json::write(schema::REPLAY, json::Replay::of(&report, check), out),
         (Form::Text, Volume::Quiet) => writeln!(out, "{}", human::primary(report.view_digest)),

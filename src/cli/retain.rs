@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         reason: args.reason.clone(),
     };
     let report = ctx.open("retain", Access::Write)?.retain(&request)?;
-    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    let (form, volume, style) = (ctx.form, ctx.volume, ctx.page.style);
     let exit = ctx.result(Exit::Done, |out| match (form, volume) {
         (Form::Json, _) => json::write(schema::RETAIN, json::Retain::of(&report), out),
         (Form::Text, Volume::Quiet) => writeln!(out, "{}", report.package.reference()),

@@ -28,7 +28,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let registry = ctx.open("show", Access::Read)?;
     let detail = registry.show(&Reference(args.reference.clone()))?;
-    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    let (form, volume, style) = (ctx.form, ctx.volume, ctx.page.style);
     ctx.result(Exit::Done, |out| match (form, volume) {
         (Form::Json, _) => json::write(schema::SHOW, json::Show::of(&detail), out),
         (Form::Text, Volume::Quiet) => writeln!(out, "{}", detail.summary.reference()),

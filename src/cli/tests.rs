@@ -45,6 +45,7 @@ pub(super) fn streams(out: Box<dyn Write>, err: &Shared) -> Streams {
         err: Box::new(err.clone()),
         in_is_terminal: false,
         out_is_terminal: false,
+        out_columns: None,
         err_is_terminal: false,
     }
 }
@@ -73,7 +74,7 @@ const PLAN_OPTION: &str =
 #[test]
 fn usage_errors_are_one_line_and_exit_2() {
     for (line, says) in [
-        (&[][..], "a command is missing"),
+        (&[][..], "HOME is not set"),
         (&["frob"], "unrecognized subcommand 'frob'; see 'astore --help'"),
         (&["add"], "<PATH>...; usage: astore add [OPTIONS] <PATH>..."),
         (&["add", "--finalise", "x"], "'--finalize'; see 'astore add --help'"),
@@ -156,6 +157,8 @@ fn every_command_has_help_with_an_example() {
     }
     assert_eq!(run_line(&["--version"]).1, format!("astore {}\n", env!("CARGO_PKG_VERSION")));
 }
+
+mod examples;
 
 #[test]
 fn global_options_stand_before_or_after_the_command() {

@@ -77,7 +77,7 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         ctx.is_done();
     }
     let exit = if report.faults.is_empty() { Exit::Done } else { Exit::Damage };
-    let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
+    let (form, volume, style) = (ctx.form, ctx.volume, ctx.page.style);
     ctx.result(exit, |out| {
         if form == Form::Json {
             return json::write(schema::VERIFY, json::Verify::of(&report), out);

@@ -115,10 +115,12 @@ impl<'a> Run<'a> {
         stdin: &mut (dyn Read + Send),
         on_batch: &mut dyn FnMut(Vec<Digests>) -> Result<(), BoxError>,
     ) -> Result<Ingested, IngestError> {
-        let Roots { paths, lists, stdin: stdin_name } = resolve(sources)?;
+        let roots = resolve(sources)?;
+        let bytes = roots.bytes_known();
+        let Roots { paths, lists, stdin: stdin_name } = roots;
         let mut ingested = Ingested::default();
         let mut facts = Vec::new();
-        self.context.monitor.start(Task::Adding, None);
+        self.context.monitor.start(Task::Adding, bytes);
         std::thread::scope(|scope| {
             let (give, hauls) = bounded(HAULS_WAITING);
             let run = &self;

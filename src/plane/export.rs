@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, mkdirat, symlinkat, utimensat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, mkdirat, symlinkat, unlinkat, utimensat};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::copy::{Copied, Copier, times};
@@ -175,7 +175,7 @@ pub(super) fn export_hooked(
     cancelled: &AtomicBool,
     hook: &Hook<'_>,
 ) -> Result<Exported, ExportError> {
-    let root = open_destination(destination)?;
+    let (root, made) = open_destination(destination)?;
     let export = Export {
         copier: Copier::new(local, &root, options, cancelled, hook),
         hook,
@@ -212,6 +212,10 @@ pub(super) fn export_hooked(
     });
     monitor.finish(Task::Exporting);
     if let Some(error) = export.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if made == Made::ByUs {
+            // Where nothing came of it, nothing is left of it. The system lets go of no directory that holds something.
+            unlinkat(CWD, destination, AtFlags::REMOVEDIR).ok();
+        }
         return Err(error);
     }
     let mut damaged = export.damaged.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -228,12 +232,12 @@ fn mode_mask(special_modes: SpecialModes) -> u32 {
 }
 
 /// Makes the destination, or opens it and makes sure that it is empty.
-fn open_destination(path: &Path) -> Result<OwnedFd, ExportError> {
+fn open_destination(path: &Path) -> Result<(OwnedFd, Made), ExportError> {
     let failed = |source: io::Error| ExportError::Destination { path: path.to_owned(), source };
-    let follow = match mkdirat(CWD, path, Mode::from_raw_mode(0o777)) {
+    let (follow, made) = match mkdirat(CWD, path, Mode::from_raw_mode(0o777)) {
         // Nobody named the symlink that may stand there by now.
-        Ok(()) => Follow::Never,
-        Err(Errno::EXIST) => Follow::Named,
+        Ok(()) => (Follow::Never, Made::ByUs),
+        Err(Errno::EXIST) => (Follow::Named, Made::ByOthers),
         Err(error) => return Err(failed(error.into())),
     };
     // Without the slash that people put behind a directory: with it the kernel follows a symlink in any case.
@@ -249,7 +253,16 @@ fn open_destination(path: &Path) -> Result<OwnedFd, ExportError> {
             return Err(ExportError::NotEmpty { path: path.to_owned() });
         }
     }
-    Ok(root)
+    Ok((root, made))
+}
+
+/// Who made the destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Made {
+    /// This export.
+    ByUs,
+    /// It was there.
+    ByOthers,
 }
 
 /// A file to be written.

@@ -21,6 +21,18 @@ pub(super) struct Roots<'a> {
     pub(super) stdin: Option<EntryPath>,
 }
 
+impl Roots<'_> {
+    /// Returns how many bytes there are to read, where that is known before the walk: every source is a file.
+    pub(super) fn bytes_known(&self) -> Option<u64> {
+        let files = self.paths.iter().filter(|_| self.stdin.is_none() && self.lists.is_empty());
+        let bytes = files.map(|(path, _)| {
+            let found = std::fs::metadata(path).ok()?;
+            found.is_file().then_some(found.len())
+        });
+        bytes.sum::<Option<u64>>().filter(|&bytes| bytes > 0)
+    }
+}
+
 /// Decides what each source is called.
 pub(super) fn resolve(sources: &[Source]) -> Result<Roots<'_>, IngestError> {
     let mut roots = Roots { paths: Vec::new(), lists: Vec::new(), stdin: None };

@@ -85,13 +85,27 @@ impl Registry {
         on_plan: &mut dyn FnMut(&PlanReport) -> Result<(), Error>,
         monitor: &dyn Monitor,
     ) -> Result<CollectReport, Error> {
+        self.collect_telling(request, on_plan, &mut |_| {}, monitor)
+    }
+
+    /// The same; where it ends with an error after something was deleted, `on_end` gets the report of what was done.
+    ///
+    /// # Errors
+    /// As [`Registry::collect`].
+    pub fn collect_telling(
+        &self,
+        request: &CollectRequest,
+        on_plan: &mut dyn FnMut(&PlanReport) -> Result<(), Error>,
+        on_end: &mut dyn FnMut(CollectReport),
+        monitor: &dyn Monitor,
+    ) -> Result<CollectReport, Error> {
         if self.access != Access::Alone {
             return Err(Error::NotAlone);
         }
         let (planned, head) = self.confirm(request, monitor)?;
         on_plan(&planned.report)?;
         self.make_room();
-        monitor.start(Task::Purging, Some(planned.report.plan.bytes()));
+        monitor.start(Task::Purging, Some(planned.report.plan.objects().len() as u64));
         let mut report = CollectReport::of(planned.report);
         let swept = self.sweep(request, &planned.expired, &planned.remains, head, &mut report, monitor);
         monitor.finish(Task::Purging);
@@ -102,14 +116,8 @@ impl Registry {
                 // What was done stands, and whoever asked should hear of it though the gc ends with an error.
                 let (objects, bytes) = report.freed();
                 if objects > 0 {
-                    let left = match report.left() {
-                        0 => "nothing of its plan is left".to_owned(),
-                        1 => "1 object of its plan is left".to_owned(),
-                        left => format!("{left} objects of its plan are left"),
-                    };
-                    monitor.problem(&Problem::Note(format!(
-                        "before it ended, the gc deleted {objects} object(s) of {bytes} bytes, and {left}; the log has the record"
-                    )));
+                    monitor.problem(&Problem::GcEnded { objects, bytes, left: report.left() });
+                    on_end(report);
                 }
                 Err(error)
             }
@@ -430,6 +438,15 @@ fn what_changed(tx: &ReadTx<'_>, name: &PlanName, planned: &Planned) -> Result<S
         let subject = subject.map_or(String::new(), |subject| format!(" {subject}"));
         named.push(format!("event {} ({}{subject})", line.sequence, line.event_type));
     }
+    let begun = match runs::last_round_of(tx, &name.to_string())? {
+        Some((event, false)) => {
+            format!(
+                "event {event} began to carry it out and came to no end, which any confirmed gc brings about; "
+            )
+        }
+        Some((event, true)) => format!("event {event} began to carry it out, and that is done; "),
+        None => String::new(),
+    };
     let changes = match (named.is_empty(), since.len() > CHANGES_NAMED_MAX) {
         (true, _) => "no later event explains it, so files that no event names came or went, the clock was set back, or PLAN is mistyped or of another store".to_owned(),
         (false, true) => format!("since then: {} and more", named.join(", ")),
@@ -437,5 +454,5 @@ fn what_changed(tx: &ReadTx<'_>, name: &PlanName, planned: &Planned) -> Result<S
     };
     let plan = &planned.report.plan;
     let objects = objects_in_words(plan.objects().len() as u64);
-    Ok(format!("{changes}; today {objects} ({} bytes) would go", plan.bytes()))
+    Ok(format!("{begun}{changes}; today {objects} ({} bytes) would go", plan.bytes()))
 }

@@ -117,28 +117,42 @@ fn copy_once(source: &Path, directory: &Path) -> Result<bool, Error> {
     if !database.is_telling() || log.is_some_and(|log| !log.is_telling()) {
         return Ok(false);
     }
-    copy_file(source, &target).map_err(failed(source))?;
+    let unread = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Storage(StorageError::Io { action: Action::Open, path, source })
+    };
+    let mut from = open_file(source).map_err(unread(source))?;
+    copy_file(&mut from, &target).map_err(failed(&target))?;
     if log.is_some() {
-        match copy_file(&wal, &target_wal) {
+        match open_file(&wal) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            copied => copied.map_err(failed(&wal))?,
+            opened => {
+                let mut from = opened.map_err(unread(&wal))?;
+                copy_file(&mut from, &target_wal).map_err(failed(&target_wal))?;
+            }
         }
     }
     Ok(before == (Print::of(source), Print::of(&wal)))
 }
 
-/// Copies a regular file. Neither follows a symlink that somebody put under its name, nor waits for a fifo's other
-/// end.
-fn copy_file(source: &Path, target: &Path) -> io::Result<()> {
+/// Opens a regular file. Neither follows a symlink that somebody put under its name, nor waits for a fifo's other end.
+fn open_file(source: &Path) -> io::Result<std::fs::File> {
     use rustix::fs::{CWD, Mode, OFlags, openat};
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mut from = std::fs::File::from(openat(CWD, source, flags, Mode::empty())?);
-    if !from.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, NotRegular));
+    let from = std::fs::File::from(openat(CWD, source, flags, Mode::empty())?);
+    if from.metadata()?.is_file() {
+        Ok(from)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, NotRegular))
     }
+}
+
+/// Copies a file to a name that nothing has.
+fn copy_file(from: &mut std::fs::File, target: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut to = std::fs::File::from(openat(CWD, target, flags, Mode::RUSR | Mode::WUSR)?);
-    io::copy(&mut from, &mut to).map(drop)
+    io::copy(from, &mut to).map(drop)
 }
 
 #[cfg(test)]

@@ -139,7 +139,7 @@ impl Registry {
         kept: &mut Bookkeeping,
         monitor: &dyn Monitor,
     ) -> Result<(Vec<(String, u64)>, ViewWriter<'t, 'c>), Error> {
-        monitor.start(Task::Replaying, None);
+        monitor.start(Task::Replaying, Some(head(from)?.sequence));
         let mut views = ViewWriter::new(into, 0);
         views.reset_to_replay()?;
         let mut skipped: BTreeMap<String, u64> = BTreeMap::new();

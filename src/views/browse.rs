@@ -10,6 +10,18 @@ use crate::events::{digest_column, signed, unsigned};
 use crate::identity::{Blake3, ContentAddress};
 use crate::manifest::Entry;
 
+/// Returns every name that a package ever had, with its newest version, in the order of their bytes: out of an index.
+pub(crate) fn names(tx: &ReadTx<'_>) -> Result<Vec<(String, u64)>, DbError> {
+    let sql = "SELECT name, max(version) AS newest FROM artifact_packages GROUP BY name ORDER BY name";
+    Ok(tx.all(sql, [], |row| Ok((row.get("name")?, unsigned(row, "newest")?)))?)
+}
+
+/// Returns how many packages were ever made: their numbers count from 1 and are never used again.
+pub(crate) fn packages_ever(tx: &ReadTx<'_>) -> Result<u64, DbError> {
+    let sql = "SELECT coalesce(max(package), 0) AS ever FROM artifact_packages";
+    Ok(tx.one(sql, [], |row| unsigned(row, "ever"))?)
+}
+
 /// Which of a name's versions is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pick {
@@ -104,6 +116,23 @@ pub(crate) fn usage_by_class(tx: &ReadTx<'_>) -> Result<Vec<(String, u64, u64)>,
     Ok(tx.all(include_str!("../db/sql/class_usage.sql"), [], |row| {
         Ok((row.get("class")?, unsigned(row, "packages")?, unsigned(row, "bytes")?))
     })?)
+}
+
+/// Returns the packages that are not removed and have most bytes, up to `limit`, the largest first.
+pub(crate) fn largest(tx: &ReadTx<'_>, limit: u32) -> Result<Vec<(String, u64)>, DbError> {
+    let sql =
+        "SELECT name || '@' || version AS reference, bytes FROM artifact_packages WHERE removed_at IS NULL
+               ORDER BY bytes DESC, package LIMIT ?1";
+    Ok(tx.all(sql, [limit], |row| Ok((row.get("reference")?, unsigned(row, "bytes")?)))?)
+}
+
+/// Returns the months in which the packages were made that are not removed, each with their number and their bytes.
+pub(crate) fn usage_by_month(tx: &ReadTx<'_>) -> Result<Vec<(String, u64, u64)>, DbError> {
+    // SQLite knows the years 0 to 9999.
+    let sql = "SELECT coalesce(strftime('%Y-%m', created_at / 1000000, 'unixepoch'), 'unknown') AS month,
+                      count(*) AS packages, sum(bytes) AS bytes
+               FROM artifact_packages WHERE removed_at IS NULL GROUP BY month ORDER BY month";
+    Ok(tx.all(sql, [], |row| Ok((row.get("month")?, unsigned(row, "packages")?, unsigned(row, "bytes")?)))?)
 }
 
 /// Returns the packages that have this manifest: one, or none.

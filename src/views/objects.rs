@@ -255,6 +255,11 @@ pub(crate) fn paths_in(
     Ok(tx.all(sql, (object, tree, limit.map_or(-1, signed)), |row| row.get("path"))?)
 }
 
+/// Returns how many objects were ever named: their numbers count from 1 and are never used again.
+pub(crate) fn ever(tx: &ReadTx<'_>) -> Result<u64, DbError> {
+    Ok(tx.one("SELECT coalesce(max(object), 0) AS ever FROM objects", [], |row| unsigned(row, "ever"))?)
+}
+
 /// Returns how many objects should be here with their bytes together, and how many are purged.
 pub(crate) fn totals(tx: &ReadTx<'_>) -> Result<(u64, u64, u64), DbError> {
     let sql = "SELECT count(*) FILTER (WHERE purged_sequence IS NULL) AS present,

@@ -114,6 +114,13 @@ pub(crate) fn last_gc_round(tx: &ReadTx<'_>) -> Result<Option<GcRow>, DbError> {
     Ok(tx.maybe(&format!("{GC_ROWS} ORDER BY started_sequence DESC LIMIT 1"), [], read_gc)?)
 }
 
+/// Returns the event that last began a round of the plan of this name, and whether that round came to its end.
+pub(crate) fn last_round_of(tx: &ReadTx<'_>, plan: &str) -> Result<Option<(u64, bool)>, DbError> {
+    let sql = "SELECT started_sequence, completed_sequence IS NOT NULL AS ended FROM gc_runs WHERE plan = ?1
+               ORDER BY started_sequence DESC LIMIT 1";
+    Ok(tx.maybe(sql, [plan], |row| Ok((unsigned(row, "started_sequence")?, row.get("ended")?)))?)
+}
+
 /// What the gcs of one actor took.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GcTotals {

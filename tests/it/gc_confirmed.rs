@@ -477,8 +477,9 @@ fn the_documents_have_what_scripts_rely_on() {
     let word = plan["plan"].as_str().unwrap();
     let document: Value =
         serde_json::from_str(&desk.ok(["gc", "--json", &format!("--confirm={word}")])).unwrap();
-    expected
-        .extend(["rounds", "resumed", "freed", "missing", "failed", "remains_deleted"].map(str::to_owned));
+    expected.extend(
+        ["rounds", "resumed", "freed", "missing", "failed", "remains_deleted", "left"].map(str::to_owned),
+    );
     assert_eq!(keys(&document), expected);
     for key in ["plan", "objects", "bytes", "packages"] {
         assert_eq!(document[key], plan[key], "{key}");

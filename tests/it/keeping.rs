@@ -137,7 +137,7 @@ fn what_cannot_be_pinned_is_said() {
     assert_snapshot!(told(&desk, &["pin", "golden", "run@1"]), @"2 astore: the pin golden is there already, on doc@1; 'astore unpin golden' frees the name");
     assert_snapshot!(told(&desk, &["pin", "-x", "doc"]), @"2 astore: unexpected argument '-x' found; see 'astore pin --help'");
     assert_snapshot!(told(&desk, &["pin", "two words", "doc"]), @"2 astore: invalid value 'two words' for '<NAME>': a name is 1 to 128 of the characters A-Z a-z 0-9 . _ + - and does not begin with '.', '+' or '-'; see 'astore pin --help'");
-    assert_snapshot!(told(&desk, &["pin", "p", "dog"]), @r#"7 astore: no package "dog"; 'astore list --all' shows the packages there are"#);
+    assert_snapshot!(told(&desk, &["pin", "p", "dog"]), @r#"7 astore: no package "dog"; did you mean doc? 'astore list --all' shows the packages there are"#);
     assert_snapshot!(told(&desk, &["pin", "p", "run"]), @"7 astore: every version of run is removed, run@1 the last; 'run@1' names it as it is, and 'astore restore run@1' brings it back");
     assert_snapshot!(told(&desk, &["pin", "p", "doc:a"]), @"2 astore: 'doc:a' is neither a REF nor an address; 'astore explain doc:a' tells the address of a file");
     assert_snapshot!(told(&desk, &["pin", "p", "blake3:0123456789"]), @"7 astore: no object blake3:0123456789; 'astore explain FILE' tells the address of a file");

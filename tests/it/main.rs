@@ -8,6 +8,7 @@
 )]
 
 mod asking;
+mod at_a_terminal;
 #[cfg(target_os = "linux")]
 mod benchmark;
 mod claims;
@@ -23,6 +24,7 @@ mod from_command;
 mod full;
 mod gc_confirmed;
 mod gc_crash;
+mod gc_ended;
 mod gc_races;
 mod gc_refused;
 mod gc_rounds;

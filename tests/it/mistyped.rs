@@ -39,8 +39,8 @@ fn told(desk: &Desk, arguments: &[&str]) -> String {
 #[test]
 fn a_reference_that_names_nothing_or_too_much() {
     let desk = desk();
-    assert_snapshot!(told(&desk, &["show", "dog"]), @r#"7 astore: no package "dog"; 'astore list --all' shows the packages there are (root ~/store)"#);
-    assert_snapshot!(told(&desk, &["export", "doc@7", "out"]), @r#"7 astore: no package "doc@7"; 'astore list --all' shows the packages there are (root ~/store)"#);
+    assert_snapshot!(told(&desk, &["show", "dog"]), @r#"7 astore: no package "dog"; did you mean doc? 'astore list --all' shows the packages there are (root ~/store)"#);
+    assert_snapshot!(told(&desk, &["export", "doc@7", "out"]), @r#"7 astore: no package "doc@7"; did you mean doc@1? 'astore list --all' shows the packages there are (root ~/store)"#);
     assert_snapshot!(told(&desk, &["show", "not a name"]), @r#"7 astore: no package "not a name"; 'astore list --all' shows the packages there are (root ~/store)"#);
     assert_snapshot!(told(&desk, &["cat", "doc:nothing"]), @r#"7 astore: doc@1 has no path "nothing"; 'astore files doc@1' shows its paths (root ~/store)"#);
     assert_snapshot!(told(&desk, &["cat", "doc:d"]), @r#"2 astore: "d" of doc@1 is a directory, not a file (root ~/store)"#);
@@ -48,8 +48,8 @@ fn a_reference_that_names_nothing_or_too_much() {
     assert_snapshot!(told(&desk, &["cat", "blake3:0123456789"]), @"7 astore: no object blake3:0123456789; 'astore explain FILE' tells the address of a file (root ~/store)");
     assert_snapshot!(told(&desk, &["cat", "blake3:012"]), @"2 astore: 'blake3:012' is no address: a prefix needs at least 8 hexadecimal digits, found 3");
     assert_snapshot!(told(&desk, &["manifest", "run"]), @"2 astore: run@1 is open; freeze it with 'astore finalize run@1' (root ~/store)");
-    assert_snapshot!(told(&desk, &["diff", "doc", "dog"]), @r#"7 astore: no package "dog"; 'astore list --all' shows the packages there are (root ~/store)"#);
-    assert_snapshot!(told(&desk, &["remove", "dog", "--reason", "r"]), @r#"7 astore: no package "dog"; 'astore list --all' shows the packages there are (root ~/store)"#);
+    assert_snapshot!(told(&desk, &["diff", "doc", "dog"]), @r#"7 astore: no package "dog"; did you mean doc? 'astore list --all' shows the packages there are (root ~/store)"#);
+    assert_snapshot!(told(&desk, &["remove", "dog", "--reason", "r"]), @r#"7 astore: no package "dog"; did you mean doc? 'astore list --all' shows the packages there are (root ~/store)"#);
     assert_snapshot!(told(&desk, &["restore", "doc"]), @"2 astore: doc@1 is not removed (root ~/store)");
     // Versions of a name, where one is meant.
     desk.ok(["add", "doc", "--finalize"]);
@@ -158,7 +158,6 @@ fn a_store_of_format_2_is_not_touched() {
 #[test]
 fn an_argument_that_is_missing_or_makes_no_sense() {
     let desk = desk();
-    assert_snapshot!(told(&desk, &[]), @"2 astore: a command is missing, such as add, list or verify; see 'astore --help'");
     assert_snapshot!(told(&desk, &["add"]), @"2 astore: the following required arguments were not provided: <PATH>...; usage: astore add [OPTIONS] <PATH>...");
     assert_snapshot!(told(&desk, &["export", "doc"]), @"2 astore: the following required arguments were not provided: <DEST>; usage: astore export <REF> <DEST>");
     assert_snapshot!(told(&desk, &["remove", "doc"]), @"2 astore: the following required arguments were not provided: --reason <TEXT>; usage: astore remove [OPTIONS] --reason <TEXT> <REF>...");
@@ -203,6 +202,50 @@ fn who_may_not_hears_of_it() {
     assert_snapshot!(told(&["init", "--root", "closed/store"]), @"1 astore: cannot open ~/closed/store: Permission denied (os error 13)");
     fs::set_permissions(desk.root(), PermissionsExt::from_mode(0o700)).unwrap();
     fs::set_permissions(&closed, PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+/// One part of a store has another owner or other modes, after somebody worked as root there: it is named.
+#[test]
+fn the_part_that_is_closed_is_named() {
+    let desk = desk();
+    let someone = desk.mortal();
+    if someone.is_another() {
+        for entry in walkdir::WalkDir::new(desk.root()) {
+            std::os::unix::fs::lchown(entry.unwrap().path(), Some(65_534), Some(65_534)).unwrap();
+        }
+    }
+    let writable = || {
+        let health = someone.run(["health"]).out;
+        health.lines().find_map(|line| line.strip_prefix("writable")).map(|rest| rest.trim().to_owned())
+    };
+    assert_eq!(writable().as_deref(), Some("yes"));
+    for part in ["blake3", "tmp", "log"] {
+        fs::set_permissions(desk.root().join(part), PermissionsExt::from_mode(0o555)).unwrap();
+        assert_eq!(writable().as_deref(), Some("no"), "{part}");
+        fs::set_permissions(desk.root().join(part), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let database = desk.root().join("astore.db");
+    fs::set_permissions(&database, PermissionsExt::from_mode(0o000)).unwrap();
+    for arguments in [&["list"][..], &["add", "doc"]] {
+        let said = shown(&desk, someone.run(arguments));
+        assert!(
+            said.contains("~/store/astore.db is yours, and its modes do not let you: 'chmod u+rw "),
+            "{said}"
+        );
+        assert!(!said.contains("full") && !said.contains("cannot create"), "{said}");
+    }
+    fs::set_permissions(&database, PermissionsExt::from_mode(0o600)).unwrap();
+    if someone.is_another() {
+        std::os::unix::fs::chown(&database, Some(0), Some(0)).unwrap();
+        for arguments in [&["list"][..], &["add", "doc"]] {
+            let said = shown(&desk, someone.run(arguments));
+            assert!(
+                said.contains("~/store/astore.db belongs to user 0, and you may not open it: "),
+                "{said}"
+            );
+            assert!(!said.contains("full") && !said.contains("cannot create"), "{said}");
+        }
+    }
 }
 
 /// The commands that change nothing work, those that would change something say why they cannot.
@@ -313,9 +356,14 @@ fn a_type_that_no_event_has() {
     let said = told(&desk, &["log", "--type", "v1.package.finalised"]);
     assert!(
         said.starts_with(
-            "2 astore: no event is a v1.package.finalised, and this build knows no such type; it knows v1.store.created, "
+            "2 astore: no event is a v1.package.finalised, and this build knows no such type; did you mean v1.package.finalized? "
         ),
         "{said}"
+    );
+    let said = told(&desk, &["log", "--type", "quite-another"]);
+    assert!(said.contains("knows no such type; it knows v1.store.created, "), "{said}");
+    assert!(
+        told(&desk, &["log", "--type", ""]).starts_with("2 astore: --type is empty; name a type, such as ")
     );
     assert!(
         told(&desk, &["log", "--type", "finalized", "--json", "-q"]).starts_with("2 astore: no event is a ")

@@ -3,15 +3,15 @@
 use std::io::{self, Write};
 
 use astore::identity::{Blake3, ContentAddress};
-use astore::manifest::{Entry, EntryBody, Labels};
+use astore::manifest::Labels;
 use astore::registry::report as r;
 
 use super::change::Change;
 use super::escape;
-use super::gist::gist;
 use super::remedy::remedy;
 use super::style::Style;
-use super::units::{count, instant, mode, size};
+use super::table::Cell;
+use super::units::{count, instant, size};
 use super::words::why;
 
 /// Writes the primary digest with its algorithm.
@@ -28,42 +28,12 @@ pub(crate) fn reference(package: &r::PackageSummary, out: &mut dyn Write) -> io:
 }
 
 /// Returns the word for the state of a package, removed included.
-fn state(package: &r::PackageSummary, style: Style) -> (usize, String) {
-    let word = if package.removed_at.is_some() { "removed" } else { package.status.name() };
-    let shown = match (package.removed_at, package.status) {
-        (Some(_), _) => style.bad(word),
-        (None, r::PackageStatus::Open) => style.odd(word),
-        (None, r::PackageStatus::Finalized) => word.to_owned(),
-    };
-    (word.len(), shown)
-}
-
-/// Writes packages as a table.
-pub(crate) fn packages(packages: &[r::PackageSummary], style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let widest =
-        packages.iter().map(|package| package.reference().len()).max().unwrap_or(0).max("REFERENCE".len());
-    let head = format!(
-        "{:widest$}  {:9}  {:>9}  {:>10}  {:20}  {}",
-        "REFERENCE", "STATE", "FILES", "SIZE", "CREATED", "CLASS"
-    );
-    writeln!(out, "{}", style.strong(&head))?;
-    for package in packages {
-        let (width, state) = state(package, style);
-        writeln!(
-            out,
-            "{:widest$}  {state}{:pad$}  {:>9}  {:>10}  {:20}  {}{}{}",
-            package.reference(),
-            "",
-            package.files,
-            size(package.bytes),
-            instant(package.created_at),
-            escape::line(&package.class),
-            package.expires_at.map(|at| format!(" until {}", instant(at))).unwrap_or_default(),
-            hold(package).map(|why| format!(" (held: {why})")).unwrap_or_default(),
-            pad = 9_usize.saturating_sub(width),
-        )?;
+pub(super) fn state(package: &r::PackageSummary) -> Cell {
+    match (package.removed_at, package.status) {
+        (Some(_), _) => Cell::painted("removed", Style::bad),
+        (None, r::PackageStatus::Open) => Cell::painted(package.status.name(), Style::odd),
+        (None, r::PackageStatus::Finalized) => package.status.name().into(),
     }
-    Ok(())
 }
 
 /// Writes a package in full.
@@ -127,7 +97,7 @@ pub(crate) fn detail(detail: &r::PackageDetail, style: Style, out: &mut dyn Writ
 
 /// Writes the line that a package in full begins with: its reference and its state.
 pub(crate) fn headline(package: &r::PackageSummary, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}  {}", style.strong(&package.reference()), state(package, style).1)
+    writeln!(out, "{}  {}", style.strong(&package.reference()), state(package).shown(style))
 }
 
 /// Writes how long a package is wanted: its class, its expiry, its hold.
@@ -145,7 +115,7 @@ pub(crate) fn retention(package: &r::PackageSummary, out: &mut dyn Write) -> io:
 }
 
 /// Returns why a package is held, where it is.
-fn hold(package: &r::PackageSummary) -> Option<String> {
+pub(super) fn hold(package: &r::PackageSummary) -> Option<String> {
     package.hold.then(|| escape::line(package.hold_reason.as_deref().unwrap_or_default()))
 }
 
@@ -158,16 +128,6 @@ pub(crate) fn labels(heading: &str, labels: &Labels, out: &mut dyn Write) -> io:
     labels
         .iter()
         .try_for_each(|(key, value)| writeln!(out, "    {} = {}", escape::line(key), escape::line(value)))
-}
-
-/// Writes an entry: mode, size, path, and where a symlink points.
-pub(crate) fn entry(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
-    let length = entry.object().map_or_else(|| "-".to_owned(), |object| size(object.size_bytes));
-    write!(out, "{}  {length:>10}  {}", mode(entry), escape::bytes(entry.path.as_bytes()))?;
-    if let EntryBody::Symlink { target } = &entry.body {
-        write!(out, " -> {}", escape::bytes(target))?;
-    }
-    writeln!(out)
 }
 
 /// Writes a difference in a line: `+` on the right only, `-` on the left only, `~` on both.
@@ -222,22 +182,6 @@ pub(crate) fn verified(report: &r::VerifyReport, style: Style, out: &mut dyn Wri
     writeln!(out, "head {}:{}", report.head_sequence, report.head_digest)
 }
 
-/// Writes an event in a line.
-pub(crate) fn event(row: &r::EventRow, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let event = &row.line;
-    writeln!(
-        out,
-        "{:>8}  {}  {}  {} {}  {}{}",
-        event.sequence,
-        event.created_at,
-        style.strong(&format!("{:<24}", escape::line(&event.event_type))),
-        escape::line(&event.subject_kind),
-        escape::line(&event.subject_id),
-        escape::line(&event.actor),
-        gist(row).map(|gist| format!("  {gist}")).unwrap_or_default(),
-    )
-}
-
 /// Writes what replay did, or found.
 pub(crate) fn replayed(
     report: &r::ReplayReport,
@@ -271,27 +215,36 @@ pub(crate) fn replayed(
     }
 }
 
-/// Writes what the store holds.
-pub(crate) fn stats(report: &r::StatsReport, out: &mut dyn Write) -> io::Result<()> {
-    let mut fact = |name: &str, value: String| writeln!(out, "{name:<16}{value}");
-    fact("root", escape::path(&report.root))?;
-    fact("store", report.store_id.to_string())?;
-    fact("events", report.events.to_string())?;
+/// Says what the store holds, each fact with its name.
+pub(crate) fn stats_facts(report: &r::StatsReport) -> Vec<(&'static str, String)> {
     let (open, finalized, removed) =
         (report.packages_open, report.packages_finalized, report.packages_removed);
-    fact("packages", format!("{finalized} finalized, {open} open, {removed} removed"))?;
-    fact("objects", format!("{} ({})", report.objects, size(report.object_bytes)))?;
-    fact("in packages", format!("{}, equal files counted each time", size(report.logical_bytes)))?;
-    fact("purged objects", report.purged_objects.to_string())?;
+    let mut facts = vec![
+        ("root", escape::path(&report.root)),
+        ("store", report.store_id.to_string()),
+        ("events", report.events.to_string()),
+        ("packages", format!("{finalized} finalized, {open} open, {removed} removed")),
+        ("objects", format!("{} ({})", report.objects, size(report.object_bytes))),
+        ("in packages", format!("{}, equal files counted each time", size(report.logical_bytes))),
+        ("purged objects", report.purged_objects.to_string()),
+    ];
     let purges = &report.purges;
     if let Some(last) = &purges.last {
         let (runs, objects) = (count(purges.runs, "gc"), count(purges.objects, "object"));
-        fact("ever purged", format!("{objects} by {runs}, {} freed", size(purges.freed_bytes)))?;
+        facts.push(("ever purged", format!("{objects} by {runs}, {} freed", size(purges.freed_bytes))));
         let (at, by) = (instant(last.at), escape::line(&last.actor));
         let reason = why(last.reason.as_deref());
-        fact("last gc", format!("{at} by {by}, event {}{reason}", last.sequence))?;
+        facts.push(("last gc", format!("{at} by {by}, event {}{reason}", last.sequence)));
     }
-    fact("log and views", size(report.overhead_bytes))?;
+    facts.push(("log and views", size(report.overhead_bytes)));
+    facts
+}
+
+/// Writes what the store holds.
+pub(crate) fn stats(report: &r::StatsReport, out: &mut dyn Write) -> io::Result<()> {
+    for (name, value) in stats_facts(report) {
+        writeln!(out, "{name:<16}{value}")?;
+    }
     if !report.classes.is_empty() {
         writeln!(out, "classes")?;
     }
@@ -343,28 +296,6 @@ mod tests {
     }
 
     #[test]
-    fn packages_are_a_table() {
-        let list = [samples::removed(), samples::finalized(), samples::open()];
-        assert_snapshot!(rendered(|out| packages(&list, Style::Plain, out)), @r#"
-        REFERENCE  STATE          FILES        SIZE  CREATED               CLASS
-        doc@1      removed            3     1.2 MiB  2027-01-15T08:00:00Z  transient until 2027-01-22T08:00:01Z
-        doc@2      finalized          3     1.2 MiB  2027-01-15T08:00:00Z  transient until 2027-01-22T08:00:01Z (held: case 4711\n)
-        run@11     open               0         0 B  2027-01-15T08:00:00Z  permanent-record
-        "#);
-        let colourless = |text: String| {
-            text.split('\u{1b}')
-                .map(|part| part.split_once('m').map_or(part, |(_, rest)| rest))
-                .collect::<String>()
-        };
-        let coloured = rendered(|out| packages(&list, Style::Colour, out));
-        assert_eq!(coloured.split_once('\u{1b}').map(|(before, _)| before), Some(""));
-        assert_eq!(
-            colourless(format!("\u{1b}m{coloured}")),
-            rendered(|out| packages(&list, Style::Plain, out))
-        );
-    }
-
-    #[test]
     fn a_package_in_full() {
         assert_snapshot!(rendered(|out| detail(&samples::detail(), Style::Plain, out)), @r#"
         doc@1  removed
@@ -386,17 +317,6 @@ mod tests {
             image  blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede  2027-01-15T08:00:03Z by ann@box\n
           events
                  7  2027-01-15T08:00:09Z  v1.package.removed  ann@box\n
-        "#);
-    }
-
-    #[test]
-    fn entries_are_lines_whatever_their_names() {
-        let text = rendered(|out| samples::entries().iter().try_for_each(|one| entry(one, out)));
-        assert_snapshot!(text, @r#"
-        drwxr-xr-x           -  bin
-        -rwsr-xr-x         8 B  bin/tool
-        -rw-r--r--         5 B  caf\xe9\n
-        lrwxrwxrwx           -  link -> ../\xff
         "#);
     }
 
@@ -435,11 +355,6 @@ mod tests {
         1 fault: 3 objects (4.0 KiB read), 7 events; not recorded: the store cannot be written
         head 7:5ad6fa89f3736df96a6bc34efd3397d36452c8c03e51843feb4f2d6f7d9b045a
         ");
-    }
-
-    #[test]
-    fn an_event_is_a_line() {
-        assert_snapshot!(rendered(|out| event(&samples::event(), Style::Plain, out)), @r#"       7  2027-01-15T08:00:09.000250Z  v1.package.removed        package 0193c2a4-7e1f-7000-8000-000000000001  ann@box\n"#);
     }
 
     #[test]

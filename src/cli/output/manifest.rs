@@ -9,7 +9,7 @@ use astore::registry::report::ManifestReport;
 use super::checkfile::{self, Line, Tool};
 use super::json::{self, schema};
 use super::units::{count, instant, size};
-use super::{escape, human};
+use super::{escape, human, listing};
 
 /// Reads the manifest, which is checked in whole.
 ///
@@ -78,7 +78,7 @@ pub(crate) fn text(manifest: &Manifest<'_>, report: &ManifestReport, out: &mut d
     human::labels("metadata", &header.metadata, out)?;
     human::labels("provenance", &header.provenance, out)?;
     writeln!(out, "  {}", count(manifest.entry_count(), "entry"))?;
-    manifest.entries().try_for_each(|entry| human::entry(&entry, out))
+    manifest.entries().try_for_each(|entry| listing::entry(&entry, None, out))
 }
 
 /// Writes the check file for a tool, and collects the paths that it cannot express.

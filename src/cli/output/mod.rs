@@ -9,12 +9,18 @@ pub(crate) mod gc;
 pub(crate) mod gist;
 pub(crate) mod human;
 pub(crate) mod json;
+pub(crate) mod listing;
 pub(crate) mod manifest;
+pub(crate) mod page;
+pub(crate) mod pictures;
 pub(crate) mod recover;
 pub(crate) mod remedy;
 pub(crate) mod roots;
 #[cfg(test)]
 pub(crate) mod samples;
+pub(crate) mod status;
 pub(crate) mod style;
+pub(crate) mod table;
 pub(crate) mod units;
+pub(crate) mod window;
 pub(crate) mod words;

@@ -2,12 +2,15 @@
 
 use std::io::{self, Write};
 
+use astore::env::Timestamp;
 use astore::registry::report as r;
 
 use super::escape;
 use super::human;
+use super::page::Page;
 use super::style::Style;
-use super::units::{count, instant, size};
+use super::table::{self, Column};
+use super::units::{ago, count, instant, size};
 use super::words::why;
 
 /// Writes the line that names a pin: `golden doc@1`.
@@ -76,37 +79,37 @@ pub(crate) fn kept(root: &r::Root) -> String {
     }
 }
 
-/// Writes pins as a table.
-pub(crate) fn pins(pins: &[r::PinRow], style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let target = |row: &r::PinRow| match row.gone {
-        Some(gone) => format!("{} ({gone})", row.pin.target),
-        None => row.pin.target.to_string(),
+/// The columns of `pins`.
+const PINS: [Column; 7] = [
+    Column::new("NAME").cut_to(10),
+    Column::new("TARGET").cut_to(16),
+    Column::new("OBJECTS").right().floor(9).rank(5),
+    Column::new("SIZE").right().floor(10).rank(1),
+    Column::new("SINCE").floor(20).rank(3),
+    Column::new("BY").cut_to(10).rank(4),
+    Column::new("REASON").cut_to(12).rank(2),
+];
+
+/// Writes pins as a table. In a window, it says how long ago they were set, as seen at an instant; in a pipe, when.
+pub(crate) fn pins(pins: &[r::PinRow], now: Timestamp, page: Page, out: &mut dyn Write) -> io::Result<()> {
+    let row = |row: &r::PinRow| {
+        let target = match row.gone {
+            Some(gone) => format!("{} ({gone})", row.pin.target),
+            None => row.pin.target.to_string(),
+        };
+        let at = row.pin.created_at;
+        [
+            escape::line(&row.pin.name).into(),
+            target.into(),
+            row.objects.to_string().into(),
+            size(row.bytes).into(),
+            page.window.map_or_else(|| instant(at), |_| ago(now, at)).into(),
+            escape::line(&row.pin.created_by).into(),
+            escape::line(row.pin.reason.as_deref().unwrap_or_default()).into(),
+        ]
     };
-    let widest = |head: &str, text: &dyn Fn(&r::PinRow) -> String| {
-        pins.iter().map(|row| text(row).chars().count()).max().unwrap_or(0).max(head.len())
-    };
-    let name = widest("NAME", &|row| escape::line(&row.pin.name));
-    let on = widest("TARGET", &target);
-    let by = widest("BY", &|row| escape::line(&row.pin.created_by));
-    let head = format!(
-        "{:name$}  {:on$}  {:>9}  {:>10}  {:20}  {:by$}  {}",
-        "NAME", "TARGET", "OBJECTS", "SIZE", "SINCE", "BY", "REASON"
-    );
-    writeln!(out, "{}", style.strong(&head))?;
-    for row in pins {
-        let line = format!(
-            "{:name$}  {:on$}  {:>9}  {:>10}  {:20}  {:by$}  {}",
-            escape::line(&row.pin.name),
-            target(row),
-            row.objects,
-            size(row.bytes),
-            instant(row.pin.created_at),
-            escape::line(&row.pin.created_by),
-            escape::line(row.pin.reason.as_deref().unwrap_or_default()),
-        );
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
+    let rows: Vec<_> = pins.iter().map(row).collect();
+    table::write(&PINS, &rows, page, out)
 }
 
 /// Writes how long a package is wanted.
@@ -145,7 +148,7 @@ mod tests {
     #[test]
     fn pins_are_a_table() {
         let mut out = Vec::new();
-        pins(&samples::pins(), Style::Plain, &mut out).unwrap();
+        pins(&samples::pins(), samples::at(99), Page::default(), &mut out).unwrap();
         assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
         NAME    TARGET                                                                     OBJECTS        SIZE  SINCE                 BY         REASON
         golden  doc@1 (removed)                                                                  2     1.2 MiB  2027-01-15T08:00:03Z  ann@box\n  it\nruns

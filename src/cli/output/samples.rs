@@ -348,6 +348,21 @@ pub(crate) fn stats() -> StatsReport {
         },
         overhead_bytes: 65_536,
         classes: vec![("permanent-record".into(), 1, 0), ("transient".into(), 2, 4096)],
+        largest: vec![("doc@2".into(), 8192), ("run@11".into(), 4096)],
+        months: vec![("2026-12".into(), 1, 4096), ("2027-01".into(), 2, 8192)],
+    }
+}
+
+pub(crate) fn glance() -> Glance {
+    Glance {
+        packages_ever: 12,
+        objects_ever: 345,
+        at: at(99),
+        looked_at: 3,
+        present: 2,
+        newest: Some(open()),
+        open: vec!["run@11".into()],
+        let_go: vec![("doc@1".into(), Reason::Removed)],
     }
 }
 

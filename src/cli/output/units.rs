@@ -24,7 +24,8 @@ pub(crate) fn size(bytes: u64) -> String {
 
 /// Writes a count with its noun, which gets an `s` where it is not one.
 pub(crate) fn count(number: u64, noun: &str) -> String {
-    match (number, noun.strip_suffix('y')) {
+    let stem = noun.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']));
+    match (number, stem) {
         (1, _) => format!("1 {noun}"),
         (_, Some(stem)) => format!("{number} {stem}ies"),
         (_, None) => format!("{number} {noun}s"),
@@ -37,6 +38,25 @@ pub(crate) fn instant(instant: Timestamp) -> String {
     match text.split_once('.') {
         Some((seconds, _)) => format!("{seconds}Z"),
         None => text,
+    }
+}
+
+/// Writes the day of an instant, in UTC.
+pub(crate) fn day(at: Timestamp) -> String {
+    let text = at.to_string();
+    text.split_once('T').map_or_else(|| text.clone(), |(day, _)| day.to_owned())
+}
+
+/// Writes how long ago an instant was, in its largest unit; one that is yet to come, by a clock that was wrong then or
+/// is now, as it is.
+pub(crate) fn ago(now: Timestamp, then: Timestamp) -> String {
+    const UNITS: [(&str, i64); 5] =
+        [("year", 31_556_952), ("month", 2_629_746), ("day", 86_400), ("hour", 3_600), ("minute", 60)];
+    let seconds = now.as_micros().saturating_sub(then.as_micros()).div_euclid(1_000_000);
+    match UNITS.iter().find(|(_, unit)| seconds >= *unit) {
+        _ if seconds < 0 => instant(then),
+        Some((name, unit)) => format!("{} ago", count((seconds / unit).unsigned_abs(), name)),
+        None => "just now".to_owned(),
     }
 }
 
@@ -103,6 +123,28 @@ mod tests {
     fn instants_are_to_the_second() {
         assert_eq!(instant(Timestamp::from_micros(1_999_999)), "1970-01-01T00:00:01Z");
         assert_eq!(instant(Timestamp::from_micros(i64::MAX)), "9223372036854775807us");
+    }
+
+    #[test]
+    fn what_was_long_ago_is_told_in_its_largest_unit() {
+        let then = Timestamp::from_micros(0);
+        for (seconds, text) in [
+            (0, "just now"),
+            (59, "just now"),
+            (60, "1 minute ago"),
+            (7_199, "1 hour ago"),
+            (3 * 86_400, "3 days ago"),
+            (45 * 86_400, "1 month ago"),
+            (800 * 86_400, "2 years ago"),
+            (-1, "1970-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(ago(Timestamp::from_micros(seconds * 1_000_000), then), text, "{seconds}");
+        }
+        assert_eq!(
+            ago(Timestamp::from_micros(i64::MAX), Timestamp::from_micros(i64::MIN)),
+            "292277 years ago"
+        );
+        assert_eq!(day(Timestamp::from_micros(86_400_000_000)), "1970-01-02");
     }
 
     #[test]

@@ -6,8 +6,10 @@ mod browse;
 mod cat;
 mod diff;
 mod export;
+mod glance;
 mod log;
 mod manifest;
+mod names;
 mod status;
 
 pub(super) use manifest::{SoundPayloads, manifest_from_views};

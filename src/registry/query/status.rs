@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::super::Registry;
+use super::super::open::is_writable;
 use super::super::report::{HealthReport, StatsReport};
 use crate::audit;
 use crate::db::ReadTx;
@@ -15,6 +16,9 @@ use crate::views::{browse, objects, runs};
 
 /// Less free space than this is worth a word.
 const ROOM_BYTES_MIN: u64 = 1 << 30;
+
+/// How many of the largest packages are told.
+const LARGEST_TOLD: u32 = 10;
 
 impl Registry {
     /// Returns what the store holds, in numbers.
@@ -39,6 +43,8 @@ impl Registry {
             purges: audit::purges(&tx)?,
             overhead_bytes: self.overhead_bytes(),
             classes: browse::usage_by_class(&tx)?,
+            largest: browse::largest(&tx, LARGEST_TOLD)?,
+            months: browse::usage_by_month(&tx)?,
         })
     }
 
@@ -91,11 +97,19 @@ impl Registry {
             head_sequence: head.sequence,
             head_digest: head.digest,
             free_bytes,
-            writable: super::super::open::is_writable(&self.root),
+            writable: self.is_writable(),
             last_verify,
             concerns,
             damage,
         })
+    }
+
+    /// Returns whether this process may write wherever an add writes. What is missing is another's to tell of.
+    fn is_writable(&self) -> bool {
+        let parts = [layout::OBJECTS, layout::LOG, layout::TMP, layout::DATABASE];
+        let parts = parts.map(|part| layout::within(&self.root, part.as_ref()));
+        let there = parts.iter().filter(|part| std::fs::symlink_metadata(part).is_ok());
+        is_writable(&self.root) && there.into_iter().all(|part| is_writable(part))
     }
 
     /// Returns whether `log/` does not end where the database does, and that not because a writer has appended since.

@@ -37,7 +37,7 @@ pub use roots::{
     HoldRequest, Pin, PinRequest, PinRow, PinTarget, RetainReport, RetainRequest, Root, RootKind, UnpinReport,
 };
 pub use store::{
-    Fault, Harm, HealthReport, InitReport, InitRequest, Recorded, ReplayReport, Sharing, StatsReport,
+    Fault, Glance, Harm, HealthReport, InitReport, InitRequest, Recorded, ReplayReport, Sharing, StatsReport,
     VerifyDepth, VerifyReport, VerifyRequest,
 };
 

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
-use super::{Purges, Reference, Remedy};
+use super::{PackageSummary, Purges, Reference, Remedy};
 use crate::env::Timestamp;
 use crate::identity::{Blake3, ContentAddress};
 use crate::manifest::EntryPath;
-use crate::retention::RetentionClass;
+use crate::retention::{Reason, RetentionClass};
 
 /// How a store's root is opened to others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -169,6 +169,40 @@ pub struct StatsReport {
     pub overhead_bytes: u64,
     /// Packages by retention class: the class, how many, their bytes.
     pub classes: Vec<(String, u64, u64)>,
+    /// The largest packages that are not removed, as `name@version` with the sum of all their files, the largest first:
+    /// ten at most.
+    pub largest: Vec<(String, u64)>,
+    /// The months, as `2027-01`, in which packages that are not removed were made (UTC): how many, and their bytes. Months
+    /// without any are left out; the oldest first.
+    pub months: Vec<(String, u64, u64)>,
+}
+
+impl StatsReport {
+    /// Returns what it saves at least that equal files are kept once. What no package holds any more counts against it.
+    pub const fn saved_bytes(&self) -> u64 {
+        self.logical_bytes.saturating_sub(self.object_bytes)
+    }
+}
+
+/// What can be said of a store in no time.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    /// How many packages were ever made.
+    pub packages_ever: u64,
+    /// How many objects were ever named.
+    pub objects_ever: u64,
+    /// When it was looked at.
+    pub at: Timestamp,
+    /// How many packages were looked at, the newest; the following is said of those.
+    pub looked_at: u64,
+    /// How many of them are not removed.
+    pub present: u64,
+    /// The newest of them that is not removed.
+    pub newest: Option<PackageSummary>,
+    /// Those that are open, as `name@version`, the newest last.
+    pub open: Vec<String>,
+    /// Those that were removed after the last gc, or have expired and no gc took anything of them, and why.
+    pub let_go: Vec<(String, Reason)>,
 }
 
 /// How the store is.

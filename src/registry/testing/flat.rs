@@ -88,6 +88,7 @@ fn ask(root: &Path) {
     registry.log(&LogFilter { since: 3, event_type: None }, &mut |_| Ok(())).unwrap();
     registry.pins().unwrap();
     registry.health().unwrap();
+    registry.glance().unwrap();
     for digits in [stored.as_str(), &stored[..12]] {
         registry.cat(&CatTarget::Object(prefix(digits)), None, &mut std::io::sink()).unwrap();
         explain(&registry, ExplainTarget::Object(prefix(digits)));

@@ -151,7 +151,7 @@ impl Registry {
                 self.find_harm_of_event(&tx, fault, &chain.repairs)?;
             }
             if request.depth != VerifyDepth::Quick {
-                monitor.start(Task::Replaying, None);
+                monitor.start(Task::Replaying, Some(look.events));
                 let checked = self.check_views(&tx, &chain, look, monitor);
                 monitor.finish(Task::Replaying);
                 checked?;

@@ -63,6 +63,7 @@ pub(crate) struct GcCollected<'r> {
     missing: u64,
     failed: Vec<FailedText<'r>>,
     remains_deleted: u64,
+    left: u64,
 }
 
 impl<'r> GcCollected<'r> {
@@ -79,6 +80,7 @@ impl<'r> GcCollected<'r> {
                 .map(|(address, why)| FailedText { address: address.to_string(), why })
                 .collect(),
             remains_deleted: report.remains_deleted,
+            left: report.left(),
         }
     }
 }
@@ -376,6 +378,7 @@ mod tests {
             "bytes": 4100,
             "objects": 2
           },
+          "left": 0,
           "missing": 2,
           "remains_deleted": 1,
           "resumed": [

@@ -12,6 +12,7 @@ mod pins;
 mod purges;
 mod recover;
 mod roots;
+mod status;
 mod store;
 
 use std::io::{self, Write};
@@ -28,7 +29,9 @@ pub(crate) use gc::{GcCollected, GcPlan, GcWithout};
 pub(crate) use packages::{Add, Export, ManifestHead, OnePackage, Package, Remove, Show};
 pub(crate) use recover::Recover;
 pub(crate) use roots::{OnePin, Pins, Retain, Unpin};
+pub(crate) use status::StatusText;
 pub(crate) use store::{Event, Health, Init, Replay, Stats, Verify};
+use store::{Head, LastVerify};
 
 /// The documents there are: the command or the line's meaning, and the version.
 pub(crate) mod schema {
@@ -56,12 +59,13 @@ pub(crate) mod schema {
     pub(crate) const CLAIMS: &str = "astore/claims/v1";
     pub(crate) const STATS: &str = "astore/stats/v1";
     pub(crate) const HEALTH: &str = "astore/health/v1";
+    pub(crate) const STATUS: &str = "astore/status/v1";
 
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [&str; 24] = [
+    pub(crate) const ALL: [&str; 25] = [
         INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPLAIN, EXPORT, REMOVE, RESTORE, PIN,
-        UNPIN, PINS, RETAIN, GC, VERIFY, EVENT, REPLAY, RECOVER, CLAIMS, STATS, HEALTH,
+        UNPIN, PINS, RETAIN, GC, VERIFY, EVENT, REPLAY, RECOVER, CLAIMS, STATS, HEALTH, STATUS,
     ];
 }
 
@@ -221,6 +225,7 @@ mod tests {
             document(schema::CLAIMS, ClaimsImported::of(&samples::imported())),
             document(schema::STATS, Stats::of(&samples::stats())),
             document(schema::HEALTH, Health::of(&samples::health())),
+            document(schema::STATUS, status::sample()),
         ];
         documents
             .extend(samples::entries().iter().map(|entry| document(schema::ENTRY, EntryText::of(entry))));

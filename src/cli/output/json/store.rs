@@ -213,12 +213,35 @@ pub(crate) struct Stats {
     purges: PurgesText,
     overhead_bytes: u64,
     classes: Vec<ClassText>,
+    saved_bytes: u64,
+    largest: Vec<LargeText>,
+    months: Vec<MonthText>,
+}
+
+#[derive(Serialize)]
+struct LargeText {
+    reference: String,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct MonthText {
+    month: String,
+    packages: u64,
+    bytes: u64,
 }
 
 impl Stats {
     pub(crate) fn of(report: &r::StatsReport) -> Self {
         let class = |(class, packages, bytes): &(String, u64, u64)| ClassText {
             class: class.clone(),
+            packages: *packages,
+            bytes: *bytes,
+        };
+        let large =
+            |(reference, bytes): &(String, u64)| LargeText { reference: reference.clone(), bytes: *bytes };
+        let month = |(month, packages, bytes): &(String, u64, u64)| MonthText {
+            month: month.clone(),
             packages: *packages,
             bytes: *bytes,
         };
@@ -236,14 +259,23 @@ impl Stats {
             purges: PurgesText::of(&report.purges),
             overhead_bytes: report.overhead_bytes,
             classes: report.classes.iter().map(class).collect(),
+            saved_bytes: report.saved_bytes(),
+            largest: report.largest.iter().map(large).collect(),
+            months: report.months.iter().map(month).collect(),
         }
     }
 }
 
 #[derive(Serialize)]
-struct LastVerify {
+pub(super) struct LastVerify {
     at: String,
     faults: u64,
+}
+
+impl LastVerify {
+    pub(super) fn of((at, faults): (astore::env::Timestamp, u64)) -> Self {
+        Self { at: at.to_string(), faults }
+    }
 }
 
 #[derive(Serialize)]
@@ -266,7 +298,7 @@ impl Health {
             head: Head { sequence: report.head_sequence, digest: report.head_digest.to_string() },
             free_bytes: report.free_bytes,
             writable: report.writable,
-            last_verify: report.last_verify.map(|(at, faults)| LastVerify { at: at.to_string(), faults }),
+            last_verify: report.last_verify.map(LastVerify::of),
             concerns: report.concerns.clone(),
         }
     }
