@@ -19,8 +19,8 @@ use std::sync::{Mutex, PoisonError};
 use crossbeam_channel::{Receiver, bounded};
 
 use self::feed::{Feed, Share};
-pub use self::part::Part;
 use self::part::Bounds;
+pub use self::part::Part;
 use super::fault::Fault;
 use super::ingest::{BoxError, Known};
 use super::look::Looker;
@@ -204,7 +204,8 @@ pub fn scan(
     let mut findings = scan.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
     findings.sort_by(|left, right| left.subject.cmp(&right.subject));
     // A directory that cannot be read is met by each part of what should be in it.
-    findings.dedup_by(|left, right| matches!(left.subject, Subject::Path(_)) && left.subject == right.subject);
+    findings
+        .dedup_by(|left, right| matches!(left.subject, Subject::Path(_)) && left.subject == right.subject);
     Ok(Scanned { findings, objects: scan.objects.into_inner(), bytes: scan.bytes.into_inner(), last })
 }
 

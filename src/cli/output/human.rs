@@ -12,6 +12,7 @@ use super::gist::gist;
 use super::remedy::remedy;
 use super::style::Style;
 use super::units::{count, instant, mode, size};
+use super::verify;
 use super::words::why;
 
 /// Writes the primary digest with its algorithm.
@@ -203,25 +204,6 @@ pub(crate) fn fault(fault: &r::Fault, style: Style, out: &mut dyn Write) -> io::
     writeln!(out, "  mend: {}", remedy(fault))
 }
 
-/// Writes what verify found below its faults: notes, and a line that sums up.
-pub(crate) fn verified(report: &r::VerifyReport, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    for note in &report.notes {
-        writeln!(out, "note: {}", escape::line(note))?;
-    }
-    let verdict = match report.faults.len() as u64 {
-        0 => style.good("sound"),
-        faults => style.bad(&count(faults, "fault")),
-    };
-    let objects = count(report.objects, "object");
-    let events = count(report.events, "event");
-    let recorded = match &report.recorded {
-        Ok(sequence) => format!("recorded as event {sequence}"),
-        Err(why) => format!("not recorded: {}", escape::line(why)),
-    };
-    writeln!(out, "{verdict}: {objects} ({} read), {events}; {recorded}", size(report.bytes))?;
-    writeln!(out, "head {}:{}", report.head_sequence, report.head_digest)
-}
-
 /// Writes an event in a line.
 pub(crate) fn event(row: &r::EventRow, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let event = &row.line;
@@ -311,11 +293,10 @@ pub(crate) fn health(report: &r::HealthReport, style: Style, out: &mut dyn Write
     fact("writable", if report.writable { "yes" } else { "no" }.to_owned())?;
     fact(
         "verified",
-        match report.last_verify {
-            Some((at, 0)) => format!("{}, sound", instant(at)),
-            Some((at, faults)) => format!("{}, {}", instant(at), style.bad(&count(faults, "fault"))),
-            None => "never in full".to_owned(),
-        },
+        report
+            .last_verify
+            .as_ref()
+            .map_or_else(|| "never in full".to_owned(), |last| verify::last(last, style)),
     )?;
     for concern in &report.concerns {
         writeln!(out, "{} {}", style.odd("concern:"), escape::line(concern))?;
@@ -424,20 +405,6 @@ mod tests {
     }
 
     #[test]
-    fn a_verify_sums_up() {
-        assert_snapshot!(rendered(|out| verified(&samples::verified(vec![]), Style::Plain, out)), @"
-        note: tmp/ holds leftovers of 1 writer
-        sound: 3 objects (4.0 KiB read), 7 events; recorded as event 8
-        head 7:5ad6fa89f3736df96a6bc34efd3397d36452c8c03e51843feb4f2d6f7d9b045a
-        ");
-        assert_snapshot!(rendered(|out| verified(&samples::verified(vec![samples::fault()]), Style::Plain, out)), @"
-        note: tmp/ holds leftovers of 1 writer
-        1 fault: 3 objects (4.0 KiB read), 7 events; not recorded: the store cannot be written
-        head 7:5ad6fa89f3736df96a6bc34efd3397d36452c8c03e51843feb4f2d6f7d9b045a
-        ");
-    }
-
-    #[test]
     fn an_event_is_a_line() {
         assert_snapshot!(rendered(|out| event(&samples::event(), Style::Plain, out)), @r#"       7  2027-01-15T08:00:09.000250Z  v1.package.removed        package 0193c2a4-7e1f-7000-8000-000000000001  ann@box\n"#);
     }
@@ -484,7 +451,7 @@ mod tests {
         head      7:5ad6fa89f3736df96a6bc34efd3397d36452c8c03e51843feb4f2d6f7d9b045a
         free      1.0 GiB
         writable  yes
-        verified  2027-01-15T08:00:05Z, 2 faults
+        verified  2027-01-15T08:00:05Z, 2 faults (in 3 parts since 2027-01-15T08:00:04Z)
         concern: 2 objects are damaged
         ");
     }

@@ -17,4 +17,5 @@ pub(crate) mod roots;
 pub(crate) mod samples;
 pub(crate) mod style;
 pub(crate) mod units;
+pub(crate) mod verify;
 pub(crate) mod words;

@@ -114,7 +114,10 @@ impl<'a, 'b> Feed<'a, 'b> {
     }
 
     /// Takes expected objects for as long as they, and how many are taken already, satisfy a condition.
-    fn while_true(&mut self, mut fits: impl FnMut(&Digests, usize) -> bool) -> Result<Vec<Digests>, VerifyError> {
+    fn while_true(
+        &mut self,
+        mut fits: impl FnMut(&Digests, usize) -> bool,
+    ) -> Result<Vec<Digests>, VerifyError> {
         let mut taken = Vec::new();
         loop {
             let next = match self.ahead.take() {
