@@ -149,7 +149,7 @@ fn damage_on_record(tx: &ReadTx<'_>, outstanding: u64) -> Result<Vec<String>, Er
     match outstanding {
         0 => {}
         faults => damage.push(format!(
-            "faults that the last full verify found: {faults}; one that does not find them any more takes them off the record"
+            "faults that the last full verify found: {faults}; once they are mended, 'astore verify' takes them off the record"
         )),
     }
     Ok(damage)

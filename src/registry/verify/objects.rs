@@ -154,14 +154,7 @@ impl Registry {
                 Subject::Path(path) => again.path(path, &finding, report, &mut notes),
             }
         }
-        let has_leftovers = notes.0.contains_key(LEFTOVERS);
-        report.notes.extend(notes.lines());
-        if has_leftovers {
-            let bytes = staging::leftovers(self.disk.as_ref()).bytes;
-            report
-                .notes
-                .push(format!("tmp/ has {bytes} bytes; a confirmed gc deletes what is no writer's at work"));
-        }
+        report.notes.extend(notes.lines(self.disk.as_ref()));
         Ok(())
     }
 }
@@ -373,10 +366,17 @@ impl Notes {
         }
     }
 
-    fn lines(self) -> impl Iterator<Item = String> {
-        self.0.into_iter().map(|(what, (count, names))| {
+    fn lines(self, disk: &dyn Disk) -> impl Iterator<Item = String> {
+        self.0.into_iter().map(move |(what, (count, names))| {
             let more = rest_in_words(count as u64, names.len());
-            format!("{count} {what}: {}{more}", names.join(", "))
+            let frees = match what {
+                LEFTOVERS => {
+                    let bytes = staging::leftovers(disk).bytes;
+                    format!(" ({bytes} bytes; a confirmed gc frees what is dead)")
+                }
+                _other => String::new(),
+            };
+            format!("{count} {what}{frees}: {}{more}", names.join(", "))
         })
     }
 }

@@ -27,7 +27,9 @@ fn bytes_within(disk: &dyn Disk, directory: &Path) -> u64 {
         let path = layout::within(directory, &entry.name);
         match entry.kind {
             FileKind::Directory => bytes_within(disk, &path),
-            FileKind::File | FileKind::Symlink | FileKind::Other => disk.stat(&path).map_or(0, |stat| stat.size_bytes),
+            FileKind::File | FileKind::Symlink | FileKind::Other => {
+                disk.stat(&path).map_or(0, |stat| stat.size_bytes)
+            }
         }
     });
     sizes.fold(0, u64::saturating_add)
