@@ -295,7 +295,7 @@ fn request(depth: VerifyDepth) -> VerifyRequest {
 
 #[test]
 fn parts_and_debts_are_those_of_a_model() {
-    let cases = if is_slow_run() { 1000 } else { 60 };
+    let cases = if is_slow_run() { 1000 } else { 32 };
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let outcome = TestRunner::new(config).run(&prop::collection::vec(step(), 1..30), |steps| {
         let mut run = Run::new();
