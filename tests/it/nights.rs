@@ -1,5 +1,6 @@
 //! A cron job verifies a large store a part each night, and is told when that is too little.
 
+mod beside;
 mod model;
 
 use std::collections::BTreeSet;
