@@ -78,7 +78,7 @@ impl Job<'_> {
         match (self.scope, self.turn) {
             (Scope::Packages(_), _) => None,
             (Scope::Everything, None) => Some(KEYS),
-            (Scope::Everything, Some(turn)) => Some((turn.first(), scanned_to.unwrap_or(KEYS.1))),
+            (Scope::Everything, Some(turn)) => scanned_to.map(|last| (turn.first(), last)),
         }
     }
 }
@@ -89,8 +89,8 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::NoSuchPackage`], [`Error::Ambiguous`], [`Error::Cancelled`]; [`Error::BadText`] for a budget, a sample or
-    /// a maximum age together with references, and for a budget or a sample of a quick look. Damage is not an error, and neither
-    /// is that the result cannot be recorded: both are in the report.
+    /// a maximum age together with references, and for a budget or a sample of a quick look. Damage is not an error,
+    /// and neither is that the result cannot be recorded: both are in the report.
     pub fn verify(&self, request: &VerifyRequest, monitor: &dyn Monitor) -> Result<VerifyReport, Error> {
         let turn = self.turn(request)?;
         let scope = self.scope(request)?;
