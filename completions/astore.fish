@@ -279,6 +279,9 @@ complete -c astore -n "__fish_astore_using_subcommand gc" -l json -d 'Print JSON
 complete -c astore -n "__fish_astore_using_subcommand gc" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand gc" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand verify" -l head -d 'Fail unless the log contains this event, as \'astore health\' prints it' -r
+complete -c astore -n "__fish_astore_using_subcommand verify" -l budget -d 'Read on from where the last run ended, and begin nothing more after this time (30m, 2h)' -r
+complete -c astore -n "__fish_astore_using_subcommand verify" -l sample -d 'Read on from where the last run ended, this share of the objects (5%, 0.5%); with --budget, whichever ends first' -r
+complete -c astore -n "__fish_astore_using_subcommand verify" -l max-age -d 'Exit with 12 if anything was not read for longer than this (30d)' -r
 complete -c astore -n "__fish_astore_using_subcommand verify" -l threads -d 'How many threads read [default: one a processor]' -r
 complete -c astore -n "__fish_astore_using_subcommand verify" -l root -d 'The store\'s directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand verify" -l actor -d 'Who the log says did it [default: $ASTORE_ACTOR, else user@host]' -r

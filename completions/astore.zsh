@@ -384,6 +384,9 @@ never\:"Not at all"))' \
 (verify)
 _arguments "${_arguments_options[@]}" : \
 '--head=[Fail unless the log contains this event, as '\''astore health'\'' prints it]:N:DIGEST:_default' \
+'(--quick)--budget=[Read on from where the last run ended, and begin nothing more after this time (30m, 2h)]:DURATION:_default' \
+'(--quick)--sample=[Read on from where the last run ended, this share of the objects (5%, 0.5%); with --budget, whichever ends first]:SHARE:_default' \
+'()--max-age=[Exit with 12 if anything was not read for longer than this (30d)]:DURATION:_default' \
 '--threads=[How many threads read \[default\: one a processor\]]:N:_default' \
 '--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
 '--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \

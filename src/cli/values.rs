@@ -6,7 +6,7 @@ use std::time::Duration;
 use astore::env::Timestamp;
 use astore::gc::PlanName;
 use astore::identity::Blake3;
-use astore::registry::report::{ByteRange, RetentionClass};
+use astore::registry::report::{ByteRange, RetentionClass, Sample};
 
 /// Parses an integer with `s`, `m` (minutes), `h`, `d` or `w`: `90s`, `24h`, `30d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -34,6 +34,22 @@ pub(crate) fn min_age(text: &str) -> Result<Duration, String> {
         let fits = age.as_secs() <= MIN_AGE_SECONDS_MAX;
         if fits { Ok(age) } else { Err("the duration is too long".to_owned()) }
     })
+}
+
+/// Parses a share of the objects: `5%`, `0.5%`; at most four digits after the point.
+pub(crate) fn sample(text: &str) -> Result<Sample, String> {
+    let expected = || "expected a share above 0% and up to 100%, such as 5% or 0.5%".to_owned();
+    let number = text.strip_suffix('%').ok_or_else(expected)?;
+    let (whole, part) = match number.split_once('.') {
+        Some((whole, part)) if (1..=4).contains(&part.len()) => (whole, part),
+        Some(_) => return Err(expected()),
+        None => (number, ""),
+    };
+    // In ten-thousandths of a hundredth.
+    let part = integer(&format!("{part:0<4}")).ok_or_else(expected)?;
+    let whole = integer(whole).filter(|&whole| whole <= 100).ok_or_else(expected)?;
+    let millionths = u32::try_from(whole * 10_000 + part).map_err(|_| expected())?;
+    Sample::from_millionths(millionths).ok_or_else(expected)
 }
 
 /// Parses the name of a plan.
@@ -220,6 +236,23 @@ mod tests {
         assert_eq!(number_from_1("0"), Err("expected a number from 1".to_owned()));
         for parse in [number, number_from_1] {
             assert_eq!(parse("18446744073709551616"), Err("the number is too large".to_owned()));
+        }
+    }
+
+    #[test]
+    fn shares() {
+        let of = |text: &str| sample(text).map(|share| share.of(1_000_000));
+        for (text, objects) in
+            [("5%", 50_000), ("0.5%", 5000), ("100%", 1_000_000), ("0.0001%", 1), ("12.25%", 122_500)]
+        {
+            assert_eq!(of(text), Ok(objects), "{text}");
+        }
+        assert_eq!(sample("5%").map(|share| (share.of(0), share.of(1), share.of(21))), Ok((0, 1, 2)));
+        for bad in [
+            "", "%", "5", "0%", "0.0%", "101%", "100.1%", "-5%", "+5%", ".5%", "5.%", "5 %", "0.00001%",
+            "5%%",
+        ] {
+            assert!(sample(bad).is_err(), "{bad:?} was taken for a share");
         }
     }
 

@@ -1,13 +1,15 @@
 //! `astore verify`.
 
+use std::time::Duration;
+
 use astore::identity::Blake3;
 use astore::registry::Access;
-use astore::registry::report::{Recorded, Reference, VerifyDepth, VerifyRequest};
+use astore::registry::report::{Recorded, Reference, Sample, VerifyDepth, VerifyRequest};
 
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::output::human;
 use super::output::json::{self, schema};
+use super::output::{human, verify};
 use super::progress::Volume;
 use super::values;
 
@@ -21,6 +23,13 @@ Examples:
       ionice -c3 nice -n19 astore verify --quiet --threads 1
   Names, sizes and the log only, in seconds:
       astore verify --quick
+  Half an hour every night, going on where the last night ended; exit 12 if that is too little to read everything
+  once in 30 days:
+      astore verify --quiet --budget 30m --max-age 30d
+  The same in twenty nights, whatever each takes:
+      astore verify --quiet --sample 5%
+  What was not read for 90 days, without reading anything:
+      astore verify --quick --no-record --max-age 90d
   Whether the log still contains what health printed last year:
       astore verify --quick --head 1042:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
@@ -31,6 +40,17 @@ Examples:
 /// with the packages and paths that it harms and what would mend it, and the exit code is 4. Nothing is changed:
 /// adding the same content again heals a damaged object, once this has recorded it. The result is recorded in the
 /// log where the store can be written. What was not in the page cache before is not there afterwards.
+///
+/// With --budget or --sample it reads only a part of the objects: in the order of their addresses, beginning after
+/// the last one that the last recorded run has read, until the end or until the time or the share is used up. The
+/// next run goes on there; the one after the end begins a new pass. At least one object is read, and what was begun
+/// is read to its end, so that a huge object can take longer than the budget. The budget counts while objects are
+/// read: the chain of events and log/ are checked by every run besides, the views and the pages of the database only
+/// by the first run of a pass.
+///
+/// With --max-age it then says how much was not read for longer than that (or, never read, was stored longer ago),
+/// and exits with 12 if there is any: from the recorded runs alone, of which those of some packages and quick ones do
+/// not count. Damage found earlier, not mended, and not read by this run is printed too, and the exit code is 4.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -49,6 +69,18 @@ pub(crate) struct Args {
     /// Fail unless the log contains this event, as 'astore health' prints it
     #[arg(long, value_name = "N:DIGEST", value_parser = values::head)]
     head: Option<(u64, Blake3)>,
+
+    /// Read on from where the last run ended, and begin nothing more after this time (30m, 2h)
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, conflicts_with_all = ["references", "quick"])]
+    budget: Option<Duration>,
+
+    /// Read on from where the last run ended, this share of the objects (5%, 0.5%); with --budget, whichever ends first
+    #[arg(long, value_name = "SHARE", value_parser = values::sample, conflicts_with_all = ["references", "quick"])]
+    sample: Option<Sample>,
+
+    /// Exit with 12 if anything was not read for longer than this (30d)
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, conflicts_with = "references")]
+    max_age: Option<Duration>,
 
     /// Do not record the result in the log
     #[arg(long)]
@@ -69,6 +101,9 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         },
         threads: args.threads.map(|threads| usize::try_from(threads).unwrap_or(usize::MAX)),
         head: args.head,
+        budget: args.budget,
+        sample: args.sample,
+        max_age: args.max_age,
         record: if args.no_record { Recorded::No } else { Recorded::Yes },
     };
     let registry = ctx.open("verify", Access::Read)?;
@@ -76,16 +111,23 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     if report.recorded.is_ok() {
         ctx.is_done();
     }
-    let exit = if report.faults.is_empty() { Exit::Done } else { Exit::Damage };
+    let is_overdue = report.overdue.as_ref().is_some_and(|overdue| overdue.objects > 0);
+    let exit = match (report.is_sound(), is_overdue) {
+        (false, _) => Exit::Damage,
+        (true, true) => Exit::Overdue,
+        (true, false) => Exit::Done,
+    };
     let (form, volume, style) = (ctx.form, ctx.volume, ctx.page.style);
     ctx.result(exit, |out| {
         if form == Form::Json {
             return json::write(schema::VERIFY, json::Verify::of(&report), out);
         }
-        report.faults.iter().try_for_each(|fault| human::fault(fault, style, out))?;
-        match volume {
-            Volume::Quiet => Ok(()),
-            Volume::Normal => human::verified(&report, style, out),
+        let mut faults = report.faults.iter().chain(&report.on_record);
+        faults.try_for_each(|fault| human::fault(fault, style, out))?;
+        match (volume, &report.overdue) {
+            (Volume::Normal, _) => verify::verified(&report, style, out),
+            (Volume::Quiet, Some(overdue)) if is_overdue => verify::overdue(overdue, style, out),
+            (Volume::Quiet, _) => Ok(()),
         }
     })
 }

@@ -48,7 +48,7 @@ pub use ingest::{
 pub use list::{ListError, PathList};
 pub use serve::{ServeError, WHOLE_BYTES_MAX, copy_checked, read_checked};
 pub use strays::{NamedObjects, ObjectFiles, Strays, UnrecordedFile, object_files, strays};
-pub use verify::{Coverage, Depth, Finding, ScanOptions, Scanned, Subject, VerifyError, look, scan};
+pub use verify::{Coverage, Depth, Finding, Part, ScanOptions, Scanned, Subject, VerifyError, look, scan};
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 //! a finding may be a running add, so whoever reports it looks at it once more ([`look`]) under the lock.
 
 mod feed;
+mod part;
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -18,13 +19,15 @@ use std::sync::{Mutex, PoisonError};
 use crossbeam_channel::{Receiver, bounded};
 
 use self::feed::{Feed, Share};
+use self::part::Bounds;
+pub use self::part::Part;
 use super::fault::Fault;
 use super::ingest::{BoxError, Known};
 use super::look::Looker;
 use super::threads::{crew_of, limit};
 use super::together::Together;
 use crate::disk::{Directory, Disk, FileKind, Listed};
-use crate::identity::{ContentAddress, Digests};
+use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::monitor::{Counter, Monitor, Task};
 use crate::storage::layout;
 
@@ -44,11 +47,13 @@ pub enum Depth {
 }
 
 /// Whether anything but the expected objects is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub enum Coverage {
     /// The directories are listed, and what nobody expects there is found too.
     #[default]
     Everything,
+    /// The same, of some keys only. What stands beside the directories of the objects belongs to every part.
+    Part(Part),
     /// Only what is expected is looked at.
     Expected,
 }
@@ -104,6 +109,8 @@ pub struct Scanned {
     pub objects: u64,
     /// Bytes that were read.
     pub bytes: u64,
+    /// The last key of those that it covered. Meaningless where only what is expected was looked at.
+    pub last: Option<Blake3>,
 }
 
 /// Why a scan came to no end. An object that cannot be read is a finding, not an error.
@@ -162,12 +169,15 @@ pub fn scan(
     };
     monitor.start(Task::Verifying, options.bytes_expected);
     let shards = match options.coverage {
-        Coverage::Everything => Some(scan.shards()),
+        Coverage::Everything | Coverage::Part(_) => Some(scan.shards()),
         Coverage::Expected => None,
     };
     let root = shards.as_ref().map(|shards| &shards.directory);
+    let mut last = None;
     std::thread::scope(|threads| {
-        let (give, take) = bounded(SHARES_WAITING);
+        // What waits when the time of a part is over would begin then.
+        let waiting = if matches!(options.coverage, Coverage::Part(_)) { 0 } else { SHARES_WAITING };
+        let (give, take) = bounded(waiting);
         let (_, refused) = crew_of(options.threads, |thread| {
             let (scan, take) = (&scan, take.clone());
             thread.spawn_scoped(threads, move || scan.attempt(|| scan.work(&take, root)))
@@ -175,12 +185,16 @@ pub fn scan(
         drop(take);
         scan.attempt(|| refused.map_err(VerifyError::Thread));
         let feed = Feed::new(&scan, give, expected);
-        scan.attempt(|| match &shards {
-            Some(shards) => {
+        scan.attempt(|| {
+            if shards.is_some() {
                 scan.leftovers();
-                feed.by_shards(shards)
             }
-            None => feed.in_order(),
+            last = match (&shards, options.coverage) {
+                (Some(shards), Coverage::Part(part)) => Some(feed.by_parts(shards, &part)?),
+                (Some(shards), _) => Some(feed.by_shards(shards)?),
+                (None, _) => feed.in_order().map(|()| None)?,
+            };
+            Ok(())
         });
     });
     monitor.finish(Task::Verifying);
@@ -189,7 +203,10 @@ pub fn scan(
     }
     let mut findings = scan.findings.into_inner().unwrap_or_else(PoisonError::into_inner);
     findings.sort_by(|left, right| left.subject.cmp(&right.subject));
-    Ok(Scanned { findings, objects: scan.objects.into_inner(), bytes: scan.bytes.into_inner() })
+    // A directory that cannot be read is met by each part of what should be in it.
+    findings
+        .dedup_by(|left, right| matches!(left.subject, Subject::Path(_)) && left.subject == right.subject);
+    Ok(Scanned { findings, objects: scan.objects.into_inner(), bytes: scan.bytes.into_inner(), last })
 }
 
 /// Looks at one object's file and returns what is wrong with it: nothing, most of the time.
@@ -219,9 +236,16 @@ pub fn look(
 /// What stands directly among the directories of the objects.
 struct Shards {
     directory: Directory,
-    /// By the byte that their objects begin with.
-    names: Vec<Option<OsString>>,
+    /// Ascending by the byte that their objects begin with.
+    outer: Vec<Outer>,
     strays: Vec<Listed>,
+}
+
+/// A directory of objects that begin with one byte.
+#[derive(Clone, Debug)]
+struct Outer {
+    number: u8,
+    name: OsString,
 }
 
 type Expected<'s> = Peekable<Copied<slice::Iter<'s, Digests>>>;
@@ -276,8 +300,10 @@ impl Scan<'_> {
             for stray in &share.strays {
                 self.stray(&mut looker, Path::new(layout::OBJECTS), stray)?;
             }
-            if let (Some(root), Some(shard)) = (root, &share.shard) {
-                self.shard(&mut looker, root, shard, &mut expected)?;
+            if let Some(root) = root {
+                for shard in &share.shards {
+                    self.shard(&mut looker, root, shard, &share.bounds, &mut expected)?;
+                }
             }
             for object in expected {
                 self.unlisted(&mut looker, &object)?;
@@ -293,26 +319,38 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Looks at what stands in one of the outer directories, and at what is expected there up to its last name.
+    /// Looks at what stands in one of the outer directories within some bounds, and at what is expected there up to
+    /// its last name.
     fn shard(
         &self,
         looker: &mut Looker<'_>,
         root: &Directory,
-        outer: &OsStr,
+        outer: &Outer,
+        bounds: &Bounds,
         expected: &mut Expected<'_>,
     ) -> Result<(), VerifyError> {
-        let Some((directory, inner)) = self.list(root, outer) else { return Ok(()) };
+        let Some((directory, inner)) = self.list(root, &outer.name) else { return Ok(()) };
         for inner in inner {
             self.go_on()?;
-            if !is_shard(&inner) {
-                self.stray(looker, directory.path(), &inner)?;
+            let Some(number) = shard_number(&inner) else {
+                if bounds.begins(&[outer.number]) {
+                    self.stray(looker, directory.path(), &inner)?;
+                }
+                continue;
+            };
+            let beginning = [outer.number, number];
+            if !bounds.meets(&beginning) {
                 continue;
             }
             let Some((directory, files)) = self.list(&directory, &inner.name) else { continue };
             for file in files {
-                match layout::parse_object_path(outer, &inner.name, &file.name) {
-                    Some(address) => self.listed(looker, &directory, &file.name, address, expected)?,
-                    None => self.stray(looker, directory.path(), &file)?,
+                match layout::parse_object_path(&outer.name, &inner.name, &file.name) {
+                    Some(address) if bounds.contains(&address.digest()) => {
+                        self.listed(looker, &directory, &file.name, address, expected)?;
+                    }
+                    Some(_) => {}
+                    None if bounds.begins(&beginning) => self.stray(looker, directory.path(), &file)?,
+                    None => {}
                 }
             }
         }
@@ -378,15 +416,15 @@ impl Scan<'_> {
             self.find(Subject::Path(path.to_owned()), Fault::Unreadable { error });
             (Directory::by_path(path), Vec::new())
         });
-        let mut names = vec![None; SHARDS];
-        let mut strays = Vec::new();
+        let (mut outer, mut strays) = (Vec::new(), Vec::new());
         for listed in listed {
             match shard_number(&listed) {
-                Some(number) => names[usize::from(number)] = Some(listed.name),
+                Some(number) => outer.push(Outer { number, name: listed.name }),
                 None => strays.push(listed),
             }
         }
-        Shards { directory, names, strays }
+        outer.sort_unstable_by_key(|outer| outer.number);
+        Shards { directory, outer, strays }
     }
 
     /// Notes what stands in `tmp/`.
@@ -402,13 +440,6 @@ impl Scan<'_> {
             Err(error) => self.find(Subject::Path(tmp.to_owned()), Fault::Unreadable { error }),
         }
     }
-}
-
-/// How many outer directories there can be.
-const SHARDS: usize = 256;
-
-fn is_shard(listed: &Listed) -> bool {
-    shard_number(listed).is_some()
 }
 
 /// Returns the byte that a directory of objects stands for: its name is two lower-case hexadecimal digits.

@@ -23,6 +23,7 @@ use crate::monitor::{Monitor, Problem, Task};
 use crate::plane::threads::Meanwhile;
 use crate::plane::{self, NamedObjects, UnrecordedFile};
 use crate::retention::{Reason, Wanted, wanted};
+use crate::storage::staging;
 use crate::views::{PackageFilter, browse, objects, packages, pins, reach, runs};
 
 /// How far the clock may be behind the log's last event before gc doubts it.
@@ -220,6 +221,7 @@ impl Registry {
             }),
             unfinished: runs::unfinished_gc(tx)?,
             remains: strays.purged.len() as u64,
+            leftovers: staging::leftovers(self.disk.as_ref()),
             clock: clock_doubt(tx, now)?,
         };
         Ok(Planned { report, expired, remains: strays.purged })

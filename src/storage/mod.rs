@@ -23,4 +23,4 @@ pub use local::Local;
 pub use lock::{Holder, LockError, LockRequest, StoreLock};
 pub use memory::Memory;
 pub use root::{Sharing, StoreConfig};
-pub use staging::{Pending, Staged, Staging};
+pub use staging::{Leftovers, Pending, Staged, Staging};

@@ -24,6 +24,7 @@
 //! This module hashes nothing: the caller says what the digests of the bytes are, and took them as it wrote.
 
 mod clear;
+mod left;
 mod placing;
 mod staged;
 
@@ -36,6 +37,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 pub use self::clear::clear_dead;
+pub use self::left::{Leftovers, leftovers};
 use self::placing::{directories, rename_all, unless_there};
 pub use self::staged::Staged;
 use super::error::{Action, Doing as _, StorageError};

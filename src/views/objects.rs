@@ -271,6 +271,46 @@ pub(crate) fn totals(tx: &ReadTx<'_>) -> Result<(u64, u64, u64), DbError> {
     })?)
 }
 
+/// Returns how many objects after a key were named up to an event and should be here, and their bytes together.
+pub(crate) fn totals_after(tx: &ReadTx<'_>, after: &Blake3, head: u64) -> Result<(u64, u64), DbError> {
+    let sql = "SELECT count(*) AS objects, coalesce(sum(size_bytes), 0) AS bytes FROM objects
+               WHERE purged_sequence IS NULL AND first_sequence <= ?2 AND digest_primary > ?1";
+    let read = |row: &Row<'_>| Ok((unsigned(row, "objects")?, unsigned(row, "bytes")?));
+    Ok(tx.one(sql, (after.as_bytes(), signed(head)), read)?)
+}
+
+/// Hands every object that should be here to `each`, in the order of their first mention: its digest, its size, and
+/// the last event that said its bytes were stored anew.
+pub(crate) fn each_stored<E: From<DbError>>(
+    tx: &ReadTx<'_>,
+    mut each: impl FnMut(Blake3, u64, u64) -> Result<(), E>,
+) -> Result<(), E> {
+    let sql = "SELECT digest_primary, size_bytes, stored_sequence FROM objects WHERE purged_sequence IS NULL";
+    let db = |error: rusqlite::Error| E::from(error.into());
+    let mut statement = tx.prepare(sql).map_err(db)?;
+    let mut rows = statement.query([]).map_err(db)?;
+    while let Some(row) = rows.next().map_err(db)? {
+        let key = digest_column(row, "digest_primary").map_err(db)?;
+        each(key, unsigned(row, "size_bytes").map_err(db)?, unsigned(row, "stored_sequence").map_err(db)?)?;
+    }
+    Ok(())
+}
+
+/// Returns the objects that a verify found damaged and nothing has mended since, ascending.
+pub(crate) fn damaged(tx: &ReadTx<'_>) -> Result<Vec<ObjectRecord>, DbError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM objects WHERE damaged_sequence IS NOT NULL AND purged_sequence IS NULL"
+    );
+    let mut found = tx.all(&sql, [], read)?;
+    found.sort_unstable_by_key(|object| object.digests.blake3);
+    Ok(found)
+}
+
+/// Returns whether one of some trees has an object.
+pub(crate) fn is_in(tx: &ReadTx<'_>, object: i64, trees: &[i64]) -> Result<bool, DbError> {
+    Ok(trees_with(tx, object)?.iter().any(|(tree, _)| trees.contains(tree)))
+}
+
 fn known(context: &Context<'_, '_>, address: &Blake3) -> Result<ObjectRecord, Refusal> {
     find(context.tx, address)?.ok_or_else(|| Refusal::Unmade(format!("blake3:{address} was never stored")))
 }

@@ -3,7 +3,7 @@
 use super::{Context, Refusal};
 use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
-use crate::events::{instant, signed, unsigned};
+use crate::events::{digest_column, instant, signed, unsigned};
 use crate::identity::Blake3;
 
 /// A gc round that began.
@@ -37,11 +37,42 @@ pub(super) struct VerifyEnd {
     pub(super) faults: u64,
 }
 
-/// Returns when the last verify of all keys that read bytes ended, and how many faults it found.
-pub(crate) fn last_full_verify(tx: &ReadTx<'_>) -> Result<Option<(Timestamp, u64)>, DbError> {
-    let sql = "SELECT completed_at, faults FROM verify_runs
-               WHERE mode <> 'quick' AND first_key IS NOT NULL ORDER BY sequence DESC LIMIT 1";
-    Ok(tx.maybe(sql, [], |row| Ok((instant(row, "completed_at")?, unsigned(row, "faults")?)))?)
+/// A verify that read the bytes of a range of keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ReadingRun {
+    /// The event that tells of it.
+    pub(crate) sequence: u64,
+    /// When it ended.
+    pub(crate) completed_at: Timestamp,
+    /// The head when it began.
+    pub(crate) head_sequence: u64,
+    /// The first key of its range.
+    pub(crate) first: Blake3,
+    /// The last one.
+    pub(crate) last: Blake3,
+    /// How many faults it found.
+    pub(crate) faults: u64,
+}
+
+/// Returns up to `limit` verifies that read a range of keys and were recorded before an event, the last one first.
+pub(crate) fn reading_runs(
+    tx: &ReadTx<'_>,
+    before: Option<u64>,
+    limit: u32,
+) -> Result<Vec<ReadingRun>, DbError> {
+    let sql = "SELECT sequence, completed_at, head_sequence, first_key, last_key, faults FROM verify_runs
+               WHERE mode <> 'quick' AND first_key IS NOT NULL AND last_key IS NOT NULL AND sequence < ?1
+               ORDER BY sequence DESC LIMIT ?2";
+    Ok(tx.all(sql, (before.map_or(i64::MAX, signed), limit), |row| {
+        Ok(ReadingRun {
+            sequence: unsigned(row, "sequence")?,
+            completed_at: instant(row, "completed_at")?,
+            head_sequence: unsigned(row, "head_sequence")?,
+            first: digest_column(row, "first_key")?,
+            last: digest_column(row, "last_key")?,
+            faults: unsigned(row, "faults")?,
+        })
+    })?)
 }
 
 /// Returns whether an event after this one took back that an object is stored: a gc, or a verify that found faults.

@@ -115,7 +115,7 @@ fn a_sound_store_is_found_sound_and_that_is_recorded() {
     assert_eq!(report.events, report.head_sequence);
     assert_eq!(report.recorded, Ok(report.head_sequence + 1));
     let health = open(&store.root, Access::Read).expect("open").health().expect("health");
-    assert_eq!(health.last_verify.map(|(_, faults)| faults), Some(0));
+    assert_eq!(health.last_verify.map(|last| last.faults), Some(0));
     assert_eq!(health.concerns, Vec::<String>::new());
 
     let unrecorded = VerifyRequest { record: Recorded::No, ..VerifyRequest::default() };

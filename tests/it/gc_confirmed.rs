@@ -470,7 +470,7 @@ fn the_documents_have_what_scripts_rely_on() {
         |document: &Value| -> BTreeSet<String> { document.as_object().unwrap().keys().cloned().collect() };
     let plan = gc(&desk, &[]);
     let expected = "schema confirmed plan instant min_age_seconds objects bytes reasons packages kept \
-                    kept_objects kept_bytes young unfinished remains clock";
+                    kept_objects kept_bytes young unfinished remains leftovers clock";
     let mut expected: BTreeSet<String> = expected.split_whitespace().map(str::to_owned).collect();
     assert_eq!(keys(&plan), expected);
     assert_eq!((&plan["schema"], &plan["confirmed"]), (&"astore/gc/v1".into(), &false.into()));

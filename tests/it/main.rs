@@ -37,8 +37,10 @@ mod left_out;
 mod listed;
 mod mistyped;
 mod model;
+mod nights;
 mod odd_names;
 mod old_stores;
+mod on_record;
 mod one_reference;
 mod plans;
 #[cfg(target_os = "linux")]

@@ -84,6 +84,9 @@ pub(crate) fn explained(
     match report.verdict {
         r::Verdict::Present | r::Verdict::Evicted => Ok(()),
         r::Verdict::Purged => writeln!(out, "adding the same content again brings it back"),
+        r::Verdict::Lost if report.damage_on_record.is_some() => {
+            writeln!(out, "adding the same content again heals it")
+        }
         r::Verdict::Lost => {
             writeln!(out, "'astore verify' records it; then adding the same content again heals it")
         }
@@ -254,7 +257,7 @@ mod tests {
         report.lost =
             Some(r::LostBytes { kind: "truncated", detail: "expected 2048 bytes,\nfound 4".into() });
         report.notes.clear();
-        assert_snapshot!(rendered(&report), @r#"
+        assert_snapshot!(rendered(&report), @r"
         lost  blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede
           sha256    sha256:2958d416d08aa5a472d7b509036cb7eafd542add84527e66a145ea64cb4cdc75
           size      2.0 KiB (2048 bytes)
@@ -271,8 +274,8 @@ mod tests {
               hold: audit
               caf\xe9\n
             and 22 more of the 24 paths in 2 packages
-        'astore verify' records it; then adding the same content again heals it
-        "#);
+        adding the same content again heals it
+        ");
     }
 
     #[test]

@@ -55,6 +55,11 @@ pub(crate) fn plan(
             format!("{files} of objects purged before still {lie} there; a confirmed gc deletes them");
         page.say(&sentence, out)?;
     }
+    let r::Leftovers { writers, bytes } = report.leftovers;
+    if writers > 0 {
+        let (bytes, writers) = (size(bytes), count(writers, "writer"));
+        writeln!(out, "{bytes} of {writers}, at work or dead, in tmp/; a confirmed gc deletes what is dead")?;
+    }
     if let Some(doubt) = &report.clock {
         let sentence = format!(
             "{} it reads {}, and the log's last event is of {}; a confirmed gc refuses without --accept-clock",
@@ -247,6 +252,7 @@ mod tests {
         3 objects, 3.0 KiB are younger than 24h (the last until 2027-01-16T08:00:00Z); --min-age 0s is the way if they are meant too
         the gc that event 5 began is not finished; a confirmed gc ends it
         1 file of objects purged before still lies there; a confirmed gc deletes them
+        5.0 MiB of 1 writer, at work or dead, in tmp/; a confirmed gc deletes what is dead
         this machine's clock looks wrong: it reads 2027-01-15T08:01:00Z, and the log's last event is of 2027-01-15T08:10:00Z; a confirmed gc refuses without --accept-clock
         2 objects, 8.8 KiB would go under this plan:
         1800000060000250-86400-3b20e1e1361a4b2a28ad6bec3c296e7c8c0c6d795bc7a6f08bda60c09ecc5533

@@ -12,6 +12,7 @@ use super::remedy::remedy;
 use super::style::Style;
 use super::table::Cell;
 use super::units::{count, instant, size};
+use super::verify;
 use super::words::why;
 
 /// Writes the primary digest with its algorithm.
@@ -163,25 +164,6 @@ pub(crate) fn fault(fault: &r::Fault, style: Style, out: &mut dyn Write) -> io::
     writeln!(out, "  mend: {}", remedy(fault))
 }
 
-/// Writes what verify found below its faults: notes, and a line that sums up.
-pub(crate) fn verified(report: &r::VerifyReport, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    for note in &report.notes {
-        writeln!(out, "note: {}", escape::line(note))?;
-    }
-    let verdict = match report.faults.len() as u64 {
-        0 => style.good("sound"),
-        faults => style.bad(&count(faults, "fault")),
-    };
-    let objects = count(report.objects, "object");
-    let events = count(report.events, "event");
-    let recorded = match &report.recorded {
-        Ok(sequence) => format!("recorded as event {sequence}"),
-        Err(why) => format!("not recorded: {}", escape::line(why)),
-    };
-    writeln!(out, "{verdict}: {objects} ({} read), {events}; {recorded}", size(report.bytes))?;
-    writeln!(out, "head {}:{}", report.head_sequence, report.head_digest)
-}
-
 /// Writes what replay did, or found.
 pub(crate) fn replayed(
     report: &r::ReplayReport,
@@ -264,11 +246,10 @@ pub(crate) fn health(report: &r::HealthReport, style: Style, out: &mut dyn Write
     fact("writable", if report.writable { "yes" } else { "no" }.to_owned())?;
     fact(
         "verified",
-        match report.last_verify {
-            Some((at, 0)) => format!("{}, sound", instant(at)),
-            Some((at, faults)) => format!("{}, {}", instant(at), style.bad(&count(faults, "fault"))),
-            None => "never in full".to_owned(),
-        },
+        report
+            .last_verify
+            .as_ref()
+            .map_or_else(|| "never in full".to_owned(), |last| verify::last(last, style)),
     )?;
     for concern in &report.concerns {
         writeln!(out, "{} {}", style.odd("concern:"), escape::line(concern))?;
@@ -344,20 +325,6 @@ mod tests {
     }
 
     #[test]
-    fn a_verify_sums_up() {
-        assert_snapshot!(rendered(|out| verified(&samples::verified(vec![]), Style::Plain, out)), @"
-        note: tmp/ holds leftovers of 1 writer
-        sound: 3 objects (4.0 KiB read), 7 events; recorded as event 8
-        head 7:5ad6fa89f3736df96a6bc34efd3397d36452c8c03e51843feb4f2d6f7d9b045a
-        ");
-        assert_snapshot!(rendered(|out| verified(&samples::verified(vec![samples::fault()]), Style::Plain, out)), @"
-        note: tmp/ holds leftovers of 1 writer
-        1 fault: 3 objects (4.0 KiB read), 7 events; not recorded: the store cannot be written
-        head 7:5ad6fa89f3736df96a6bc34efd3397d36452c8c03e51843feb4f2d6f7d9b045a
-        ");
-    }
-
-    #[test]
     fn a_replay_says_whether_the_views_held() {
         let mut report = samples::replayed();
         assert_snapshot!(rendered(|out| replayed(&report, true, Style::Plain, out)), @"
@@ -399,7 +366,7 @@ mod tests {
         head      7:5ad6fa89f3736df96a6bc34efd3397d36452c8c03e51843feb4f2d6f7d9b045a
         free      1.0 GiB
         writable  yes
-        verified  2027-01-15T08:00:05Z, 2 faults
+        verified  2027-01-15T08:00:05Z, 2 faults (in 3 parts since 2027-01-15T08:00:04Z)
         concern: 2 objects are damaged
         ");
     }

@@ -22,5 +22,6 @@ pub(crate) mod status;
 pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod units;
+pub(crate) mod verify;
 pub(crate) mod window;
 pub(crate) mod words;

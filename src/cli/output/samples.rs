@@ -241,6 +241,7 @@ pub(crate) fn explained() -> ExplainReport {
         ],
         paths_total: 24,
         collectable: None,
+        damage_on_record: Some(6),
         notes: vec!["a verify found it damaged (event 6); its file is whole now".into()],
     }
 }
@@ -281,6 +282,9 @@ pub(crate) fn verified(faults: Vec<Fault>) -> VerifyReport {
         events: 7,
         recorded: if faults.is_empty() { Ok(8) } else { Err("the store cannot be written".into()) },
         faults,
+        on_record: Vec::new(),
+        part: None,
+        overdue: None,
         notes: vec!["tmp/ holds leftovers of 1 writer".into()],
     }
 }
@@ -374,7 +378,7 @@ pub(crate) fn health() -> HealthReport {
         head_digest: Blake3::of(b"digest"),
         free_bytes: 1 << 30,
         writable: true,
-        last_verify: Some((at(5), 2)),
+        last_verify: Some(LastVerify { at: at(5), since: at(4), parts: 3, faults: 2 }),
         concerns: vec!["2 objects are damaged".into()],
         damage: true,
     }
@@ -426,6 +430,7 @@ pub(crate) fn plan() -> PlanReport {
             Kept { by: Keeper::Hold("doc@2".into()), objects: 1, bytes: 1024 },
         ],
         kept_total: (2, 2048),
+        leftovers: Leftovers { writers: 1, bytes: 5 << 20 },
         young: Some(Young { objects: 3, bytes: 3072, first: at(100), until: at(86_400) }),
         unfinished: vec![5],
         remains: 1,
@@ -441,6 +446,7 @@ pub(crate) fn empty_plan() -> PlanReport {
         packages: Vec::new(),
         kept: Vec::new(),
         kept_total: (0, 0),
+        leftovers: Leftovers::default(),
         young: None,
         unfinished: Vec::new(),
         remains: 0,

@@ -74,9 +74,10 @@ pub(crate) fn next(status: &Status, asked: Asked<'_>) -> Vec<Step> {
     if !health.damage && glance.objects_ever > 0 {
         let overdue = match health.last_verify {
             None => Some("read every stored byte again: that was never done in full".to_owned()),
-            Some((at, _)) if is_long_ago(glance.at, at) => {
-                Some(format!("read every stored byte again: the last time was {}", ago(glance.at, at)))
-            }
+            Some(last) if is_long_ago(glance.at, last.since) => Some(format!(
+                "read every stored byte again: the last time was {}",
+                ago(glance.at, last.since)
+            )),
             Some(_) => None,
         };
         overdue.into_iter().for_each(|why| step("verify", why));
@@ -143,9 +144,9 @@ pub(crate) fn status(status: &Status, next: &[Step], page: Page, out: &mut dyn W
             }
             let verified = match health.last_verify {
                 None => "never in full".to_owned(),
-                Some((at, 0)) => format!("{}, sound", ago(glance.at, at)),
-                Some((at, faults)) => {
-                    format!("{}, {}", ago(glance.at, at), page.style.bad(&count(faults, "fault")))
+                Some(last) if last.faults == 0 => format!("{}, sound", ago(glance.at, last.at)),
+                Some(last) => {
+                    format!("{}, {}", ago(glance.at, last.at), page.style.bad(&count(last.faults, "fault")))
                 }
             };
             fact("verified", &verified)?;
@@ -273,8 +274,9 @@ mod tests {
         assert_eq!(steps(|_| {}), ["finalize run@11", "gc", "list"]);
         assert_eq!(steps(|found| found.health.last_verify = None), ["verify", "finalize run@11", "gc"]);
         let old = Timestamp::from_micros(0);
+        let verified = r::LastVerify { at: old, since: old, parts: 1, faults: 0 };
         assert_eq!(
-            steps(|found| found.health.last_verify = Some((old, 0))),
+            steps(|found| found.health.last_verify = Some(verified)),
             ["verify", "finalize run@11", "gc"]
         );
         let calm = |found: &mut Found| {

@@ -36,10 +36,14 @@ impl Registry {
         if let Some(fault) = faults.iter().find(|fault| !fault.harms_bytes()) {
             report.notes.push(format!("its file is not as the store made it: {fault}"));
         }
+        report.damage_on_record = object.damaged_sequence;
         if let Some(sequence) = object.damaged_sequence {
             report.notes.push(match harm {
                 Some(_) => format!("a verify found it damaged already (event {sequence})"),
-                None => format!("a verify found it damaged (event {sequence}); its file is whole now"),
+                None => format!(
+                    "a verify found it damaged (event {sequence}); its file is whole now, and the damage stays on \
+                     record until the same content is added again"
+                ),
             });
         }
         if harm.is_some() {

@@ -187,6 +187,7 @@ fn blank(verdict: Verdict, subject: &Subject) -> ExplainReport {
         size_bytes: subject.size_bytes,
         checked: None,
         lost: None,
+        damage_on_record: None,
         purge: None,
         first: None,
         part_of_log: None,

@@ -8,10 +8,9 @@ use super::super::report::{HealthReport, StatsReport};
 use crate::audit;
 use crate::db::ReadTx;
 use crate::disk::FileKind;
-use crate::env::Timestamp;
 use crate::error::{Error, with_causes};
 use crate::events::{self, Bookkeeping};
-use crate::storage::{Backend as _, StorageError, layout, reserve};
+use crate::storage::{Backend as _, Leftovers, StorageError, layout, reserve, staging};
 use crate::views::{browse, objects, runs};
 
 /// Less free space than this is worth a word.
@@ -19,6 +18,8 @@ const ROOM_BYTES_MIN: u64 = 1 << 30;
 
 /// How many of the largest packages are told.
 const LARGEST_TOLD: u32 = 10;
+/// As much as this in flight is worth a word: it is more than an add that is at work leaves there for long.
+const LEFTOVER_BYTES_MAX: u64 = 1 << 30;
 
 impl Registry {
     /// Returns what the store holds, in numbers.
@@ -73,10 +74,10 @@ impl Registry {
             let path = self.root.clone();
             Error::Storage(StorageError::Io { action: crate::storage::Action::Look, path, source })
         })?;
-        let last_verify = runs::last_full_verify(&tx)?;
+        let past = self.past_verifies(&tx)?;
         let kept = Bookkeeping::load(&tx)?;
         let log_stands = self.files.stands_at(&kept.log);
-        let mut concerns = damage_on_record(&tx, last_verify)?;
+        let mut concerns = damage_on_record(&tx, past.outstanding)?;
         if matches!(log_stands, Ok(false)) && self.stays_apart(&kept)? {
             concerns.push("log/ does not end where the database does".to_owned());
         }
@@ -85,7 +86,7 @@ impl Registry {
             concerns.push(format!("log/: {}", with_causes(&error)));
         }
         self.other_concerns(&tx, &kept, &mut concerns)?;
-        if last_verify.is_none() {
+        if past.last.is_none() {
             concerns.push("no full verify is recorded".to_owned());
         }
         if free_bytes < ROOM_BYTES_MIN {
@@ -98,7 +99,7 @@ impl Registry {
             head_digest: head.digest,
             free_bytes,
             writable: self.is_writable(),
-            last_verify,
+            last_verify: past.last,
             concerns,
             damage,
         })
@@ -135,6 +136,13 @@ impl Registry {
             let skipped = kept.skipped;
             concerns.push(format!("events or fields of the log that this build does not know: {skipped}"));
         }
+        let left = staging::leftovers(self.disk.as_ref());
+        if left.bytes >= LEFTOVER_BYTES_MAX {
+            let Leftovers { writers, bytes } = left;
+            concerns.push(format!(
+                "{bytes} bytes in tmp/, of {writers} writer(s) at work or dead: a confirmed gc deletes what is dead"
+            ));
+        }
         if !reserve::is_present(self.disk.as_ref()).unwrap_or(true) {
             concerns.push("the reserve is gone: the disk was full, or somebody deleted it".to_owned());
         }
@@ -142,16 +150,20 @@ impl Registry {
     }
 }
 
-/// Returns what is known to be damaged without reading anything again.
-fn damage_on_record(tx: &ReadTx<'_>, last_verify: Option<(Timestamp, u64)>) -> Result<Vec<String>, Error> {
+/// Returns what is known to be damaged without reading anything again, and how each is taken off the record.
+fn damage_on_record(tx: &ReadTx<'_>, outstanding: u64) -> Result<Vec<String>, Error> {
     let mut damage = Vec::new();
     match browse::damaged(tx)? {
         0 => {}
-        damaged => damage.push(format!("objects found damaged and not yet mended: {damaged}")),
+        damaged => damage.push(format!(
+            "objects found damaged and not yet mended: {damaged}; 'astore verify --quick' says what mends each"
+        )),
     }
-    match last_verify {
-        None | Some((_, 0)) => {}
-        Some((_, faults)) => damage.push(format!("faults that the last full verify found: {faults}")),
+    match outstanding {
+        0 => {}
+        faults => damage.push(format!(
+            "faults that the last full verify found: {faults}; once they are mended, 'astore verify' takes them off the record"
+        )),
     }
     Ok(damage)
 }

@@ -109,6 +109,8 @@ pub struct ExplainReport {
     pub checked: Option<Checked>,
     /// What is wrong, where it is lost.
     pub lost: Option<LostBytes>,
+    /// The verify that found it damaged, unless it was mended since.
+    pub damage_on_record: Option<u64>,
     /// Who purged it, when and why, where it is purged.
     pub purge: Option<Purge>,
     /// The event that first named it.

@@ -6,6 +6,7 @@ use crate::env::Timestamp;
 use crate::gc::{Plan, PlanName};
 use crate::identity::ContentAddress;
 use crate::retention::Reason;
+use crate::storage::Leftovers;
 
 /// How long objects stay after they were let go, unless something else is asked for.
 pub const DEFAULT_MIN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -42,6 +43,8 @@ pub struct PlanReport {
     pub unfinished: Vec<u64>,
     /// How many files of purged objects still lie there: a confirmed gc deletes them.
     pub remains: u64,
+    /// What stands in `tmp/`: a confirmed gc deletes what is no writer's at work. It is no part of the plan.
+    pub leftovers: Leftovers,
     /// What is odd about the machine's clock: a confirmed gc refuses until it is accepted.
     pub clock: Option<ClockDoubt>,
 }

@@ -7,6 +7,7 @@ mod recover;
 mod remedy;
 mod roots;
 mod store;
+mod verify;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
 use crate::manifest::{Entry, EntryPath, Labels, PackageName};
 pub use crate::plane::{ListError, PathList, PatternError, patterns_of};
 pub use crate::retention::{Reason, RetentionClass, Wanted};
+pub use crate::storage::Leftovers;
 pub use claims::{
     BegunLog, ClaimStanding, ClaimsReport, ImportReport, ImportRequest, ImportedPackage, PackageClaim,
 };
@@ -36,9 +38,9 @@ pub use remedy::Remedy;
 pub use roots::{
     HoldRequest, Pin, PinRequest, PinRow, PinTarget, RetainReport, RetainRequest, Root, RootKind, UnpinReport,
 };
-pub use store::{
-    Fault, Glance, Harm, HealthReport, InitReport, InitRequest, Recorded, ReplayReport, Sharing, StatsReport,
-    VerifyDepth, VerifyReport, VerifyRequest,
+pub use store::{Glance, HealthReport, InitReport, InitRequest, ReplayReport, Sharing, StatsReport};
+pub use verify::{
+    Fault, Harm, LastVerify, Overdue, Recorded, Sample, VerifyDepth, VerifyPart, VerifyReport, VerifyRequest,
 };
 
 /// How a person names a package: `name`, `name@version`, an id, or a unique prefix of an id of 8 or more digits.

@@ -1,13 +1,12 @@
-//! The store as a whole: how it is begun, what verify and replay found, what it holds, how it is.
+//! The store as a whole: how it is begun, what replay found, what it holds, how it is.
 
 use std::path::PathBuf;
 
 use uuid::Uuid;
 
-use super::{PackageSummary, Purges, Reference, Remedy};
+use super::{LastVerify, PackageSummary, Purges};
 use crate::env::Timestamp;
-use crate::identity::{Blake3, ContentAddress};
-use crate::manifest::EntryPath;
+use crate::identity::Blake3;
 use crate::retention::{Reason, RetentionClass};
 
 /// How a store's root is opened to others.
@@ -38,91 +37,6 @@ pub struct InitReport {
     pub root: PathBuf,
     /// Whether it was there before.
     pub existed: bool,
-}
-
-/// What `verify` is asked for.
-#[derive(Clone, Debug, Default)]
-pub struct VerifyRequest {
-    /// Only what these packages hold; empty is everything.
-    pub references: Vec<Reference>,
-    /// How much is looked at.
-    pub depth: VerifyDepth,
-    /// How many threads read; `None` is one a processor.
-    pub threads: Option<usize>,
-    /// An event that the log must contain: its sequence and digest.
-    pub head: Option<(u64, Blake3)>,
-    /// Whether the result is recorded in the log.
-    pub record: Recorded,
-}
-
-/// Whether a result goes into the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Recorded {
-    /// It does, where the store can be written.
-    #[default]
-    Yes,
-    /// It does not.
-    No,
-}
-
-/// How much verify looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum VerifyDepth {
-    /// Names, sizes and the chain, without reading bytes.
-    Quick,
-    /// Every byte against its primary digest.
-    #[default]
-    Full,
-    /// Every byte against both digests.
-    Both,
-}
-
-/// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// What is wrong, in one word of store-layout.md's list: `missing`, `truncated`, `altered`, `misnamed`,
-    /// `foreign`, `wrong-mode`, `unreadable`, `chain`, `log`, `views`, `head`, …
-    pub kind: String,
-    /// The object, where it is about one.
-    pub address: Option<ContentAddress>,
-    /// The file, event or table that it is about, for people.
-    pub subject: String,
-    /// More, for people: expected and found.
-    pub detail: String,
-    /// The packages and paths that it harms.
-    pub harms: Vec<Harm>,
-    /// What would put it right.
-    pub remedy: Remedy,
-}
-
-/// A path that a fault harms.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Harm {
-    /// The package, as `name@version`.
-    pub package: String,
-    /// The path, or `None` where the whole package is harmed (its manifest).
-    pub path: Option<EntryPath>,
-}
-
-/// What `verify` found.
-#[derive(Clone, Debug)]
-pub struct VerifyReport {
-    /// The last event when it began.
-    pub head_sequence: u64,
-    /// That event's digest.
-    pub head_digest: Blake3,
-    /// Objects looked at.
-    pub objects: u64,
-    /// Bytes read.
-    pub bytes: u64,
-    /// Events whose chain was checked.
-    pub events: u64,
-    /// What is wrong: exit 4 where there is any.
-    pub faults: Vec<Fault>,
-    /// What is worth knowing and not damage.
-    pub notes: Vec<String>,
-    /// The event that records the result, or why there is none.
-    pub recorded: Result<u64, String>,
 }
 
 /// What `replay` did or would do.
@@ -220,8 +134,8 @@ pub struct HealthReport {
     pub free_bytes: u64,
     /// Whether this process may write.
     pub writable: bool,
-    /// The last full verify that was recorded: when, and how many faults it found.
-    pub last_verify: Option<(Timestamp, u64)>,
+    /// The last full verify that was recorded, in one run or in parts.
+    pub last_verify: Option<LastVerify>,
     /// What an operator should look at; empty is well.
     pub concerns: Vec<String>,
     /// Whether one of them is damage: found by a verify and not known to be mended, or a `log/` that does not end

@@ -7,10 +7,14 @@
 //! Changes no object and no view; one event records the result.
 
 mod chain;
+mod debt;
 mod fault;
 mod files;
 mod harm;
 mod objects;
+mod part;
+mod past;
+mod reads;
 mod record;
 mod views;
 
@@ -18,11 +22,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::chain::Chain;
 use self::objects::Scope;
+use self::part::{KEYS, Turn};
 use super::Registry;
 use super::report::{Fault, Recorded, Remedy, VerifyDepth, VerifyReport, VerifyRequest};
 use crate::db::{Database, DbError, ReadTx};
 use crate::error::{Error, with_causes};
 use crate::events::Head;
+use crate::identity::Blake3;
 use crate::monitor::{Monitor, Task};
 use crate::plane::Scanned;
 use crate::storage::{LockError, LockRequest, StoreLock, layout, reserve, root};
@@ -46,40 +52,69 @@ impl LogLook {
     }
 }
 
+/// What a verify has to do.
+#[derive(Clone, Copy)]
+struct Job<'j> {
+    request: &'j VerifyRequest,
+    scope: &'j Scope,
+    /// Where it begins, if it may end early.
+    turn: Option<&'j Turn>,
+    /// The last event when it began.
+    head: Head,
+    monitor: &'j dyn Monitor,
+}
+
+impl Job<'_> {
+    /// Returns whether the views are compared with replay and every page of the database is looked at: that takes as
+    /// long for a part of the objects as for all, so that only the first part of a pass does it.
+    fn compares_views(&self) -> bool {
+        *self.scope == Scope::Everything
+            && self.request.depth != VerifyDepth::Quick
+            && self.turn.is_none_or(Turn::begins)
+    }
+
+    /// Returns the keys that a scan has covered, where that is a range of them.
+    fn range(&self, scanned_to: Option<Blake3>) -> Option<(Blake3, Blake3)> {
+        match (self.scope, self.turn) {
+            (Scope::Packages(_), _) => None,
+            (Scope::Everything, None) => Some(KEYS),
+            (Scope::Everything, Some(turn)) => scanned_to.map(|last| (turn.first(), last)),
+        }
+    }
+}
+
 impl Registry {
-    /// Reads every object again, or with references only those of these packages, and the whole log, and tells
-    /// all that is wrong.
+    /// Reads every object again, or with references only those of these packages, or with a budget or a sample those
+    /// that come next, and the whole log, and tells all that is wrong.
     ///
     /// # Errors
-    /// [`Error::NoSuchPackage`], [`Error::Ambiguous`], [`Error::Cancelled`]. Damage is not an error, and neither
-    /// is that the result cannot be recorded: both are in the report.
+    /// [`Error::NoSuchPackage`], [`Error::Ambiguous`], [`Error::Cancelled`]; [`Error::BadText`] for a budget, a sample or
+    /// a maximum age together with references, and for a budget or a sample of a quick look. Damage is not an error,
+    /// and neither is that the result cannot be recorded: both are in the report.
     pub fn verify(&self, request: &VerifyRequest, monitor: &dyn Monitor) -> Result<VerifyReport, Error> {
+        let turn = self.turn(request)?;
         let scope = self.scope(request)?;
         let head = crate::events::head(&self.db.read()?)?;
-        let (log, scanned) = self.look_at_all(request, &scope, head, monitor)?;
-        self.conclude(request, &scope, head, log, scanned, monitor)
+        let job = Job { request, scope: &scope, turn: turn.as_ref(), head, monitor };
+        let (log, scanned) = self.look_at_all(&job)?;
+        self.conclude(&job, log, scanned)
     }
 
     /// Looks at the log and at the objects, beside each other: replay keeps one processor busy and asks nothing of the
     /// disk, the objects keep the disk busy and all processors that there are. Whoever asks for one thread gets one
     /// thing after the other.
-    fn look_at_all(
-        &self,
-        request: &VerifyRequest,
-        scope: &Scope,
-        head: Head,
-        monitor: &dyn Monitor,
-    ) -> Result<(LogLook, Scanned), Error> {
+    fn look_at_all(&self, job: &Job<'_>) -> Result<(LogLook, Scanned), Error> {
+        let Job { request, scope, turn, head, monitor } = *job;
         if *scope != Scope::Everything || request.threads == Some(1) {
-            let log = self.look_at_log(request, scope, monitor)?;
-            return Ok((log, self.scan(request, scope, head, monitor)?));
+            let log = self.look_at_log(job)?;
+            return Ok((log, self.scan(request, scope, turn, head, monitor)?));
         }
-        let scan = self.scan_of_everything(request, head)?;
+        let scan = self.scan_of_everything(request, turn, head)?;
         let (disk, cancelled, given_up) = (self.disk.as_ref(), &*self.cancelled, &AtomicBool::new(false));
         std::thread::scope(|threads| {
             let run = move || scan.run(disk, monitor, cancelled, given_up);
             let scanning = std::thread::Builder::new().spawn_scoped(threads, run);
-            let log = self.look_at_log(request, scope, monitor);
+            let log = self.look_at_log(job);
             if log.is_err() {
                 // Then nothing can be reported, and to read for hours is of no use.
                 given_up.store(true, Ordering::Relaxed);
@@ -87,28 +122,22 @@ impl Registry {
             let scanned = match scanning {
                 Ok(scanning) => scanning.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
                 // The system has no thread to spare.
-                Err(_) => self.scan(request, scope, head, monitor),
+                Err(_) => self.scan(request, scope, turn, head, monitor),
             };
             Ok((log?, scanned?))
         })
     }
 
     /// Looks at everything but the objects: in one snapshot, so that a running add makes no difference.
-    fn look_at_log(
-        &self,
-        request: &VerifyRequest,
-        scope: &Scope,
-        monitor: &dyn Monitor,
-    ) -> Result<LogLook, Error> {
+    fn look_at_log(&self, job: &Job<'_>) -> Result<LogLook, Error> {
         let mut look = LogLook::default();
-        let all = *scope == Scope::Everything && request.depth != VerifyDepth::Quick;
-        let pages = if all { Some(self.db.again()?) } else { None };
-        let (pages, beside) = if request.threads == Some(1) { (pages, None) } else { (None, pages) };
+        let pages = if job.compares_views() { Some(self.db.again()?) } else { None };
+        let (pages, beside) = if job.request.threads == Some(1) { (pages, None) } else { (None, pages) };
         let (looked, damage) = std::thread::scope(|threads| {
             // Beside the replay, which keeps one processor busy.
             let thread = std::thread::Builder::new;
             let damage = beside.map(|db| thread().spawn_scoped(threads, move || look_at_pages(&db)));
-            let looked = self.look_at_snapshot(request, scope, &mut look, monitor);
+            let looked = self.look_at_snapshot(job, &mut look);
             (looked, damage.map(|started| started.map(std::thread::ScopedJoinHandle::join)))
         });
         let damage = match damage {
@@ -132,25 +161,20 @@ impl Registry {
         Ok(look)
     }
 
-    fn look_at_snapshot(
-        &self,
-        request: &VerifyRequest,
-        scope: &Scope,
-        look: &mut LogLook,
-        monitor: &dyn Monitor,
-    ) -> Result<(), Error> {
+    fn look_at_snapshot(&self, job: &Job<'_>, look: &mut LogLook) -> Result<(), Error> {
+        let monitor = job.monitor;
         let tx = self.db.read()?;
         let chain = self.check_chain(&tx)?;
         look.events = chain.events;
-        look.faults.extend(check_head(&tx, request)?);
+        look.faults.extend(check_head(&tx, job.request)?);
         look.faults.extend(chain.faults.iter().cloned());
-        if *scope == Scope::Everything {
+        if *job.scope == Scope::Everything {
             self.check_root(&tx, &chain, look)?;
             self.check_files(&tx, &chain, look)?;
             for fault in look.faults.iter_mut().filter(|fault| fault.kind == "log") {
                 self.find_harm_of_event(&tx, fault, &chain.repairs)?;
             }
-            if request.depth != VerifyDepth::Quick {
+            if job.compares_views() {
                 monitor.start(Task::Replaying, Some(look.events));
                 let checked = self.check_views(&tx, &chain, look, monitor);
                 monitor.finish(Task::Replaying);
@@ -187,15 +211,9 @@ impl Registry {
     }
 
     /// Looks once more at whatever is wrong, under the lock, and records the result.
-    fn conclude(
-        &self,
-        request: &VerifyRequest,
-        scope: &Scope,
-        head: Head,
-        mut log: LogLook,
-        scanned: Scanned,
-        monitor: &dyn Monitor,
-    ) -> Result<VerifyReport, Error> {
+    fn conclude(&self, job: &Job<'_>, mut log: LogLook, scanned: Scanned) -> Result<VerifyReport, Error> {
+        let Job { request, scope, head, monitor, .. } = *job;
+        let range = job.range(scanned.last);
         let suspicious = !log.faults.is_empty() || !scanned.findings.is_empty();
         let lock =
             if suspicious || request.record == Recorded::Yes { self.lock_to_conclude()? } else { Ok(None) };
@@ -203,7 +221,7 @@ impl Registry {
             self.apply_tail()?;
         }
         if !log.faults.is_empty() {
-            log = self.look_at_log(request, scope, monitor)?;
+            log = self.look_at_log(job)?;
         }
         let mut report = VerifyReport {
             head_sequence: head.sequence,
@@ -212,15 +230,24 @@ impl Registry {
             bytes: scanned.bytes,
             events: log.events,
             faults: log.faults,
+            on_record: Vec::new(),
             notes: log.notes,
             recorded: Err(String::new()),
+            part: None,
+            overdue: None,
         };
         self.look_again(request, scanned.findings, &mut report)?;
+        let told = self.tell_damage_on_record(request, scope, range.unwrap_or(KEYS), &mut report);
+        unless_corrupt(told, &mut report)?;
+        if let (Some(turn), Some((_, last))) = (job.turn, range) {
+            let part = self.db.read().map_err(Error::from).and_then(|tx| turn.report(&tx, last, head));
+            report.part = unless_corrupt(part, &mut report)?;
+        }
         self.forget_damaged(&report);
         report.recorded = match (request.record, lock) {
             (Recorded::No, _) => Err("not asked for".to_owned()),
             (Recorded::Yes, Err(why)) => Err(why),
-            (Recorded::Yes, Ok(lock)) => match self.record(request, scope, &report, lock.as_ref(), monitor) {
+            (Recorded::Yes, Ok(lock)) => match self.record(request, range, &report, lock.as_ref(), monitor) {
                 Ok(sequence) => Ok(sequence),
                 Err(Error::Cancelled) => return Err(Error::Cancelled),
                 Err(error) => Err(with_causes(&error)),
@@ -229,6 +256,11 @@ impl Registry {
         if report.recorded.is_err() {
             let forgets = self.private.is_none() && super::open::is_writable(&self.root);
             report.faults.iter_mut().for_each(|fault| unrecorded(fault, forgets));
+        }
+        // Whatever was recorded just now counts.
+        if let Some(max_age) = request.max_age {
+            let overdue = self.overdue(max_age);
+            report.overdue = unless_corrupt(overdue, &mut report)?;
         }
         Ok(report)
     }
@@ -281,6 +313,20 @@ fn unrecorded(fault: &mut Fault, cache_forgets: bool) {
 fn look_at_pages(db: &Database) -> Result<Option<String>, DbError> {
     let damage = db.read()?.integrity(DAMAGE_LINES_MAX)?;
     Ok(if damage.is_empty() { None } else { Some(damage.join("; ")) })
+}
+
+/// Keeps what cannot be told where the database is damaged from hiding everything else.
+fn unless_corrupt<T>(told: Result<T, Error>, report: &mut VerifyReport) -> Result<Option<T>, Error> {
+    match told {
+        Err(Error::Db(error)) if error.is_corrupt() => {
+            let is_told = |fault: &Fault| matches!(&*fault.kind, "database" | "views");
+            if !report.faults.iter().any(is_told) {
+                report.faults.push(corrupt(error.to_string()));
+            }
+            Ok(None)
+        }
+        told => told.map(Some),
+    }
 }
 
 fn corrupt(detail: String) -> Fault {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::super::Registry;
 use super::super::known::KnownObjects;
 use super::super::report::{Fault, Harm, Remedy, VerifyDepth, VerifyReport, VerifyRequest};
+use super::part::Turn;
 use crate::db::{Database, DbError, ReadTx};
 use crate::disk::Disk;
 use crate::error::{Error, rest_in_words};
@@ -15,7 +16,7 @@ use crate::events::{self, Head};
 use crate::identity::{Blake3, ContentAddress, Digests};
 use crate::monitor::Monitor;
 use crate::plane::{self, BoxError, Coverage, Depth, Finding, ScanOptions, Scanned, Subject, VerifyError};
-use crate::storage::layout;
+use crate::storage::{layout, staging};
 use crate::views::{ObjectRecord, browse, objects};
 
 /// How many objects are read from the views at once.
@@ -27,6 +28,8 @@ const FEW_OBJECTS: u32 = 1 << 16;
 
 /// How many unrecorded files and leftovers are named one by one.
 const NAMED_MAX: usize = 3;
+
+const LEFTOVERS: &str = "leftover(s) of writers, at work or dead";
 
 /// What is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,17 @@ pub(super) enum Scope {
 pub(super) struct Packages {
     trees: Vec<i64>,
     payloads: Vec<i64>,
+}
+
+impl Scope {
+    /// Returns whether an object is of it.
+    pub(super) fn has(&self, tx: &ReadTx<'_>, object: &ObjectRecord) -> Result<bool, DbError> {
+        match self {
+            Self::Everything => Ok(true),
+            Self::Packages(packages) => Ok(packages.payloads.contains(&object.number)
+                || objects::is_in(tx, object.number, &packages.trees)?),
+        }
+    }
 }
 
 impl Registry {
@@ -72,13 +86,15 @@ impl Registry {
         &self,
         request: &VerifyRequest,
         scope: &Scope,
+        turn: Option<&Turn>,
         head: Head,
         monitor: &dyn Monitor,
     ) -> Result<Scanned, Error> {
         let disk = self.disk.as_ref();
         let Scope::Packages(packages) = scope else {
             let never = AtomicBool::new(false);
-            return self.scan_of_everything(request, head)?.run(disk, monitor, &self.cancelled, &never);
+            let scan = self.scan_of_everything(request, turn, head)?;
+            return scan.run(disk, monitor, &self.cancelled, &never);
         };
         let known = KnownObjects::new(self.db.again()?);
         let options = ScanOptions { coverage: Coverage::Expected, ..options(request) };
@@ -95,11 +111,16 @@ impl Registry {
         scanned.map_err(unwrap)
     }
 
-    /// Gets ready to look at all objects that the log named up to `head`, on any thread.
-    pub(super) fn scan_of_everything(&self, request: &VerifyRequest, head: Head) -> Result<ScanOfAll, Error> {
+    /// Gets ready to look at all objects that the log named up to `head`, or a part of them, on any thread.
+    pub(super) fn scan_of_everything(
+        &self,
+        request: &VerifyRequest,
+        turn: Option<&Turn>,
+        head: Head,
+    ) -> Result<ScanOfAll, Error> {
         let options = options(request);
         let (db, known) = (self.db.again()?, KnownObjects::new(self.db.again()?));
-        Ok(ScanOfAll { db, known, options, head })
+        Ok(ScanOfAll { db, known, options, turn: turn.cloned(), head })
     }
 
     /// Looks once more at everything that a scan found, against the log as it stands now, and reports what is
@@ -133,7 +154,7 @@ impl Registry {
                 Subject::Path(path) => again.path(path, &finding, report, &mut notes),
             }
         }
-        report.notes.extend(notes.lines());
+        report.notes.extend(notes.lines(self.disk.as_ref()));
         Ok(())
     }
 }
@@ -143,6 +164,7 @@ pub(super) struct ScanOfAll {
     db: Database,
     known: KnownObjects,
     options: ScanOptions,
+    turn: Option<Turn>,
     head: Head,
 }
 
@@ -155,8 +177,12 @@ impl ScanOfAll {
         cancelled: &AtomicBool,
         given_up: &AtomicBool,
     ) -> Result<Scanned, Error> {
-        let mut all = AllObjects::new(&self.db, self.head);
-        let options = ScanOptions { bytes_expected: Some(all.bytes()?), ..self.options };
+        let after = self.turn.as_ref().and_then(|turn| turn.after().copied());
+        let mut all = AllObjects::new(&self.db, self.head, after);
+        let options = match &self.turn {
+            Some(turn) => ScanOptions { coverage: Coverage::Part(turn.begin()), ..self.options },
+            None => ScanOptions { bytes_expected: Some(all.bytes()?), ..self.options },
+        };
         let mut expected = all.map(|object| {
             if given_up.load(Ordering::Relaxed) {
                 Err("given up".into())
@@ -252,8 +278,7 @@ impl Again<'_> {
         Ok(())
     }
 
-    /// Says what would put an object right. A manifest or another payload is nobody's content: its bytes are in the
-    /// log, or can be written again from the views, or are nowhere else.
+    /// Says what would put an object right.
     fn remedy(&self, object: &ObjectRecord, fault: &plane::Fault, harms: &[Harm]) -> Result<Remedy, Error> {
         let path = layout::object_path(&object.digests.address());
         Ok(match fault {
@@ -268,16 +293,7 @@ impl Again<'_> {
             | plane::Fault::Altered { .. }
             | plane::Fault::Misnamed { .. }
             | plane::Fault::NotAFile { .. }
-            | plane::Fault::Unreadable { .. } => {
-                let is_payload = object.payload_sequence.is_some();
-                if is_payload && self.registry.has_payload_elsewhere(&self.tx, object)? {
-                    Remedy::Recover
-                } else if is_payload && harms.iter().all(|harm| harm.path.is_none()) {
-                    Remedy::Backup(path)
-                } else {
-                    Remedy::AddAgain
-                }
-            }
+            | plane::Fault::Unreadable { .. } => remedy_of_damage(self.registry, &self.tx, object, harms)?,
         })
     }
 
@@ -286,7 +302,7 @@ impl Again<'_> {
             return;
         }
         if finding.fault.is_note() {
-            notes.add("leftover(s) of writers, at work or dead", path.display().to_string());
+            notes.add(LEFTOVERS, path.display().to_string());
             return;
         }
         report.faults.push(stray(path, finding.fault.name(), &finding.fault));
@@ -297,6 +313,24 @@ impl Again<'_> {
         let stat = self.registry.disk.stat(path);
         !stat.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
+}
+
+/// Says what would make the bytes of an object whole. A manifest or another payload is nobody's content: its bytes are
+/// in the log, or can be written again from the views, or are nowhere else.
+pub(super) fn remedy_of_damage(
+    registry: &Registry,
+    tx: &ReadTx<'_>,
+    object: &ObjectRecord,
+    harms: &[Harm],
+) -> Result<Remedy, Error> {
+    let is_payload = object.payload_sequence.is_some();
+    Ok(if is_payload && registry.has_payload_elsewhere(tx, object)? {
+        Remedy::Recover
+    } else if is_payload && harms.iter().all(|harm| harm.path.is_none()) {
+        Remedy::Backup(layout::object_path(&object.digests.address()))
+    } else {
+        Remedy::AddAgain
+    })
 }
 
 /// Makes a fault about a file that no object should have.
@@ -332,10 +366,17 @@ impl Notes {
         }
     }
 
-    fn lines(self) -> impl Iterator<Item = String> {
-        self.0.into_iter().map(|(what, (count, names))| {
+    fn lines(self, disk: &dyn Disk) -> impl Iterator<Item = String> {
+        self.0.into_iter().map(move |(what, (count, names))| {
             let more = rest_in_words(count as u64, names.len());
-            format!("{count} {what}: {}{more}", names.join(", "))
+            let frees = match what {
+                LEFTOVERS => {
+                    let bytes = staging::leftovers(disk).bytes;
+                    format!(" ({bytes} bytes; a confirmed gc frees what is dead)")
+                }
+                _other => String::new(),
+            };
+            format!("{count} {what}{frees}: {}{more}", names.join(", "))
         })
     }
 }
@@ -351,8 +392,9 @@ struct AllObjects<'d> {
 }
 
 impl<'d> AllObjects<'d> {
-    fn new(db: &'d Database, head: Head) -> Self {
-        Self { db, head: head.sequence, page: Vec::new().into_iter(), last: None, ended: false }
+    /// Those after a key, or all.
+    fn new(db: &'d Database, head: Head, after: Option<Blake3>) -> Self {
+        Self { db, head: head.sequence, page: Vec::new().into_iter(), last: after, ended: false }
     }
 
     /// Returns how many bytes they have; only before the first of them was asked for.

@@ -3,7 +3,6 @@
 use super::super::Registry;
 use super::super::change::Change;
 use super::super::report::{Fault, VerifyDepth, VerifyReport, VerifyRequest};
-use super::objects::Scope;
 use crate::error::Error;
 use crate::events::{EventType, RecordedFault, payload};
 use crate::identity::Blake3;
@@ -12,19 +11,15 @@ use crate::storage::StoreLock;
 use crate::views::objects;
 
 impl Registry {
-    /// Appends `v1.verify.completed` and returns its sequence.
+    /// Appends `v1.verify.completed`, with the keys that were covered, and returns its sequence.
     pub(super) fn record(
         &self,
         request: &VerifyRequest,
-        scope: &Scope,
+        range: Option<(Blake3, Blake3)>,
         report: &VerifyReport,
         lock: Option<&StoreLock>,
         monitor: &dyn Monitor,
     ) -> Result<u64, Error> {
-        let range = match scope {
-            Scope::Everything => Some((Blake3::from_bytes([0; 32]), Blake3::from_bytes([0xff; 32]))),
-            Scope::Packages(_) => None,
-        };
         let end = payload::VerifyEnd {
             head: report.head_sequence,
             head_digest: report.head_digest,

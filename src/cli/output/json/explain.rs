@@ -102,6 +102,7 @@ pub(crate) struct Explain {
     size: Option<u64>,
     checked: Option<&'static str>,
     fault: Option<LostText>,
+    damage_on_record: Option<u64>,
     purge: Option<PurgeText>,
     first: Option<EventHead>,
     part_of_log: Option<PartText>,
@@ -122,6 +123,7 @@ impl Explain {
                 r::Checked::Bytes => "bytes",
                 r::Checked::Size => "size",
             }),
+            damage_on_record: report.damage_on_record,
             fault: report.lost.as_ref().map(|lost| LostText { kind: lost.kind, detail: lost.detail.clone() }),
             purge: report.purge.as_ref().map(PurgeText::of),
             first: report.first.as_ref().map(EventHead::of),
@@ -156,6 +158,7 @@ mod tests {
           "address": "blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede",
           "checked": "bytes",
           "collectable": null,
+          "damage_on_record": 6,
           "fault": null,
           "first": {
             "actor": "ann@box\n",
@@ -253,6 +256,7 @@ mod tests {
           "address": "blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede",
           "checked": null,
           "collectable": null,
+          "damage_on_record": 6,
           "fault": null,
           "first": {
             "actor": "ann@box\n",

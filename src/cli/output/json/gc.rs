@@ -22,7 +22,14 @@ pub(crate) struct GcPlan<'r> {
     young: Option<YoungText>,
     unfinished: &'r [u64],
     remains: u64,
+    leftovers: LeftoversText,
     clock: Option<ClockText>,
+}
+
+#[derive(Serialize)]
+struct LeftoversText {
+    writers: u64,
+    bytes: u64,
 }
 
 impl<'r> GcPlan<'r> {
@@ -48,6 +55,7 @@ impl<'r> GcPlan<'r> {
             young: report.young.as_ref().map(YoungText::of),
             unfinished: &report.unfinished,
             remains: report.remains,
+            leftovers: LeftoversText { writers: report.leftovers.writers, bytes: report.leftovers.bytes },
             clock: report.clock.as_ref().map(ClockText::of),
         }
     }
@@ -300,6 +308,10 @@ mod tests {
           ],
           "kept_bytes": 2048,
           "kept_objects": 2,
+          "leftovers": {
+            "bytes": 5242880,
+            "writers": 1
+          },
           "min_age_seconds": 86400,
           "objects": [
             {

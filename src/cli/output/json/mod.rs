@@ -428,6 +428,9 @@ mod tests {
             "tmp/ holds leftovers of 1 writer"
           ],
           "objects": 3,
+          "on_record": [],
+          "overdue": null,
+          "part": null,
           "recorded": null,
           "schema": "astore/verify/v1",
           "sound": false

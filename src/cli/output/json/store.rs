@@ -81,23 +81,84 @@ pub(crate) struct Verify {
     bytes: u64,
     events: u64,
     faults: Vec<FaultText>,
+    on_record: Vec<FaultText>,
     notes: Vec<String>,
     recorded: Option<u64>,
     not_recorded: Option<String>,
+    part: Option<PartText>,
+    overdue: Option<OverdueText>,
+}
+
+#[derive(Serialize)]
+struct PartText {
+    first: String,
+    last: String,
+    next: Option<String>,
+    since: Option<String>,
+    parts: u64,
+    objects_left: u64,
+    bytes_left: u64,
+    views_compared: bool,
+}
+
+impl PartText {
+    fn of(part: &r::VerifyPart) -> Self {
+        Self {
+            first: part.first.to_string(),
+            last: part.last.to_string(),
+            next: part.next.map(|next| next.to_string()),
+            since: part.since.map(|since| since.to_string()),
+            parts: part.parts,
+            objects_left: part.objects_left,
+            bytes_left: part.bytes_left,
+            views_compared: part.views_compared,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct OverdueText {
+    max_age_seconds: u64,
+    objects: u64,
+    bytes: u64,
+    oldest: Option<OldestText>,
+}
+
+#[derive(Serialize)]
+struct OldestText {
+    since: String,
+    address: String,
+}
+
+impl OverdueText {
+    fn of(overdue: &r::Overdue) -> Self {
+        let oldest = |(since, address): (astore::env::Timestamp, astore::identity::ContentAddress)| {
+            OldestText { since: since.to_string(), address: address.to_string() }
+        };
+        Self {
+            max_age_seconds: overdue.max_age.as_secs(),
+            objects: overdue.objects,
+            bytes: overdue.bytes,
+            oldest: overdue.oldest.map(oldest),
+        }
+    }
 }
 
 impl Verify {
     pub(crate) fn of(report: &r::VerifyReport) -> Self {
         Self {
-            sound: report.faults.is_empty(),
+            sound: report.is_sound(),
             head: Head { sequence: report.head_sequence, digest: report.head_digest.to_string() },
             objects: report.objects,
             bytes: report.bytes,
             events: report.events,
             faults: report.faults.iter().map(FaultText::of).collect(),
+            on_record: report.on_record.iter().map(FaultText::of).collect(),
             notes: report.notes.clone(),
             recorded: report.recorded.as_ref().ok().copied(),
             not_recorded: report.recorded.as_ref().err().cloned(),
+            part: report.part.as_ref().map(PartText::of),
+            overdue: report.overdue.as_ref().map(OverdueText::of),
         }
     }
 }
@@ -270,11 +331,18 @@ impl Stats {
 pub(super) struct LastVerify {
     at: String,
     faults: u64,
+    since: String,
+    parts: u64,
 }
 
 impl LastVerify {
-    pub(super) fn of((at, faults): (astore::env::Timestamp, u64)) -> Self {
-        Self { at: at.to_string(), faults }
+    pub(super) fn of(last: r::LastVerify) -> Self {
+        Self {
+            at: last.at.to_string(),
+            faults: last.faults,
+            since: last.since.to_string(),
+            parts: last.parts,
+        }
     }
 }
 

@@ -1,0 +1,192 @@
+//! What earlier verifies found: what of it is still so, as far as the log knows, and whether all of the store was read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::Registry;
+use super::super::report::{Fault, LastVerify, VerifyDepth, VerifyReport, VerifyRequest};
+use super::objects::{Scope, remedy_of_damage};
+use super::part::KEYS;
+use super::reads::Unread;
+use crate::db::{DbError, ReadTx};
+use crate::error::{Error, rest_in_words};
+use crate::events::{self, Event, Payloads as _, RecordedFault, decode};
+use crate::identity::{Blake3, ContentAddress};
+use crate::views::runs::{self, ReadingRun};
+use crate::views::{ObjectRecord, objects};
+
+/// How many verifies are read from the views at once: parts of a pass, as a rule.
+const PAGE_RUNS: u32 = 64;
+
+/// How many objects are named in a note.
+const NAMED_MAX: usize = 3;
+
+/// What every verify of a range looks at, whatever the range.
+const LOOKED_AT_ALWAYS: [&str; 4] = ["chain", "log", "root", "head"];
+
+/// What a verify looks at that begins a pass.
+const LOOKED_AT_FIRST: [&str; 3] = ["views", "payload", "database"];
+
+/// What the verifies say of which no later one has covered all keys.
+#[derive(Debug, Default)]
+pub(in crate::registry) struct PastVerifies {
+    /// The last full one, if they cover all keys.
+    pub(in crate::registry) last: Option<LastVerify>,
+    /// Faults that they found and of which nothing says that they are mended; damaged objects are not counted here.
+    pub(in crate::registry) outstanding: u64,
+}
+
+impl Registry {
+    /// Goes back from the last verify until all keys are covered.
+    pub(in crate::registry) fn past_verifies(&self, tx: &ReadTx<'_>) -> Result<PastVerifies, Error> {
+        let mut unread = Unread::all();
+        let mut past = PastVerifies::default();
+        let mut found: Option<LastVerify> = None;
+        let (mut before, mut nth, mut views_since) = (None, 0_u64, false);
+        'all: loop {
+            let page = runs::reading_runs(tx, before, PAGE_RUNS)?;
+            if page.is_empty() {
+                break;
+            }
+            for run in page {
+                before = Some(run.sequence);
+                if unread.take(&run.first, &run.last) {
+                    let (at, since) = (found.map_or(run.completed_at, |found| found.at), run.completed_at);
+                    let (parts, faults) = found.map_or((0, 0), |found| (found.parts, found.faults));
+                    found = Some(LastVerify { at, since, parts: parts + 1, faults: faults + run.faults });
+                    past.outstanding += self.outstanding(tx, &run, nth > 0, views_since)?;
+                }
+                nth += 1;
+                views_since |= run.first == KEYS.0;
+                if unread.is_none() {
+                    past.last = found;
+                    break 'all;
+                }
+            }
+        }
+        Ok(past)
+    }
+
+    /// Counts the faults of a verify of which nothing says that they are mended. A later one may have looked at the log
+    /// again, or at the views too.
+    fn outstanding(
+        &self,
+        tx: &ReadTx<'_>,
+        run: &ReadingRun,
+        is_log_looked_at: bool,
+        are_views_looked_at: bool,
+    ) -> Result<u64, Error> {
+        if run.faults == 0 {
+            return Ok(0);
+        }
+        let Some(faults) = self.recorded_faults(tx, run.sequence)? else { return Ok(run.faults) };
+        let mut count = 0;
+        for fault in faults {
+            let is_settled = match &fault.address {
+                // The views know of each whether it is mended.
+                Some(_) if objects::is_damage(&fault.kind) => true,
+                Some(address) => {
+                    let object = objects::find(tx, address).map_err(DbError::from)?;
+                    let is_anew = |object: &ObjectRecord| {
+                        object.purged_sequence.is_some() || object.stored_sequence > run.sequence
+                    };
+                    object.as_ref().is_some_and(is_anew)
+                }
+                None => {
+                    (is_log_looked_at && LOOKED_AT_ALWAYS.contains(&&*fault.kind))
+                        || (are_views_looked_at && LOOKED_AT_FIRST.contains(&&*fault.kind))
+                }
+            };
+            count += u64::from(!is_settled);
+        }
+        Ok(count)
+    }
+
+    /// Returns the faults that a verify recorded; `None` where its payload cannot be had.
+    fn recorded_faults(&self, tx: &ReadTx<'_>, sequence: u64) -> Result<Option<Vec<RecordedFault>>, Error> {
+        let Some(event) = events::event(tx, sequence)? else { return Ok(None) };
+        let payload = match &event.payload {
+            Some(payload) => payload.clone(),
+            None => match self.local.load(&event.record.payload_digest) {
+                Ok(payload) => payload,
+                Err(_) => return Ok(None),
+            },
+        };
+        let Ok(decoded) = decode(&event.record, &payload) else { return Ok(None) };
+        let Event::VerifyCompleted { faults, .. } = decoded.event else { return Ok(None) };
+        let mut all = Vec::new();
+        let read = faults.each(|fault| -> Result<(), events::PayloadError> {
+            all.push(fault);
+            Ok(())
+        });
+        Ok(read.is_ok().then_some(all))
+    }
+
+    /// Adds what is on record as damaged and what this verify, which has covered some keys, says nothing of; and a note
+    /// about what it found whole.
+    pub(super) fn tell_damage_on_record(
+        &self,
+        request: &VerifyRequest,
+        scope: &Scope,
+        covered: (Blake3, Blake3),
+        report: &mut VerifyReport,
+    ) -> Result<(), Error> {
+        let tx = self.db.read()?;
+        let told: BTreeSet<ContentAddress> = report.faults.iter().filter_map(|fault| fault.address).collect();
+        let mut kinds = BTreeMap::new();
+        let mut whole = Vec::new();
+        for object in objects::damaged(&tx)? {
+            self.check_cancelled()?;
+            let address = object.digests.address();
+            if told.contains(&address) || !scope.has(&tx, &object)? {
+                continue;
+            }
+            let key = &object.digests.blake3;
+            let is_covered = *scope != Scope::Everything || (covered.0 <= *key && *key <= covered.1);
+            let is_read = request.depth != VerifyDepth::Quick
+                && is_covered
+                && object.stored_sequence <= report.head_sequence;
+            if is_read {
+                whole.push(address);
+            } else {
+                report.on_record.push(self.on_record(&tx, &object, &mut kinds)?);
+            }
+        }
+        if !whole.is_empty() {
+            let named: Vec<String> = whole.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+            let more = rest_in_words(whole.len() as u64, named.len());
+            report.notes.push(format!(
+                "{} object(s) found damaged once are whole now: {}{more}; they stay on record as damaged until the same \
+                 content is added again",
+                whole.len(),
+                named.join(", "),
+            ));
+        }
+        Ok(())
+    }
+
+    fn on_record(
+        &self,
+        tx: &ReadTx<'_>,
+        object: &ObjectRecord,
+        kinds: &mut BTreeMap<u64, BTreeMap<Blake3, String>>,
+    ) -> Result<Fault, Error> {
+        let address = object.digests.address();
+        let sequence = object.damaged_sequence.unwrap_or_default();
+        let kinds = match kinds.entry(sequence) {
+            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::btree_map::Entry::Vacant(unknown) => {
+                let faults = self.recorded_faults(tx, sequence)?.unwrap_or_default().into_iter();
+                let damage = faults.filter(|fault| objects::is_damage(&fault.kind));
+                unknown.insert(damage.filter_map(|fault| Some((fault.address?, fault.kind))).collect())
+            }
+        };
+        let kind = kinds.get(&object.digests.blake3).map_or("damaged", String::as_str).to_owned();
+        let (harms, more) = self.harms_of_object(tx, tx, object)?;
+        let remedy = remedy_of_damage(self, tx, object, &harms)?;
+        let mut detail = format!("found by the verify of event {sequence}, and not mended since");
+        if more {
+            detail.push_str("; more paths than are named here");
+        }
+        Ok(Fault { kind, address: Some(address), subject: address.to_string(), detail, harms, remedy })
+    }
+}

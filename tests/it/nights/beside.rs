@@ -1,0 +1,85 @@
+//! An add beside a verify: what comes while a part is read was not read by it, wherever its address is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use astore::disk::testing::{Call, Observed};
+use astore::env::{Env, TestClock, Timestamp};
+use astore::monitor::Void;
+use astore::registry::report::{Completion, InitRequest, Sample, VerifyReport, VerifyRequest};
+use astore::registry::{Access, Registry};
+
+use crate::support::store::{add, fast_dir, later_clock, open_by, options, real_disk, tree};
+
+const HOUR: i64 = 3_600_000_000;
+
+fn later(clock: &TestClock, micros: i64) {
+    clock.set(Timestamp::from_micros(clock.now().as_micros() + micros));
+}
+
+/// Adds a package of ten files, all its own.
+fn add_some(clock: &Arc<TestClock>, place: &Path, name: &str) {
+    let files: Vec<(String, String)> =
+        (0..10).map(|number| (number.to_string(), format!("{name} {number}"))).collect();
+    let files: Vec<(&str, &[u8])> =
+        files.iter().map(|(path, text)| (path.as_str(), text.as_bytes())).collect();
+    let root = place.join("store");
+    let registry = open_by(clock, real_disk(&root), &root, options(Access::Write)).unwrap();
+    add(&registry, name, &tree(&place.join(name), &files), Completion::Finalize).unwrap();
+}
+
+#[test]
+fn what_is_added_while_a_part_is_read_is_read_once_and_by_a_later_one() {
+    let place = fast_dir();
+    let root = place.path().join("store");
+    let clock = later_clock();
+    Registry::init(&root, &InitRequest::default(), &Env::on_clock("tester@here", clock.clone())).unwrap();
+    add_some(&clock, place.path(), "first");
+    // How often each object is opened; and beside the first that is, in each of three parts, an add.
+    let opened: Arc<Mutex<BTreeMap<String, usize>>> = Arc::default();
+    let adds = Arc::new(AtomicUsize::new(3));
+    let verify = |adding: usize, share: u32| -> VerifyReport {
+        let (into, adds) = (Arc::clone(&opened), Arc::clone(&adds));
+        let (its_clock, at) = (clock.clone(), place.path().to_owned());
+        let disk = Observed::with_reads(real_disk(&root), move |_, call| {
+            if let Call::Open { path } = call
+                && let Some(name) = path.strip_prefix("blake3").ok().and_then(|path| path.file_name())
+            {
+                *into.lock().unwrap().entry(name.to_str().unwrap().to_owned()).or_default() += 1;
+                if adds.compare_exchange(adding, adding - 1, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                    add_some(&its_clock, &at, &format!("beside-{adding}"));
+                    later(&its_clock, HOUR);
+                }
+            }
+            Ok(())
+        });
+        let registry = open_by(&clock, Arc::new(disk), &root, options(Access::Read)).unwrap();
+        let sample = Sample::from_millionths(share * 10_000);
+        let max_age = Some(Duration::from_secs(30 * 60));
+        let request = VerifyRequest { sample, max_age, threads: Some(1), ..VerifyRequest::default() };
+        registry.verify(&request, &Void).unwrap()
+    };
+    // Eleven objects, of which it reads seven; eleven come meanwhile, some of them between those seven.
+    let report = verify(3, 55);
+    assert_eq!((report.faults.len(), report.objects), (0, 7));
+    let overdue = report.overdue.unwrap();
+    assert_eq!(overdue.objects, 11 - 7 + 11, "stored an hour ago, and not read since");
+    later(&clock, HOUR);
+    let mut parts = vec![report.part.unwrap()];
+    for adding in [2, 1] {
+        parts.push(verify(adding, 10).part.unwrap());
+    }
+    while parts.last().unwrap().next.is_some() {
+        parts.push(verify(usize::MAX, 10).part.unwrap());
+    }
+    let opened = opened.lock().unwrap();
+    assert!(opened.values().all(|times| *times == 1), "{opened:?}");
+    // Every object whose address was still to come has been read.
+    let all =
+        Registry::stats(&open_by(&clock, real_disk(&root), &root, options(Access::Read)).unwrap()).unwrap();
+    assert_eq!(all.objects, 44);
+    assert!(parts.len() > 3 && opened.len() > 16, "{} of them in {} parts", opened.len(), parts.len());
+}
