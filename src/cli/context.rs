@@ -13,7 +13,7 @@ use astore::registry::{Access, OpenOptions, Registry};
 
 use super::environment::{Environment, Place};
 use super::exit::Exit;
-use super::failure::usage;
+use super::failure::{Failure, usage};
 use super::global::Global;
 use super::hint::Asked;
 use super::interrupt::{Interrupt, Interruptible};
@@ -129,7 +129,7 @@ impl Context {
             form,
             volume,
             style: global.color.style(streams.out_is_terminal, environment.no_color),
-            terminal: Terminal::new(streams.err, bars, volume),
+            terminal: Terminal::new(streams.err, bars, volume).in_form(form),
             out_is_terminal: streams.out_is_terminal,
             is_attended: streams.in_is_terminal && streams.err_is_terminal,
             out: streams.out,
@@ -278,6 +278,12 @@ impl Context {
             Form::Text => Ok(()),
             Form::Json => Err(usage(format!("--json does not apply: {what}"))),
         }
+    }
+
+    /// Says why the command failed, and returns how it ends.
+    pub(crate) fn fail(&self, failure: &Failure<'_>) -> Exit {
+        self.terminal.line(&failure.line(self.form));
+        failure.exit()
     }
 
     /// Returns how the command ends if a signal asked for it.

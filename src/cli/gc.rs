@@ -14,7 +14,7 @@ use astore::retention::Reason;
 use super::confirm::{self, Answer};
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::failure::usage;
+use super::failure::{Failure, usage};
 use super::hint::Asked;
 use super::output::escape;
 use super::output::gc as text;
@@ -170,7 +170,7 @@ fn ask(report: &PlanReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>> {
             // The result goes elsewhere, and who is asked has to see what about.
             let mut seen = Vec::new();
             text::plan(report, None, Style::Plain, &mut seen)?;
-            ctx.terminal.warn(String::from_utf8_lossy(&seen).trim_end());
+            ctx.terminal.ask(&String::from_utf8_lossy(&seen));
         }
     }
     if !is_due(report) {
@@ -181,8 +181,8 @@ fn ask(report: &PlanReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>> {
     match confirm::ask(&format!("{} in {root}", due(report)), ctx)? {
         Answer::Yes => Ok(None),
         Answer::No => {
-            ctx.terminal.warn(&format!("astore: not confirmed, nothing was changed (root {root})"));
-            Ok(Some(Exit::PlanGone))
+            let text = "not confirmed, nothing was changed";
+            Ok(Some(ctx.fail(&Failure::new(Exit::PlanGone, text, ctx.root()))))
         }
     }
 }
@@ -207,11 +207,11 @@ fn collect(request: &CollectRequest, shown: bool, ctx: &mut Context) -> anyhow::
     drop(registry);
     let failed = report.failed().count() as u64;
     if failed > 0 {
-        let root = ctx.root().map(escape::path).unwrap_or_default();
-        ctx.terminal.warn(&format!(
-            "astore: {} could not be deleted; the log calls what failed purged, and the next confirmed gc tries again (root {root})",
+        let text = format!(
+            "{} could not be deleted; the log calls what failed purged, and the next confirmed gc tries again",
             count(failed, "object"),
-        ));
+        );
+        ctx.fail(&Failure::new(Exit::Failed, &text, ctx.root()));
     }
     told(&report, if failed > 0 { Exit::Failed } else { Exit::Done }, ctx)
 }

@@ -51,10 +51,11 @@ use std::io::{self, Write as _};
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use context::Context;
 pub(crate) use context::Streams;
+use context::{Context, Form};
 pub(crate) use environment::Environment;
 pub(crate) use exit::Exit;
+use failure::Failure;
 use global::Global;
 pub(crate) use interrupt::Interrupt;
 
@@ -174,22 +175,32 @@ fn dispatch(command: Command, ctx: &mut Context) -> anyhow::Result<Exit> {
     }
 }
 
+/// Says that there are no streams to work with, on the one that may be there all the same.
+pub(crate) fn without_streams(arguments: impl IntoIterator<Item = OsString>, error: &io::Error) -> Exit {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let text = format!("cannot use standard input, output and error: {error}");
+    let failure = Failure::new(Exit::Failed, &text, None);
+    drop(writeln!(io::stderr(), "{}", failure.line(form_of(&arguments)))); // nowhere else to say it
+    failure.exit()
+}
+
 /// Says in one line why a command failed, and returns how it ended.
 fn fail(error: &anyhow::Error, ctx: &Context) -> Exit {
     if failure::is_closed_pipe(error) {
         return Exit::Done;
     }
-    if let Some(exit) = ctx.interrupted() {
-        let text = if failure::is_cancelled(error) {
-            failure::interrupted(ctx.root())
-        } else {
-            failure::line(error, ctx.asked())
-        };
-        ctx.terminal.warn(&text);
-        return exit;
-    }
-    ctx.terminal.warn(&failure::line(error, ctx.asked()));
-    failure::exit_of(error)
+    let failure = match ctx.interrupted() {
+        Some(exit) if failure::is_cancelled(error) => Failure::interrupted(exit, ctx.root()),
+        Some(exit) => Failure::of(error, exit, ctx.asked()),
+        None => Failure::of(error, failure::exit_of(error), ctx.asked()),
+    };
+    ctx.fail(&failure)
+}
+
+/// Returns in which form a command line that makes no sense asks for its answer.
+fn form_of(arguments: &[OsString]) -> Form {
+    let mut options = arguments.iter().skip(1).take_while(|argument| *argument != "--");
+    if options.any(|argument| argument == "--json") { Form::Json } else { Form::Text }
 }
 
 /// Answers a command line that asks for help or makes no sense.
@@ -203,7 +214,8 @@ fn answer(
         let definition = definition();
         let named = |argument: &OsString| definition.find_subcommand(argument).map(clap::Command::get_name);
         let command = arguments.iter().skip(1).find_map(named);
-        drop(writeln!(streams.err, "{}", failure::usage_line(error, command)));
+        let line = Failure::of_usage(error, command).line(form_of(arguments));
+        drop(writeln!(streams.err, "{line}"));
         return Exit::Usage;
     }
     let help = error.render();
@@ -212,7 +224,9 @@ fn answer(
     let written = streams.out.write_all(text.as_bytes()).and_then(|()| streams.out.flush());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            drop(writeln!(streams.err, "astore: cannot write the output: {error}"));
+            let text = format!("cannot write the output: {error}");
+            let line = Failure::new(Exit::Failed, &text, None).line(form_of(arguments));
+            drop(writeln!(streams.err, "{line}"));
             Exit::Failed
         }
         Ok(()) | Err(_) => Exit::Done,

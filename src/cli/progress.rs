@@ -2,6 +2,7 @@
 //! blink. Only here is indicatif known.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -10,7 +11,9 @@ use std::time::{Duration, Instant};
 use astore::monitor::{Counter, Monitor, Problem, Task};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::context::Form;
 use super::output::escape;
+use super::output::json::{self, About, Level, schema};
 use super::output::units::{count, size};
 
 /// How long a command may run before it shows a bar.
@@ -41,6 +44,7 @@ pub(crate) struct Terminal {
     shared: Arc<Shared>,
     bars: Bars,
     volume: Volume,
+    form: Form,
     ticker: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -61,12 +65,38 @@ impl Terminal {
     pub(crate) fn new(err: Box<dyn Write + Send>, bars: Bars, volume: Volume) -> Self {
         let state = Mutex::new(State { err, tasks: Vec::new(), bar: None });
         let shared = Arc::new(Shared { counters: Counters::default(), state, ended: Condvar::new() });
-        Self { shared, bars, volume, ticker: Mutex::new(None) }
+        Self { shared, bars, volume, form: Form::Text, ticker: Mutex::new(None) }
+    }
+
+    /// Writes remarks in this form from now on: as text, or each as a document.
+    pub(crate) fn in_form(mut self, form: Form) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// Writes a line as it is.
+    pub(crate) fn line(&self, text: &str) {
+        self.shared.line(text);
     }
 
     /// Writes a line that the person has to see.
     pub(crate) fn warn(&self, text: &str) {
-        self.shared.line(text);
+        self.remark(Level::Warning, About::Other, text, None);
+    }
+
+    /// Writes a remark: `text` is the whole line for people, which begins with the program's name.
+    fn remark(&self, level: Level, about: About, text: &str, path: Option<&Path>) {
+        if level == Level::Note && self.volume == Volume::Quiet {
+            return;
+        }
+        match self.form {
+            Form::Text => self.shared.line(text),
+            Form::Json => {
+                let message = text.strip_prefix("astore: ").unwrap_or(text);
+                let document = json::Remark::new(level, about, message, path);
+                self.shared.line(&json::line(schema::REMARK, document));
+            }
+        }
     }
 
     /// Writes a question, whose line the answer ends.
@@ -77,9 +107,7 @@ impl Terminal {
 
     /// Writes a line that helps and that `--quiet` leaves out.
     pub(crate) fn note(&self, text: &str) {
-        if self.volume == Volume::Normal {
-            self.shared.line(text);
-        }
+        self.remark(Level::Note, About::Other, text, None);
     }
 }
 
@@ -102,23 +130,29 @@ impl Monitor for Terminal {
     }
 
     fn problem(&self, problem: &Problem) {
-        match problem {
+        let (level, about) = match problem {
+            Problem::SpecialFileSkipped { .. }
+            | Problem::EntrySkipped { .. }
+            | Problem::StoreSkipped { .. } => (Level::Warning, About::Skipped),
+            Problem::CaughtUp { .. } => (Level::Warning, About::CaughtUp),
+            Problem::LogRewritten { .. } => (Level::Warning, About::LogRewritten),
+            Problem::LogAstray { .. } => (Level::Warning, About::LogAstray),
+            Problem::Waiting { .. } => (Level::Note, About::Waiting),
+            Problem::Note(_) | _ => (Level::Note, About::Other),
+        };
+        let (text, path) = match problem {
             Problem::SpecialFileSkipped { path, kind } => {
-                self.warn(&format!("astore: skipped {} ({kind})", escape::path(path)));
+                (format!("astore: skipped {} ({kind})", escape::path(path)), Some(path))
             }
             Problem::EntrySkipped { path, why } => {
-                self.warn(&format!("astore: skipped {}: {}", escape::path(path), escape::line(why)));
+                (format!("astore: skipped {}: {}", escape::path(path), escape::line(why)), Some(path))
             }
             Problem::StoreSkipped { path } => {
-                self.warn(&format!("astore: skipped {} (the store itself)", escape::path(path)));
+                (format!("astore: skipped {} (the store itself)", escape::path(path)), Some(path))
             }
-            Problem::CaughtUp { .. } | Problem::LogRewritten { .. } | Problem::LogAstray { .. } => {
-                self.warn(&format!("astore: {}", escape::line(&problem.to_string())));
-            }
-            Problem::Waiting { .. } | Problem::Note(_) | _ => {
-                self.note(&format!("astore: {}", escape::line(&problem.to_string())));
-            }
-        }
+            other => (format!("astore: {}", escape::line(&other.to_string())), None),
+        };
+        self.remark(level, about, &text, path.map(PathBuf::as_path));
     }
 
     fn finish(&self, task: Task) {
@@ -305,7 +339,6 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::path::PathBuf;
 
     use super::*;
 
