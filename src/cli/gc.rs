@@ -16,12 +16,14 @@ use super::context::{Context, Form};
 use super::exit::Exit;
 use super::failure::{Failure, usage};
 use super::hint::Asked;
+use super::metrics;
 use super::output::escape;
 use super::output::gc as text;
 use super::output::json::{self, schema};
 use super::output::style::Style;
 use super::output::units::{age, count};
 use super::progress::Volume;
+use super::settings;
 use super::values;
 
 const EXAMPLES: &str = "\
@@ -66,7 +68,7 @@ pub(crate) struct Args {
     )]
     confirm: Option<Option<PlanName>>,
 
-    /// Keep what was named or let go less than this ago [default: 24h]
+    /// Keep what was named or let go less than this ago [env: ASTORE_MIN_AGE] [default: 24h]
     #[arg(long, value_name = "DURATION", value_parser = values::min_age)]
     min_age: Option<Duration>,
 
@@ -90,6 +92,9 @@ pub(crate) struct Args {
     /// Believe this machine's clock though it looks wrong; the log says so
     #[arg(long, requires = "confirm")]
     accept_clock: bool,
+
+    #[command(flatten)]
+    pub(super) metrics: metrics::Args,
 }
 
 pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
@@ -100,12 +105,15 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     }
 }
 
-fn request(args: &Args) -> PlanRequest {
-    PlanRequest { min_age: args.min_age.unwrap_or(DEFAULT_MIN_AGE) }
+fn request(args: &Args, ctx: &Context) -> anyhow::Result<PlanRequest> {
+    let min_age = ctx.setting(args.min_age, &settings::MIN_AGE)?;
+    Ok(PlanRequest { min_age: min_age.map_or(DEFAULT_MIN_AGE, |chosen| chosen.value) })
 }
 
 fn plan(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
-    let report = ctx.open("gc", Access::Read)?.plan(&request(args), &ctx.terminal)?;
+    let request = request(args, ctx)?;
+    let report = ctx.open("gc", Access::Read)?.plan(&request, &ctx.terminal)?;
+    ctx.metrics.planned(&report);
     let carry_out = is_due(&report).then(|| carry_out(report.plan.name(), ctx.asked()));
     let (form, volume, style) = (ctx.form, ctx.volume, ctx.style);
     ctx.result(Exit::Done, |out| match (form, volume) {
@@ -143,7 +151,7 @@ fn confirmed(plan: Option<PlanName>, args: &Args, ctx: &mut Context) -> anyhow::
             )));
         }
         Some(plan) => Confirmed::Exactly(plan),
-        None => Confirmed::Whatever(request(args)),
+        None => Confirmed::Whatever(request(args, ctx)?),
     };
     let clock = if args.accept_clock { ClockTrust::Accepted } else { ClockTrust::Doubted };
     let mut request = CollectRequest { confirmed, reason: args.reason.clone(), clock };
@@ -205,6 +213,7 @@ fn collect(request: &CollectRequest, shown: bool, ctx: &mut Context) -> anyhow::
         registry.collect(request, &mut on_plan, terminal)?
     };
     drop(registry);
+    ctx.metrics.collected(&report);
     let failed = report.failed().count() as u64;
     if failed > 0 {
         let text = format!(

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use astore::db::DbError;
 use astore::error::Error;
@@ -27,6 +28,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) root: Option<&'a Path>,
     /// Whether `--root` named it.
     pub(crate) root_option: bool,
+    /// How long a gc lets things stay where no option says, unless that is the usual time.
+    pub(crate) min_age: Option<Duration>,
 }
 
 const MAKE_ROOM: &str = "make room: 'astore remove' and 'astore gc' work on a full disk";
@@ -241,7 +244,7 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::PlanChanged { now, .. } => {
             // The plan of another age is another plan: it would not show what is meant.
             let min_age = match now.min_age() {
-                DEFAULT_MIN_AGE => String::new(),
+                usual if usual == asked.min_age.unwrap_or(DEFAULT_MIN_AGE) => String::new(),
                 other => format!(" --min-age {}", age(other)),
             };
             return Some(format!("nothing was deleted; 'astore gc{min_age}' shows what the plan is now"));
@@ -277,7 +280,8 @@ fn storage(error: &StorageError, asked: Asked<'_>) -> Option<String> {
         StorageError::NoStore { .. } => "make one with 'astore init'",
         StorageError::Unnamed { .. } => "'astore recover' writes it again from the event log",
         StorageError::Config { .. } => {
-            "put it back from a backup, or move it aside, and 'astore recover' writes it again from the event log"
+            "if somebody edited it, correct that; else put it back from a backup, or move it aside, and 'astore recover' \
+             writes it again from the event log, without [defaults]"
         }
         StorageError::Io { path, source, .. }
             if source.kind() == io::ErrorKind::NotFound && path.starts_with("blake3") =>

@@ -28,6 +28,7 @@ mod lists;
 mod log;
 mod man;
 mod manifest;
+mod metrics;
 mod naming;
 mod output;
 mod pin;
@@ -39,6 +40,7 @@ mod remove;
 mod replay;
 mod restore;
 mod retain;
+mod settings;
 mod show;
 mod stats;
 mod unpin;
@@ -56,8 +58,11 @@ use context::{Context, Form};
 pub(crate) use environment::Environment;
 pub(crate) use exit::Exit;
 use failure::Failure;
-use global::Global;
+use global::{ColorChoice, Global};
 pub(crate) use interrupt::Interrupt;
+use metrics::MetricsFile;
+use output::style::Style;
+use settings::Settings;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -124,6 +129,26 @@ enum Command {
     Man(man::Args),
 }
 
+impl Command {
+    /// Returns whether it opens a store that is there.
+    const fn is_about_a_store(&self) -> bool {
+        !matches!(self, Self::Init(_) | Self::Completions(_) | Self::Man(_))
+    }
+
+    /// Returns the name of a command that has something to measure, and what it was told about that.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most commands measure nothing")]
+    const fn metrics(&self) -> Option<(&'static str, &metrics::Args)> {
+        match self {
+            Self::Add(args) => Some(("add", &args.metrics)),
+            Self::Gc(args) => Some(("gc", &args.metrics)),
+            Self::Verify(args) => Some(("verify", &args.metrics)),
+            Self::Stats(args) => Some(("stats", &args.metrics)),
+            Self::Health(args) => Some(("health", &args.metrics)),
+            _ => None,
+        }
+    }
+}
+
 /// Runs the command line `arguments`, whose first is the program's name, and returns how it ended. Whatever
 /// there is to say has been said.
 pub(crate) fn run(
@@ -138,10 +163,18 @@ pub(crate) fn run(
         Err(error) => return answer(&error, &arguments, environment, &mut streams),
     };
     let mut ctx = Context::new(&cli.global, environment, interrupt, streams);
-    match dispatch(cli.command, &mut ctx) {
-        Ok(exit) => exit,
-        Err(error) => fail(&error, &ctx),
-    }
+    let settled = if cli.command.is_about_a_store() { ctx.settle() } else { Ok(()) };
+    let metrics = match cli.command.metrics() {
+        Some((command, args)) => MetricsFile::choose(command, args.metrics_file.as_deref(), &ctx),
+        None => Ok(None),
+    };
+    let (done, metrics) = match (settled, metrics) {
+        (Ok(()), Ok(metrics)) => (dispatch(cli.command, &mut ctx), metrics),
+        (Err(error), metrics) => (Err(error), metrics.unwrap_or_default()),
+        (Ok(()), Err(error)) => (Err(error), None),
+    };
+    let exit = done.unwrap_or_else(|error| fail(&error, &ctx));
+    metrics.map_or(exit, |metrics| metrics.finish(exit, &mut ctx))
 }
 
 fn dispatch(command: Command, ctx: &mut Context) -> anyhow::Result<Exit> {
@@ -219,8 +252,10 @@ fn answer(
         return Exit::Usage;
     }
     let help = error.render();
-    let colour = streams.out_is_terminal && !environment.no_color;
-    let text = if colour { help.ansi().to_string() } else { help.to_string() };
+    let choice = Settings::new(&environment.settings).get(None, &settings::COLOR).ok().flatten();
+    let choice = choice.map_or(ColorChoice::Auto, |chosen| chosen.value);
+    let style = choice.style(streams.out_is_terminal, environment.no_color);
+    let text = if style == Style::Colour { help.ansi().to_string() } else { help.to_string() };
     let written = streams.out.write_all(text.as_bytes()).and_then(|()| streams.out.flush());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -4,6 +4,7 @@ use astore::registry::Access;
 
 use super::context::{Context, Form};
 use super::exit::Exit;
+use super::metrics;
 use super::output::human;
 use super::output::json::{self, schema};
 
@@ -17,10 +18,14 @@ Examples:
 /// Say what the store holds: packages, objects, sizes
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(super) metrics: metrics::Args,
+}
 
 pub(crate) fn run(_args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let report = ctx.open("stats", Access::Read)?.stats()?;
+    ctx.metrics.stats(&report);
     let form = ctx.form;
     ctx.result(Exit::Done, |out| match form {
         Form::Json => json::write(schema::STATS, json::Stats::of(&report), out),

@@ -213,10 +213,10 @@ fn global_options_stand_before_or_after_the_command() {
         assert_eq!(global.root.as_deref(), Some(std::path::Path::new("/s")), "{line:?}");
         assert!(global.json && global.quiet, "{line:?}");
         assert_eq!(global.actor.as_deref(), Some("me"), "{line:?}");
-        assert_eq!(global.wait, std::time::Duration::from_secs(3), "{line:?}");
-        assert_eq!(global.color, global::ColorChoice::Never, "{line:?}");
+        assert_eq!(global.wait, Some(std::time::Duration::from_secs(3)), "{line:?}");
+        assert_eq!(global.color, Some(ColorChoice::Never), "{line:?}");
     }
-    assert_eq!(parse(&["list"]).wait, astore::registry::report::DEFAULT_WAIT);
+    assert_eq!((parse(&["list"]).wait, parse(&["list"]).color), (None, None));
 }
 
 #[test]

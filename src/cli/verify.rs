@@ -6,9 +6,11 @@ use astore::registry::report::{Recorded, Reference, VerifyDepth, VerifyRequest};
 
 use super::context::{Context, Form};
 use super::exit::Exit;
+use super::metrics;
 use super::output::human;
 use super::output::json::{self, schema};
 use super::progress::Volume;
+use super::settings;
 use super::values;
 
 const EXAMPLES: &str = "\
@@ -54,12 +56,16 @@ pub(crate) struct Args {
     #[arg(long)]
     no_record: bool,
 
-    /// How many threads read [default: one a processor]
+    /// How many threads read [env: ASTORE_THREADS] [default: one a processor]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::number_from_1)]
     threads: Option<u64>,
+
+    #[command(flatten)]
+    pub(super) metrics: metrics::Args,
 }
 
 pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    let threads = ctx.setting(args.threads, &settings::THREADS)?;
     let request = VerifyRequest {
         references: args.references.into_iter().map(Reference).collect(),
         depth: match (args.quick, args.both) {
@@ -67,12 +73,13 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
             (false, true) => VerifyDepth::Both,
             (false, false) => VerifyDepth::Full,
         },
-        threads: args.threads.map(|threads| usize::try_from(threads).unwrap_or(usize::MAX)),
+        threads: threads.map(|threads| usize::try_from(threads.value).unwrap_or(usize::MAX)),
         head: args.head,
         record: if args.no_record { Recorded::No } else { Recorded::Yes },
     };
     let registry = ctx.open("verify", Access::Read)?;
     let report = registry.verify(&request, &ctx.terminal)?;
+    ctx.metrics.verified(&report);
     if report.recorded.is_ok() {
         ctx.is_done();
     }

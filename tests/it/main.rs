@@ -52,6 +52,8 @@ mod remembered;
 mod rotten;
 mod same_content;
 mod schedules;
+mod schemas;
+mod settings;
 mod support;
 mod system_faults;
 mod tidy;

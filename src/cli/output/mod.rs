@@ -10,6 +10,7 @@ pub(crate) mod gist;
 pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod manifest;
+pub(crate) mod metrics;
 pub(crate) mod recover;
 pub(crate) mod remedy;
 pub(crate) mod roots;
