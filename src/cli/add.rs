@@ -18,7 +18,7 @@ use super::environment::PlaceChoice;
 use super::exit::Exit;
 use super::failure::usage;
 use super::lists::{self, Separator};
-use super::metrics;
+use super::metrics::MetricsArgs;
 use super::naming;
 use super::output::json::{self, schema};
 use super::output::units::{count, size};
@@ -169,7 +169,7 @@ pub(crate) struct Args {
     stdin_name: Option<OsString>,
 
     #[command(flatten)]
-    pub(super) metrics: metrics::Args,
+    pub(super) metrics: MetricsArgs,
 }
 
 pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {

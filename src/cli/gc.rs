@@ -16,7 +16,7 @@ use super::context::{Context, Form};
 use super::exit::Exit;
 use super::failure::{Failure, usage};
 use super::hint::Asked;
-use super::metrics;
+use super::metrics::MetricsArgs;
 use super::output::escape;
 use super::output::gc as text;
 use super::output::json::{self, schema};
@@ -94,7 +94,7 @@ pub(crate) struct Args {
     accept_clock: bool,
 
     #[command(flatten)]
-    pub(super) metrics: metrics::Args,
+    pub(super) metrics: MetricsArgs,
 }
 
 pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {

@@ -4,7 +4,7 @@ use astore::registry::Access;
 
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::metrics;
+use super::metrics::MetricsArgs;
 use super::output::human;
 use super::output::json::{self, schema};
 use super::progress::Volume;
@@ -28,7 +28,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(super) metrics: metrics::Args,
+    pub(super) metrics: MetricsArgs,
 }
 
 pub(crate) fn run(_args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {

@@ -27,7 +27,7 @@ const COMMAND: &[u8] = b"{command}";
 
 /// The option, of the commands that have something to measure.
 #[derive(clap::Args, Debug)]
-pub(crate) struct Args {
+pub(crate) struct MetricsArgs {
     /// Write what was measured into this file, for Prometheus; {command} stands for the command [env: ASTORE_METRICS_FILE]
     #[arg(long, value_name = "FILE")]
     pub(crate) metrics_file: Option<PathBuf>,
@@ -112,15 +112,16 @@ fn named(path: &Path, command: &str) -> PathBuf {
 
 /// Returns the file that is meant, behind symlinks, if one can be put there.
 fn usable(path: &Path, root: Option<&Path>) -> Result<PathBuf, String> {
-    let said = |error: io::Error| error.to_string();
     let name = path.file_name().ok_or("it has no file name")?;
-    let file = match fs::canonicalize(path) {
-        // A rename would put a file in the place of a device or a pipe.
-        Ok(file) if !fs::metadata(&file).map_err(said)?.is_file() => {
-            return Err("it is no regular file".to_owned());
-        }
-        Ok(file) => file,
+    let file = match fs::metadata(path) {
+        Ok(found) if found.is_file() => fs::canonicalize(path).map_err(|error| error.to_string())?,
+        // A rename would put a file in the place of a device or a pipe, or of a symlink to one: /dev/stdout leads to
+        // what has no path.
+        Ok(_) => return Err("it is no regular file".to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if path.symlink_metadata().is_ok() {
+                return Err("it is a symlink that leads nowhere".to_owned());
+            }
             let parent = match path.parent() {
                 Some(parent) if !parent.as_os_str().is_empty() => parent,
                 _ => Path::new("."),
@@ -158,6 +159,10 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
+    use super::super::tests::{Shared, arguments, streams};
+    use super::super::{Cli, Environment, Interrupt};
     use super::*;
 
     #[test]
@@ -172,6 +177,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let at = |name: &str| -> PathBuf { place.path().iter().chain([OsStr::new(name)]).collect() };
         let (file, link, inside) = (at("m.prom"), at("link.prom"), at("store/m.prom"));
+        let astray = at("astray");
+        std::os::unix::fs::symlink("nowhere", &astray).unwrap();
         #[expect(clippy::disallowed_methods, reason = "a place made by hand")]
         fs::create_dir(at("store")).unwrap();
         let root = at("store");
@@ -188,11 +195,35 @@ mod tests {
             (inside.as_path(), "inside the store"),
             (root.as_path(), "no regular file"),
             (Path::new("/dev/null"), "no regular file"),
+            (astray.as_path(), "leads nowhere"),
             (&at("nowhere/m.prom"), "its directory: "),
             (Path::new("/"), "no file name"),
         ] {
             let said = try_at(path).unwrap_err();
             assert!(said.contains(why), "{}: {said}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_success_without_its_metrics_is_none_unless_only_the_store_asked() {
+        for (source, exit, ends) in [
+            (Source::Option("metrics-file"), Exit::Done, Exit::Failed),
+            (Source::Variable("ASTORE_METRICS_FILE"), Exit::Done, Exit::Failed),
+            (Source::Option("metrics-file"), Exit::Damage, Exit::Damage),
+            (Source::Store("metrics-file", PathBuf::new()), Exit::Done, Exit::Done),
+        ] {
+            let err = Shared::default();
+            let global = Cli::try_parse_from(arguments(&["health"])).unwrap().global;
+            let streams = streams(Box::new(io::sink()), &err);
+            let mut ctx = Context::new(&global, &Environment::default(), Interrupt::default(), streams);
+            let path = PathBuf::from("/nowhere/at/all");
+            let (begun, root) = (Instant::now(), None);
+            let file = MetricsFile { path, source, command: "health", root, begun };
+            assert_eq!(file.finish(exit, &mut ctx), ends);
+            let said = err.text();
+            let done = if ends == exit { "" } else { "it is done, but " };
+            let expected = format!("astore: {done}its metrics could not be written to /nowhere/at/all: ");
+            assert!(said.starts_with(&expected) && said.lines().count() == 1, "{said}");
         }
     }
 

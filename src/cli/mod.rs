@@ -60,7 +60,7 @@ pub(crate) use exit::Exit;
 use failure::Failure;
 use global::{ColorChoice, Global};
 pub(crate) use interrupt::Interrupt;
-use metrics::MetricsFile;
+use metrics::{MetricsArgs, MetricsFile};
 use output::style::Style;
 use settings::Settings;
 
@@ -137,7 +137,7 @@ impl Command {
 
     /// Returns the name of a command that has something to measure, and what it was told about that.
     #[expect(clippy::wildcard_enum_match_arm, reason = "most commands measure nothing")]
-    const fn metrics(&self) -> Option<(&'static str, &metrics::Args)> {
+    const fn metrics(&self) -> Option<(&'static str, &MetricsArgs)> {
         match self {
             Self::Add(args) => Some(("add", &args.metrics)),
             Self::Gc(args) => Some(("gc", &args.metrics)),

@@ -6,7 +6,7 @@ use astore::registry::report::{Recorded, Reference, VerifyDepth, VerifyRequest};
 
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::metrics;
+use super::metrics::MetricsArgs;
 use super::output::human;
 use super::output::json::{self, schema};
 use super::progress::Volume;
@@ -61,7 +61,7 @@ pub(crate) struct Args {
     threads: Option<u64>,
 
     #[command(flatten)]
-    pub(super) metrics: metrics::Args,
+    pub(super) metrics: MetricsArgs,
 }
 
 pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {

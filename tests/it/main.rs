@@ -33,6 +33,7 @@ mod hurry;
 mod keeping;
 mod left_out;
 mod listed;
+mod metrics;
 mod mistyped;
 mod model;
 mod odd_names;

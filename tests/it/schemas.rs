@@ -15,7 +15,7 @@ use crate::support::gc::{begin_gc, later_event};
 use crate::support::oracle::file_of;
 use crate::support::store::tree;
 
-#[path = "../../src/cli/output/json/schemas.rs"]
+#[path = "../../src/cli/output/json/testing/schemas.rs"]
 #[allow(dead_code, reason = "the binary's own tests use the rest")]
 mod files;
 
@@ -124,7 +124,8 @@ fn packages(program: &mut Program) {
     fs::write(program.desk.path("tree/file"), GOING).unwrap();
     program.one(0, &["add", "tree/file", "--name", "tree", "--finalize"]);
     program.one(0, &["add", "tree/beneath", "--name", "open"]);
-    program.one(0, &["add", "tree/plain", "--package", "open"]);
+    fs::write(program.desk.path("more"), "more").unwrap();
+    program.one(0, &["add", "more", "--package", "open"]);
     assert_eq!(program.run(0, &["list"]).out.len(), 3);
     let entries = program.run(0, &["files", "tree@1"]).out;
     assert!(entries.iter().any(|entry| entry["path_bytes"] == "636166e90a"), "{entries:?}");

@@ -127,7 +127,7 @@ fn a_key_that_nobody_knows_is_told_of_once_and_stops_nothing() {
     let file = desk.root().join("astore.toml");
     let expected = format!(
         "astore: [defaults] in {} has keys that this build does not know: colour, min_age; it knows class, color, \
-         min-age, threads, wait\n",
+         metrics-file, min-age, threads, wait\n",
         file.display()
     );
     assert_eq!((told.code, told.err), (0, expected));

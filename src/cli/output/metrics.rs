@@ -215,7 +215,41 @@ mod tests {
         metrics.verified(&samples::verified(vec![samples::fault()]));
         metrics.run(&run());
         let text = metrics.render(&[("command", "verify"), ("root", "/srv/a \"b\"\\\n")]);
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+        # HELP astore_events_total Events in the log.
+        # TYPE astore_events_total counter
+        astore_events_total{command="verify",root="/srv/a \"b\"\\\n"} 7
+        # HELP astore_verify_objects Objects that were looked at.
+        # TYPE astore_verify_objects gauge
+        astore_verify_objects{command="verify",root="/srv/a \"b\"\\\n"} 3
+        # HELP astore_verify_bytes Bytes that were read again.
+        # TYPE astore_verify_bytes gauge
+        astore_verify_bytes{command="verify",root="/srv/a \"b\"\\\n"} 4096
+        # HELP astore_verify_events Events whose chain was checked.
+        # TYPE astore_verify_events gauge
+        astore_verify_events{command="verify",root="/srv/a \"b\"\\\n"} 7
+        # HELP astore_verify_faults Faults that were found.
+        # TYPE astore_verify_faults gauge
+        astore_verify_faults{command="verify",root="/srv/a \"b\"\\\n"} 1
+        # HELP astore_verify_notes Notes beside the faults.
+        # TYPE astore_verify_notes gauge
+        astore_verify_notes{command="verify",root="/srv/a \"b\"\\\n"} 1
+        # HELP astore_verify_recorded Whether the result is in the log.
+        # TYPE astore_verify_recorded gauge
+        astore_verify_recorded{command="verify",root="/srv/a \"b\"\\\n"} 0
+        # HELP astore_exit_code Exit code of the command.
+        # TYPE astore_exit_code gauge
+        astore_exit_code{command="verify",root="/srv/a \"b\"\\\n"} 4
+        # HELP astore_duration_seconds How long the command took.
+        # TYPE astore_duration_seconds gauge
+        astore_duration_seconds{command="verify",root="/srv/a \"b\"\\\n"} 1.500000
+        # HELP astore_end_timestamp_seconds When the command ended.
+        # TYPE astore_end_timestamp_seconds gauge
+        astore_end_timestamp_seconds{command="verify",root="/srv/a \"b\"\\\n"} 1800000007.000250
+        # HELP astore_build_info The build that ran it.
+        # TYPE astore_build_info gauge
+        astore_build_info{command="verify",root="/srv/a \"b\"\\\n",version="0.1.0"} 1
+        "#);
     }
 
     #[test]

@@ -3,8 +3,6 @@
 //! docs/json.md describes each document; what it promises stands until the number in `schema` goes up.
 
 mod claims;
-#[cfg(test)]
-mod described;
 mod entries;
 mod event;
 mod explain;
@@ -16,9 +14,9 @@ mod purges;
 mod recover;
 mod remark;
 mod roots;
-#[cfg(test)]
-mod schemas;
 mod store;
+#[cfg(test)]
+mod testing;
 
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;

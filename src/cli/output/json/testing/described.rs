@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use astore::registry::report::{ExportReport, InitReport, ManifestReport, RemoveReport};
 use serde_json::Value;
 
+use super::super::tests::{document, read};
+use super::super::*;
 use super::schemas::Schemas;
-use super::tests::{document, read};
-use super::*;
 use crate::cli::exit::Exit;
 use crate::cli::output::samples;
 
