@@ -31,7 +31,7 @@ fn value(samples: &Samples, name: &str, command: &str, root: &Path) -> f64 {
     let labels = [("command", command.to_owned()), ("root", root.display().to_string())];
     let labels: BTreeMap<String, String> =
         labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    for ((name, found), _) in samples {
+    for (name, found) in samples.keys() {
         assert!(labels.iter().all(|(label, value)| found.get(label) == Some(value)), "{name}: {found:?}");
     }
     *samples.get(&(name.to_owned(), labels)).unwrap_or_else(|| panic!("no {name} in {samples:?}"))

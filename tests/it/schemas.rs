@@ -50,7 +50,7 @@ impl Program {
     fn read(&mut self, code: i32, line: &[&str], said: &Said) -> Documents {
         assert_eq!(said.code, code, "{line:?}: {said:#?}");
         let mut read = |text: &str| -> Vec<Value> {
-            let documents = text.lines().map(|line| serde_json::from_str(line));
+            let documents = text.lines().map(serde_json::from_str);
             let documents: Result<Vec<Value>, _> = documents.collect();
             let documents = documents.unwrap_or_else(|error| panic!("{line:?}: {error}: {said:#?}"));
             for document in &documents {
