@@ -21,7 +21,7 @@ _astore() {
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -47,7 +47,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--shared[Let the directory'\''s group write too]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -81,7 +81,7 @@ never\:"Not at all"))' \
 '--one-file-system[Do not enter directories where other file systems are mounted]' \
 '--no-cache[Read every file, even where its size and times are as they were]' \
 '--keep-going[Leave out what cannot be read, list it, and exit with 3]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -97,7 +97,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -119,7 +119,7 @@ b3sums\:"A check file for b3sum -c"))' \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--digest[Print only the manifest'\''s digest]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -140,7 +140,7 @@ never\:"Not at all"))' \
 '--open[Only open ones]' \
 '--removed[Only removed ones]' \
 '--expired[Only finalised ones whose expiry is past\: the next gc may take their bytes]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -155,7 +155,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -173,7 +173,7 @@ always\:"Even into a pipe"
 never\:"Not at all"))' \
 '-0[Print raw paths only, each ended by a NUL byte]' \
 '--null[Print raw paths only, each ended by a NUL byte]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -189,7 +189,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -207,7 +207,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--read[Read every byte in the store, however long]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -224,7 +224,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -244,7 +244,7 @@ copy\:"By copying"))' \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--special-modes[Set the setuid, setgid and sticky bits too]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -265,7 +265,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--dry-run[Say what would be removed and change nothing]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -281,7 +281,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -298,7 +298,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -316,7 +316,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -332,7 +332,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -352,7 +352,7 @@ always\:"Even into a pipe"
 never\:"Not at all"))' \
 '(--release)--hold[Set a hold; a second one gives the hold another reason]' \
 '--release[Release the hold]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -374,7 +374,7 @@ always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--yes[Do not ask]' \
 '--accept-clock[Believe this machine'\''s clock though it looks wrong; the log says so]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -394,7 +394,7 @@ never\:"Not at all"))' \
 '(--both)--quick[Compare names, sizes and the chain without reading bytes]' \
 '--both[Check SHA-256 as well as BLAKE3]' \
 '--no-record[Do not record the result in the log]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -413,7 +413,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--follow[Go on printing events as they happen, until interrupted]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -429,7 +429,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--check[Compare only]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -447,7 +447,7 @@ never\:"Not at all"))' \
 '--from-objects[List the packages that only their manifests still tell of]' \
 '--confirm[Import them]' \
 '--yes[Do not ask]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -462,7 +462,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -477,7 +477,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -492,7 +492,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -511,7 +511,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
