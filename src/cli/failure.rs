@@ -134,7 +134,6 @@ fn causes(error: &anyhow::Error) -> String {
 }
 
 /// Returns what could have been meant, where that is several things.
-#[expect(clippy::wildcard_enum_match_arm, reason = "two failures among all are of that kind")]
 fn candidates(error: &anyhow::Error) -> Vec<String> {
     match library(error) {
         Some(Error::Ambiguous { candidates, .. }) => candidates.clone(),

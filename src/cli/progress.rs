@@ -150,7 +150,12 @@ impl Monitor for Terminal {
             Problem::StoreSkipped { path } => {
                 (format!("astore: skipped {} (the store itself)", escape::path(path)), Some(path))
             }
-            other => (format!("astore: {}", escape::line(&other.to_string())), None),
+            Problem::CaughtUp { .. }
+            | Problem::LogRewritten { .. }
+            | Problem::LogAstray { .. }
+            | Problem::Waiting { .. }
+            | Problem::Note(_)
+            | _ => (format!("astore: {}", escape::line(&problem.to_string())), None),
         };
         self.remark(level, about, &text, path.map(PathBuf::as_path));
     }
