@@ -15,10 +15,10 @@ _astore() {
 
     local context curcontext="$curcontext" state line
     _arguments "${_arguments_options[@]}" : \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
@@ -40,10 +40,10 @@ never\:"Not at all"))' \
             (init)
 _arguments "${_arguments_options[@]}" : \
 '*--class=[A retention class of this store'\''s own; DURATION is an integer with s, m, h, d or w, or "never"]:NAME=DURATION:_default' \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--shared[Let the directory'\''s group write too]' \
@@ -60,15 +60,16 @@ _arguments "${_arguments_options[@]}" : \
 '(--files-from)*--from-command=[Add what a command prints; all that follows is the command]:CMD:_default' \
 '--name=[The package'\''s name \[default\: the last component of PATH\]]:NAME:_default' \
 '(--name --class --meta)--package=[Add to this open package instead of making a new one]:REF:_default' \
-'--class=[The retention class\: how long the package is wanted \[default\: permanent-record\]]:CLASS:_default' \
+'--class=[The retention class\: how long the package is wanted \[env\: ASTORE_CLASS\] \[default\: permanent-record\]]:CLASS:_default' \
 '*--meta=[A label to keep with the package; may be repeated]:KEY=VALUE:_default' \
 '*--exclude=[Leave out what matches, as a line of .gitignore would; may be repeated]:PATTERN:_default' \
 '*--exclude-from=[Leave out what matches the patterns in FILE, one a line as in .gitignore; may be repeated]:FILE:_files' \
 '--stdin-name=[The path in the package of what standard input or CMD says \[default\: stdin\]]:PATH:_default' \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--metrics-file=[Write what was measured into this file, for Prometheus; {command} stands for the command \[env\: ASTORE_METRICS_FILE\]]:FILE:_files' \
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '-0[Each path of --files-from ends with NUL, as after find -print0]' \
@@ -91,10 +92,10 @@ never\:"Not at all"))' \
 ;;
 (finalize)
 _arguments "${_arguments_options[@]}" : \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
@@ -112,10 +113,10 @@ json\:"The exact JSON projection"
 cbor\:"The canonical bytes"
 sha256sums\:"A check file for sha256sum -c"
 b3sums\:"A check file for b3sum -c"))' \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--digest[Print only the manifest'\''s digest]' \
@@ -130,10 +131,10 @@ never\:"Not at all"))' \
 (list)
 _arguments "${_arguments_options[@]}" : \
 '--limit=[At most this many, the newest]:N:_default' \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--all[Removed ones too]' \
@@ -149,10 +150,10 @@ never\:"Not at all"))' \
 ;;
 (show)
 _arguments "${_arguments_options[@]}" : \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
@@ -165,10 +166,10 @@ never\:"Not at all"))' \
 ;;
 (files)
 _arguments "${_arguments_options[@]}" : \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '-0[Print raw paths only, each ended by a NUL byte]' \
@@ -183,10 +184,10 @@ never\:"Not at all"))' \
 ;;
 (diff)
 _arguments "${_arguments_options[@]}" : \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
@@ -200,10 +201,10 @@ never\:"Not at all"))' \
 ;;
 (explain)
 _arguments "${_arguments_options[@]}" : \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--read[Read every byte in the store, however long]' \
@@ -218,10 +219,10 @@ never\:"Not at all"))' \
 (cat)
 _arguments "${_arguments_options[@]}" : \
 '--range=[Only these bytes, counted from 0, both ends included; A- goes on to the end]:A-B:_default' \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
@@ -237,10 +238,10 @@ _arguments "${_arguments_options[@]}" : \
 '--link=[How files come to be]:HOW:((auto\:"By reflink where that is possible, else by copying"
 reflink\:"By reflink or not at all"
 copy\:"By copying"))' \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--special-modes[Set the setuid, setgid and sticky bits too]' \
@@ -258,10 +259,10 @@ _arguments "${_arguments_options[@]}" : \
 '--reason=[Why; the log keeps it]:TEXT:_default' \
 '--keep=[Remove all but the newest N finalised versions of a name]:N:_default' \
 '--older-than=[Of these, only those that were finalised longer ago than this]:DURATION:_default' \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--dry-run[Say what would be removed and change nothing]' \
@@ -275,10 +276,10 @@ never\:"Not at all"))' \
 ;;
 (restore)
 _arguments "${_arguments_options[@]}" : \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
@@ -292,10 +293,10 @@ never\:"Not at all"))' \
 (pin)
 _arguments "${_arguments_options[@]}" : \
 '--reason=[Why; the log keeps it]:TEXT:_default' \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
@@ -310,10 +311,10 @@ never\:"Not at all"))' \
 (unpin)
 _arguments "${_arguments_options[@]}" : \
 '--reason=[Why; the log keeps it]:TEXT:_default' \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
@@ -326,10 +327,10 @@ never\:"Not at all"))' \
 ;;
 (pins)
 _arguments "${_arguments_options[@]}" : \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
@@ -344,10 +345,10 @@ _arguments "${_arguments_options[@]}" : \
 '--class=[The new retention class]:CLASS:_default' \
 '--until=[Keep it to the end of this day, UTC\: YYYY-MM-DD]:DATE:_default' \
 '--reason=[Why; the log keeps it, and it is the reason of a hold]:TEXT:_default' \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '(--release)--hold[Set a hold; a second one gives the hold another reason]' \
@@ -363,13 +364,14 @@ never\:"Not at all"))' \
 (gc)
 _arguments "${_arguments_options[@]}" : \
 '--confirm=[Carry the plan out\: the one of this moment, or exactly PLAN]::PLAN:_default' \
-'--min-age=[Keep what was named or let go less than this ago \[default\: 24h\]]:DURATION:_default' \
+'--min-age=[Keep what was named or let go less than this ago \[env\: ASTORE_MIN_AGE\] \[default\: 24h\]]:DURATION:_default' \
 '(--confirm --yes --reason --accept-clock)*--without=[Say what would be freed if these packages were removed; age is left aside]:REF:_default' \
 '--reason=[Why; the log keeps it]:TEXT:_default' \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--metrics-file=[Write what was measured into this file, for Prometheus; {command} stands for the command \[env\: ASTORE_METRICS_FILE\]]:FILE:_files' \
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--yes[Do not ask]' \
@@ -384,11 +386,12 @@ never\:"Not at all"))' \
 (verify)
 _arguments "${_arguments_options[@]}" : \
 '--head=[Fail unless the log contains this event, as '\''astore health'\'' prints it]:N:DIGEST:_default' \
-'--threads=[How many threads read \[default\: one a processor\]]:N:_default' \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--threads=[How many threads read \[env\: ASTORE_THREADS\] \[default\: one a processor\]]:N:_default' \
+'--metrics-file=[Write what was measured into this file, for Prometheus; {command} stands for the command \[env\: ASTORE_METRICS_FILE\]]:FILE:_files' \
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '(--both)--quick[Compare names, sizes and the chain without reading bytes]' \
@@ -406,10 +409,10 @@ never\:"Not at all"))' \
 _arguments "${_arguments_options[@]}" : \
 '--since=[Only events after event N]:N:_default' \
 '--type=[Only events of this type, such as v1.package.finalized]:TYPE:_default' \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--follow[Go on printing events as they happen, until interrupted]' \
@@ -422,10 +425,10 @@ never\:"Not at all"))' \
 ;;
 (replay)
 _arguments "${_arguments_options[@]}" : \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--check[Compare only]' \
@@ -438,10 +441,10 @@ never\:"Not at all"))' \
 ;;
 (recover)
 _arguments "${_arguments_options[@]}" : \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--from-objects[List the packages that only their manifests still tell of]' \
@@ -456,10 +459,11 @@ never\:"Not at all"))' \
 ;;
 (stats)
 _arguments "${_arguments_options[@]}" : \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--metrics-file=[Write what was measured into this file, for Prometheus; {command} stands for the command \[env\: ASTORE_METRICS_FILE\]]:FILE:_files' \
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
@@ -471,10 +475,11 @@ never\:"Not at all"))' \
 ;;
 (health)
 _arguments "${_arguments_options[@]}" : \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--metrics-file=[Write what was measured into this file, for Prometheus; {command} stands for the command \[env\: ASTORE_METRICS_FILE\]]:FILE:_files' \
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
@@ -486,10 +491,10 @@ never\:"Not at all"))' \
 ;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
@@ -505,10 +510,10 @@ fish\:"fish"))' \
 (man)
 _arguments "${_arguments_options[@]}" : \
 '--out=[Write every page into this directory, which is made if it is missing]:DIR:_files' \
-'--root=[The store'\''s directory \[default\: \$ASTORE_ROOT, else \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
-'--actor=[Who the log says did it \[default\: \$ASTORE_ACTOR, else user@host\]]:NAME:_default' \
-'--wait=[How long to wait for others who hold the store'\''s lock]:DURATION:_default' \
-'--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \

@@ -186,9 +186,9 @@ pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
                 None => blamed(error, class_of),
             })
         }
-        None => registry
-            .add(request, &mut *ctx.input(), &ctx.terminal)
-            .map_err(|error| blamed(error, class_of)),
+        None => {
+            registry.add(request, &mut *ctx.input(), &ctx.terminal).map_err(|error| blamed(error, class_of))
+        }
     }?;
     ctx.metrics.added(&report);
     let exit = if report.skipped.is_empty() { Exit::Done } else { Exit::Skipped };

@@ -232,7 +232,9 @@ fn fail(error: &anyhow::Error, ctx: &Context) -> Exit {
 
 /// Returns in which form a command line that makes no sense asks for its answer.
 fn form_of(arguments: &[OsString]) -> Form {
-    let mut options = arguments.iter().skip(1).take_while(|argument| *argument != "--");
+    // What stands behind these two is somebody else's.
+    let is_ours = |argument: &&OsString| **argument != "--" && **argument != "--from-command";
+    let mut options = arguments.iter().skip(1).take_while(is_ours);
     if options.any(|argument| argument == "--json") { Form::Json } else { Form::Text }
 }
 
