@@ -91,8 +91,11 @@ fn who_asks_for_json_before_anything_else_fails_gets_it() {
         assert_eq!((code, err.starts_with('{')), (2, is_json), "{line:?}: {err}");
     }
     let said = failure(&run_line(&["--json", "add"]).2);
-    assert_eq!(said["hint"], "usage: astore add <PATH>...", "{said}");
-    assert!(said["message"].as_str().unwrap().ends_with("<PATH>...; usage: astore add <PATH>..."), "{said}");
+    assert_eq!(said["hint"], "usage: astore add [OPTIONS] <PATH>...", "{said}");
+    assert!(
+        said["message"].as_str().unwrap().ends_with("<PATH>...; usage: astore add [OPTIONS] <PATH>..."),
+        "{said}"
+    );
     let err = Shared::default();
     let streams = streams(Box::new(Broken(io::ErrorKind::StorageFull)), &err);
     let exit = run(arguments(&["--json", "--help"]), &Environment::default(), Interrupt::default(), streams);
