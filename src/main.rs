@@ -10,7 +10,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let streams = match cli::Streams::of_process() {
         Ok(streams) => streams,
-        Err(error) => return ExitCode::from(cli::Exit::without_streams(&error).code()),
+        Err(error) => return ExitCode::from(cli::without_streams(std::env::args_os(), &error).code()),
     };
     let exit =
         cli::run(std::env::args_os(), &cli::Environment::of_process(), cli::Interrupt::install(), streams);

@@ -18,12 +18,14 @@ use super::environment::PlaceChoice;
 use super::exit::Exit;
 use super::failure::usage;
 use super::lists::{self, Separator};
+use super::metrics::MetricsArgs;
 use super::naming;
 use super::output::json::{self, schema};
 use super::output::units::{count, size};
 use super::output::{escape, human};
 use super::program::Program;
 use super::progress::Volume;
+use super::settings::{self, Source};
 use super::values;
 
 const EXAMPLES: &str = "\
@@ -116,7 +118,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "package")]
     replace: bool,
 
-    /// The retention class: how long the package is wanted [default: permanent-record]
+    /// The retention class: how long the package is wanted [env: ASTORE_CLASS] [default: permanent-record]
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
 
@@ -165,9 +167,13 @@ pub(crate) struct Args {
     /// The path in the package of what standard input or CMD says [default: stdin]
     #[arg(long, value_name = "PATH")]
     stdin_name: Option<OsString>,
+
+    #[command(flatten)]
+    pub(super) metrics: MetricsArgs,
 }
 
 pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    let class_of = settle_class(&mut args, ctx)?;
     let typed = std::mem::take(&mut args.from_command);
     let command = command(&typed)?;
     let request = request(args, command.is_some(), ctx)?;
@@ -177,11 +183,14 @@ pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         Some(mut program) => {
             registry.add(request, &mut program, &ctx.terminal).map_err(|error| match program.failure() {
                 Some(failure) => anyhow!("{failure}; nothing was added"),
-                None => error.into(),
+                None => blamed(error, class_of),
             })
         }
-        None => Ok(registry.add(request, &mut *ctx.input(), &ctx.terminal)?),
+        None => {
+            registry.add(request, &mut *ctx.input(), &ctx.terminal).map_err(|error| blamed(error, class_of))
+        }
     }?;
+    ctx.metrics.added(&report);
     let exit = if report.skipped.is_empty() { Exit::Done } else { Exit::Skipped };
     let (form, volume) = (ctx.form, ctx.volume);
     let exit = ctx.result(exit, |out| match (form, volume) {
@@ -213,6 +222,26 @@ fn command(typed: &[OsString]) -> anyhow::Result<Option<Command<'_>>> {
             )))
         }
         Some((program, arguments)) => Ok(Some((program, arguments))),
+    }
+}
+
+/// Decides the class of what is new where nobody typed one, and returns who said so.
+fn settle_class(args: &mut Args, ctx: &Context) -> anyhow::Result<Option<Source>> {
+    if args.package.is_some() {
+        return Ok(None); // that of a package that is there stays
+    }
+    let Some(class) = ctx.setting(args.class.take(), &settings::CLASS)? else { return Ok(None) };
+    args.class = Some(class.value);
+    Ok(Some(class.source))
+}
+
+/// Says who named a class that there is not, unless it was typed.
+fn blamed(error: Error, class_of: Option<Source>) -> anyhow::Error {
+    match (&error, class_of) {
+        (Error::NoSuchClass { .. }, Some(source @ (Source::Variable(_) | Source::Store(..)))) => {
+            anyhow::Error::new(error).context(source)
+        }
+        _ => error.into(),
     }
 }
 

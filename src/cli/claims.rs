@@ -6,10 +6,11 @@ use astore::error::Error;
 use astore::registry::report::{ClaimsReport, ImportReport, ImportRequest};
 use astore::registry::{Access, Registry};
 
+use super::asked::Asked;
 use super::confirm::{self, Answer};
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::hint::Asked;
+use super::failure::Failure;
 use super::output::claims as text;
 use super::output::escape;
 use super::output::json::{self, schema};
@@ -87,7 +88,7 @@ fn ask(report: &ClaimsReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>>
             // The result goes elsewhere, and who is asked has to see what about.
             let mut seen = Vec::new();
             text::claims(report, None, Style::Plain, &mut seen)?;
-            ctx.terminal.warn(String::from_utf8_lossy(&seen).trim_end());
+            ctx.terminal.ask(&String::from_utf8_lossy(&seen));
         }
     }
     let packages = report.importable().count() as u64;
@@ -102,8 +103,8 @@ fn ask(report: &ClaimsReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>>
     match confirm::ask(&format!("{log} {} in {root}", count(packages, "package")), ctx)? {
         Answer::Yes => Ok(None),
         Answer::No => {
-            ctx.terminal.warn(&format!("astore: not confirmed, nothing was changed (root {root})"));
-            Ok(Some(Exit::PlanGone))
+            let text = "not confirmed, nothing was changed";
+            Ok(Some(ctx.fail(&Failure::new(Exit::PlanGone, text, ctx.root()))))
         }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn ask(what: &str, ctx: &mut Context) -> anyhow::Result<Answer> {
     };
     if typed.last() != Some(&b'\n') {
         // Nobody pressed return: what is said next begins a line all the same.
-        ctx.terminal.warn("");
+        ctx.terminal.ask("\n");
     }
     answer
 }

@@ -10,18 +10,21 @@ use std::time::Duration;
 use anyhow::Context as _;
 use astore::env::Env;
 use astore::error::Error;
+use astore::registry::report::DEFAULT_WAIT;
 use astore::registry::{Access, OpenOptions, Registry};
 use terminal_size::{Width, terminal_size_of};
 
+use super::asked::Asked;
 use super::environment::{Environment, Place};
 use super::exit::Exit;
-use super::failure::usage;
-use super::global::Global;
-use super::hint::Asked;
+use super::failure::{Failure, usage};
+use super::global::{ColorChoice, Global};
 use super::interrupt::{Interrupt, Interruptible};
+use super::output::metrics::Metrics;
 use super::output::page::Page;
 use super::output::window::Window;
 use super::progress::{Bars, Terminal, Volume};
+use super::settings::{self, Chosen, Setting, Settings, Source};
 
 /// The three streams of a process, or of a test.
 pub(crate) struct Streams {
@@ -99,6 +102,8 @@ pub(crate) struct Context {
     pub(crate) page: Page,
     /// Where the library tells what it does, and where remarks go.
     pub(crate) terminal: Terminal,
+    /// What the command measured, for `--metrics-file`.
+    pub(crate) metrics: Metrics,
     /// Whether standard output is a terminal.
     pub(crate) out_is_terminal: bool,
     /// Whether somebody is there to be asked: standard input and standard error are terminals.
@@ -109,6 +114,9 @@ pub(crate) struct Context {
     environment: Environment,
     root_option: Option<PathBuf>,
     actor_option: Option<String>,
+    wait_option: Option<Duration>,
+    color_option: Option<ColorChoice>,
+    settings: Settings,
     wait: Duration,
     place: Option<Place>,
     command: &'static str,
@@ -135,11 +143,13 @@ impl Context {
             let variable = environment.columns.as_deref().and_then(OsStr::to_str);
             Window::new(variable, streams.out_columns, environment.glyphs)
         });
+        let color = global.color.unwrap_or(ColorChoice::Auto);
         Self {
             form,
             volume,
-            page: Page { style: global.color.style(streams.out_is_terminal, environment.no_color), window },
-            terminal: Terminal::new(streams.err, bars, volume),
+            page: Page { style: color.style(streams.out_is_terminal, environment.no_color), window },
+            terminal: Terminal::new(streams.err, bars, volume).in_form(form),
+            metrics: Metrics::default(),
             out_is_terminal: streams.out_is_terminal,
             is_attended: streams.in_is_terminal && streams.err_is_terminal,
             out: streams.out,
@@ -148,11 +158,58 @@ impl Context {
             environment: environment.clone(),
             root_option: global.root.clone(),
             actor_option: global.actor.clone(),
-            wait: global.wait,
+            wait_option: global.wait,
+            color_option: global.color,
+            settings: Settings::new(&environment.settings),
+            wait: DEFAULT_WAIT,
             place: None,
             command: "",
             changes: false,
         }
+    }
+
+    /// Takes in what the store says of options, and decides those that every command has.
+    ///
+    /// # Errors
+    /// Where one of these has a bad value, or the store's astore.toml is there and cannot be read.
+    pub(crate) fn settle(&mut self) -> anyhow::Result<()> {
+        // Where no store is named, whoever opens it says so.
+        if let Ok(place) = self.environment.place(self.root_option.as_deref()) {
+            match self.settings.read_store(&place.root) {
+                Ok(wrong) => wrong.iter().for_each(|wrong| self.terminal.warn(&format!("astore: {wrong}"))),
+                Err(error) => {
+                    self.place = Some(place);
+                    return Err(error);
+                }
+            }
+        }
+        if let Some(wait) = self.settings.get(self.wait_option, &settings::WAIT)? {
+            self.wait = wait.value;
+        }
+        if let Some(color) = self.settings.get(self.color_option, &settings::COLOR)? {
+            // A variable of the environment outranks the store.
+            let no_color = self.environment.no_color && matches!(color.source, Source::Store(..));
+            let choice = if no_color { ColorChoice::Never } else { color.value };
+            self.page.style = choice.style(self.out_is_terminal, self.environment.no_color);
+        }
+        Ok(())
+    }
+
+    /// Says what an option is that may have a default from outside: see [`Settings::get`].
+    ///
+    /// # Errors
+    /// A usage error where that default is bad.
+    pub(crate) fn setting<T>(
+        &self,
+        given: Option<T>,
+        setting: &Setting<T>,
+    ) -> anyhow::Result<Option<Chosen<T>>> {
+        self.settings.get(given, setting)
+    }
+
+    /// Returns the root whose store was asked for its settings.
+    pub(crate) fn root_of_settings(&self) -> Option<&Path> {
+        self.settings.root()
     }
 
     /// Returns where the store is.
@@ -174,11 +231,13 @@ impl Context {
 
     /// Returns what was asked for, as far as advice depends on it.
     pub(crate) fn asked(&self) -> Asked<'_> {
+        let min_age = self.settings.get(None, &settings::MIN_AGE).ok().flatten();
         Asked {
             command: self.command,
             root: self.root(),
             root_option: self.root_option.is_some(),
             meant: &[],
+            min_age: min_age.map(|chosen| chosen.value),
         }
     }
 
@@ -293,6 +352,12 @@ impl Context {
     /// Returns what signals ask for.
     pub(crate) const fn interrupt(&self) -> &Interrupt {
         &self.interrupt
+    }
+
+    /// Says why the command failed, and returns how it ends.
+    pub(crate) fn fail(&self, failure: &Failure<'_>) -> Exit {
+        self.terminal.line(&failure.line(self.form));
+        failure.exit()
     }
 
     /// Returns how the command ends if a signal asked for it.

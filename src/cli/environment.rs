@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::failure::usage;
 use super::output::window::Glyphs;
+use super::settings;
 
 /// The variables that `astore` knows, and what the system says of the user and the machine.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +14,8 @@ pub(crate) struct Environment {
     pub(crate) root: Option<OsString>,
     /// `ASTORE_ACTOR`: who the log says did it.
     pub(crate) actor: Option<OsString>,
+    /// The variables of [`settings::VARIABLES`] that are set.
+    pub(crate) settings: Vec<(&'static str, OsString)>,
     /// `XDG_DATA_HOME`.
     pub(crate) data_home: Option<OsString>,
     /// `HOME`.
@@ -33,7 +36,9 @@ impl Environment {
     /// Reads the environment of this process.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub(crate) fn of_process() -> Self {
+        let names = settings::VARIABLES.iter().map(|&(name, _)| name);
         Self {
+            settings: names.filter_map(|name| Some((name, std::env::var_os(name)?))).collect(),
             root: std::env::var_os("ASTORE_ROOT"),
             actor: std::env::var_os("ASTORE_ACTOR"),
             data_home: std::env::var_os("XDG_DATA_HOME"),
@@ -89,7 +94,7 @@ impl Environment {
     /// Decides who the log says did it: the option, else `ASTORE_ACTOR`, else user and host.
     ///
     /// # Errors
-    /// A usage error where the option is empty or the variable is not text.
+    /// A usage error where the option or the variable is empty, or the variable is not text.
     pub(crate) fn actor(&self, option: Option<&str>) -> anyhow::Result<String> {
         if let Some(option) = option {
             return match option {
@@ -98,10 +103,13 @@ impl Environment {
             };
         }
         match &self.actor {
-            Some(actor) if !actor.is_empty() => {
+            Some(actor) if actor.is_empty() => {
+                Err(usage("ASTORE_ACTOR is empty; say who does it, or unset it"))
+            }
+            Some(actor) => {
                 actor.to_str().map(str::to_owned).ok_or_else(|| usage("ASTORE_ACTOR is not UTF-8"))
             }
-            _ => Ok(self.user_at_host.clone()),
+            None => Ok(self.user_at_host.clone()),
         }
     }
 }
@@ -216,6 +224,8 @@ mod tests {
         assert_eq!(environment.actor(None).unwrap(), "ci");
         assert_eq!(environment.actor(Some("me")).unwrap(), "me");
         assert!(environment.actor(Some("")).is_err());
+        environment.actor = Some("".into());
+        assert!(environment.actor(None).is_err(), "the log must not say another name than was meant");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Exit codes: the numbers that scripts rely on, and what each of them says.
 
-use std::io::{self, Write as _};
-
 use astore::error::ErrorKind;
 
 /// How a command ended, as the shell sees it. The numbers never change.
@@ -64,11 +62,25 @@ impl Exit {
         self as u8
     }
 
-    /// Says that there are no streams to work with, on the one that may be there all the same.
-    pub(crate) fn without_streams(error: &io::Error) -> Self {
-        let said = writeln!(io::stderr(), "astore: cannot use standard input, output and error: {error}");
-        drop(said); // nowhere else to say it
-        Self::Failed
+    /// Returns the word for it that documents use.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Skipped => "skipped",
+            Self::Damage => "damage",
+            Self::PlanGone => "plan-gone",
+            Self::Busy => "busy",
+            Self::NotFound => "not-found",
+            Self::NoStore => "no-store",
+            Self::Different => "different",
+            Self::Evicted => "evicted",
+            Self::Purged => "purged",
+            Self::Overdue => "overdue",
+            Self::Interrupted => "interrupted",
+            Self::Terminated => "terminated",
+        }
     }
 
     /// Chooses the code for a failure of the library. `Cancelled` is SIGINT's unless the caller knows better.

@@ -7,9 +7,12 @@ use std::path::Path;
 
 use astore::error::{Error, ErrorKind};
 
+use super::asked::Asked;
+use super::context::Form;
 use super::exit::Exit;
-use super::hint::{Asked, hint};
+use super::hint::hint;
 use super::output::escape;
+use super::output::json::{self, schema};
 
 /// A request that makes no sense as given; the text says so to the person who typed it.
 #[derive(Debug, thiserror::Error)]
@@ -44,16 +47,76 @@ pub(crate) fn is_cancelled(error: &anyhow::Error) -> bool {
     library(error).is_some_and(|error| error.kind() == ErrorKind::Cancelled)
 }
 
-/// Says that a signal ended the command, as one line without a newline.
-pub(crate) fn interrupted(root: Option<&Path>) -> String {
-    let root = root.map(|root| format!(" (root {})", root.display())).unwrap_or_default();
-    escape::line(&format!("astore: interrupted{root}"))
+/// A failure in the words in which it is told.
+#[derive(Debug)]
+pub(crate) struct Failure<'a> {
+    exit: Exit,
+    /// What failed, on what and why, then the hint, then the root unless it was named already.
+    message: String,
+    hint: Option<String>,
+    root: Option<&'a Path>,
+    candidates: Vec<String>,
 }
 
-/// Writes the error as one line without a newline: causes joined by colons, then the hint, then the root
-/// unless it was named already.
-pub(crate) fn line(error: &anyhow::Error, asked: Asked<'_>) -> String {
-    let mut text = String::from("astore: ");
+impl<'a> Failure<'a> {
+    /// Puts an error into words: causes joined by colons, then what to do.
+    pub(crate) fn of(error: &anyhow::Error, exit: Exit, asked: Asked<'a>) -> Self {
+        let mut text = causes(error);
+        let hint = library(error).and_then(|error| hint(error, asked));
+        if let Some(hint) = &hint {
+            text.push_str("; ");
+            text.push_str(hint);
+        }
+        let hint = hint.map(|hint| escape::line(&hint));
+        Self { hint, candidates: candidates(error), ..Self::new(exit, &text, asked.root) }
+    }
+
+    /// Says that a signal ended the command.
+    pub(crate) fn interrupted(exit: Exit, root: Option<&'a Path>) -> Self {
+        Self::new(exit, "interrupted", root)
+    }
+
+    /// Says it in these words, with the root behind them unless they name it.
+    pub(crate) fn new(exit: Exit, text: &str, root: Option<&'a Path>) -> Self {
+        let mut text = text.to_owned();
+        if let Some(root) = root {
+            let root = root.display().to_string();
+            if !text.contains(&root) {
+                text.push_str(&format!(" (root {root})"));
+            }
+        }
+        Self { exit, message: escape::line(&text), hint: None, root, candidates: Vec::new() }
+    }
+
+    /// Puts what clap has to say about a command line into words.
+    pub(crate) fn of_usage(error: &clap::Error, command: Option<&str>) -> Self {
+        let (text, hint) = usage_words(error, command);
+        let message = escape::line(&format!("{text}; {hint}"));
+        let hint = Some(escape::line(&hint));
+        Self { exit: Exit::Usage, message, hint, root: None, candidates: Vec::new() }
+    }
+
+    /// Returns how the command ends.
+    pub(crate) const fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Returns it as one line without a newline.
+    pub(crate) fn line(&self, form: Form) -> String {
+        match form {
+            Form::Text => format!("astore: {}", self.message),
+            Form::Json => {
+                let Self { exit, message, hint, root, candidates } = self;
+                let document = json::Failure::new(*exit, message, *root, hint.as_deref(), candidates);
+                json::line(schema::ERROR, document)
+            }
+        }
+    }
+}
+
+/// Joins an error and its causes by colons.
+fn causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
     let mut last = String::new();
     for cause in error.chain() {
         let said = cause.to_string();
@@ -68,21 +131,22 @@ pub(crate) fn line(error: &anyhow::Error, asked: Asked<'_>) -> String {
         text.push_str(&said);
         last = said;
     }
-    if let Some(hint) = library(error).and_then(|error| hint(error, asked)) {
-        text.push_str("; ");
-        text.push_str(&hint);
-    }
-    if let Some(root) = asked.root {
-        let root = root.display().to_string();
-        if !text.contains(&root) {
-            text.push_str(&format!(" (root {root})"));
-        }
-    }
-    escape::line(&text)
+    text
 }
 
-/// Turns what clap has to say about a command line into one line without a newline.
-pub(crate) fn usage_line(error: &clap::Error, command: Option<&str>) -> String {
+/// Returns what could have been meant, where that is several things.
+fn candidates(error: &anyhow::Error) -> Vec<String> {
+    match library(error) {
+        Some(Error::Ambiguous { candidates, .. }) => candidates.clone(),
+        Some(Error::AmbiguousObject { candidates, .. }) => {
+            candidates.iter().map(ToString::to_string).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Turns what clap has to say about a command line into a sentence, and where to read more.
+fn usage_words(error: &clap::Error, command: Option<&str>) -> (String, String) {
     let help =
         command.map_or_else(|| "astore --help".to_owned(), |command| format!("astore {command} --help"));
     let rendered = error.render().to_string();
@@ -119,12 +183,11 @@ pub(crate) fn usage_line(error: &clap::Error, command: Option<&str>) -> String {
     // Of a command with several forms, the one that has what is missing.
     let missing = text.rsplit_once(" not provided: ").map_or("", |(_, missing)| missing);
     let fitting = forms.iter().find(|form| form.contains(missing)).or(forms.first());
-    match (fitting, error.kind()) {
-        (Some(usage), clap::error::ErrorKind::MissingRequiredArgument) => {
-            escape::line(&format!("astore: {text}; usage: {usage}"))
-        }
-        _ => escape::line(&format!("astore: {text}; see '{help}'")),
-    }
+    let more = match (fitting, error.kind()) {
+        (Some(usage), clap::error::ErrorKind::MissingRequiredArgument) => format!("usage: {usage}"),
+        _ => format!("see '{help}'"),
+    };
+    (text, more)
 }
 
 fn library(error: &anyhow::Error) -> Option<&Error> {
@@ -142,6 +205,10 @@ mod tests {
 
     fn no_store() -> anyhow::Error {
         anyhow::Error::new(Error::Storage(StorageError::NoStore { root: PathBuf::from("/srv/store") }))
+    }
+
+    fn line(error: &anyhow::Error, asked: Asked<'_>) -> String {
+        Failure::of(error, exit_of(error), asked).line(Form::Text)
     }
 
     #[test]

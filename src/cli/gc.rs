@@ -11,17 +11,19 @@ use astore::registry::report::{
 };
 use astore::retention::Reason;
 
+use super::asked::Asked;
 use super::confirm::{self, Answer};
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::failure::usage;
-use super::hint::Asked;
+use super::failure::{Failure, usage};
+use super::metrics::MetricsArgs;
 use super::output::escape;
 use super::output::gc as text;
 use super::output::json::{self, schema};
 use super::output::page::Page;
 use super::output::units::{age, count};
 use super::progress::Volume;
+use super::settings;
 use super::values;
 
 const EXAMPLES: &str = "\
@@ -66,7 +68,7 @@ pub(crate) struct Args {
     )]
     confirm: Option<Option<PlanName>>,
 
-    /// Keep what was named or let go less than this ago [default: 24h]
+    /// Keep what was named or let go less than this ago [env: ASTORE_MIN_AGE] [default: 24h]
     #[arg(long, value_name = "DURATION", value_parser = values::min_age)]
     min_age: Option<Duration>,
 
@@ -90,6 +92,9 @@ pub(crate) struct Args {
     /// Believe this machine's clock though it looks wrong; the log says so
     #[arg(long, requires = "confirm")]
     accept_clock: bool,
+
+    #[command(flatten)]
+    pub(super) metrics: MetricsArgs,
 }
 
 pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
@@ -100,12 +105,15 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     }
 }
 
-fn request(args: &Args) -> PlanRequest {
-    PlanRequest { min_age: args.min_age.unwrap_or(DEFAULT_MIN_AGE) }
+fn request(args: &Args, ctx: &Context) -> anyhow::Result<PlanRequest> {
+    let min_age = ctx.setting(args.min_age, &settings::MIN_AGE)?;
+    Ok(PlanRequest { min_age: min_age.map_or(DEFAULT_MIN_AGE, |chosen| chosen.value) })
 }
 
 fn plan(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
-    let report = ctx.open("gc", Access::Read)?.plan(&request(args), &ctx.terminal)?;
+    let request = request(args, ctx)?;
+    let report = ctx.open("gc", Access::Read)?.plan(&request, &ctx.terminal)?;
+    ctx.metrics.planned(&report);
     let carry_out = is_due(&report).then(|| carry_out(report.plan.name(), ctx.asked()));
     let (form, volume, page) = (ctx.form, ctx.volume, ctx.page);
     ctx.result(Exit::Done, |out| match (form, volume) {
@@ -143,7 +151,7 @@ fn confirmed(plan: Option<PlanName>, args: &Args, ctx: &mut Context) -> anyhow::
             )));
         }
         Some(plan) => Confirmed::Exactly(plan),
-        None => Confirmed::Whatever(request(args)),
+        None => Confirmed::Whatever(request(args, ctx)?),
     };
     let clock = if args.accept_clock { ClockTrust::Accepted } else { ClockTrust::Doubted };
     let mut request = CollectRequest { confirmed, reason: args.reason.clone(), clock };
@@ -170,7 +178,7 @@ fn ask(report: &PlanReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>> {
             // The result goes elsewhere, and who is asked has to see what about.
             let mut seen = Vec::new();
             text::plan(report, None, Page::default(), &mut seen)?;
-            ctx.terminal.warn(String::from_utf8_lossy(&seen).trim_end());
+            ctx.terminal.ask(&String::from_utf8_lossy(&seen));
         }
     }
     if !is_due(report) {
@@ -181,8 +189,8 @@ fn ask(report: &PlanReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>> {
     match confirm::ask(&format!("{} in {root}", due(report)), ctx)? {
         Answer::Yes => Ok(None),
         Answer::No => {
-            ctx.terminal.warn(&format!("astore: not confirmed, nothing was changed (root {root})"));
-            Ok(Some(Exit::PlanGone))
+            let text = "not confirmed, nothing was changed";
+            Ok(Some(ctx.fail(&Failure::new(Exit::PlanGone, text, ctx.root()))))
         }
     }
 }
@@ -218,18 +226,20 @@ fn collect(request: &CollectRequest, shown: bool, ctx: &mut Context) -> anyhow::
         (Ok(report), _) => report,
         (Err(error), Some(done)) if ctx.form == Form::Json => {
             // What was done is in the document; the failure is told besides.
+            ctx.metrics.collected(&done);
             told(&done, Exit::Failed, ctx)?;
             return Err(error.into());
         }
         (Err(error), _) => return Err(error.into()),
     };
+    ctx.metrics.collected(&report);
     let failed = report.failed().count() as u64;
     if failed > 0 {
-        let root = ctx.root().map(escape::path).unwrap_or_default();
-        ctx.terminal.warn(&format!(
-            "astore: {} could not be deleted; the log calls what failed purged, and the next confirmed gc tries again (root {root})",
+        let text = format!(
+            "{} could not be deleted; the log calls what failed purged, and the next confirmed gc tries again",
             count(failed, "object"),
-        ));
+        );
+        ctx.fail(&Failure::new(Exit::Failed, &text, ctx.root()));
     }
     told(&report, if failed > 0 { Exit::Failed } else { Exit::Done }, ctx)
 }

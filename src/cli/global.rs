@@ -10,11 +10,11 @@ use super::values;
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The store's directory [default: $ASTORE_ROOT, else $XDG_DATA_HOME/astore, else ~/.local/share/astore]
+    /// The store's directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
 
-    /// Print JSON: one document, or JSON Lines for log, list and files
+    /// Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
@@ -22,17 +22,17 @@ pub(crate) struct Global {
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 
-    /// Who the log says did it [default: $ASTORE_ACTOR, else user@host]
+    /// Who the log says did it [env: ASTORE_ACTOR] [default: user@host]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) actor: Option<String>,
 
-    /// How long to wait for others who hold the store's lock
-    #[arg(long, global = true, value_name = "DURATION", default_value = "10m", value_parser = values::duration)]
-    pub(crate) wait: Duration,
+    /// How long to wait for others who hold the store's lock [env: ASTORE_WAIT] [default: 10m]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) wait: Option<Duration>,
 
-    /// Whether to colour text; NO_COLOR means never
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub(crate) color: ColorChoice,
+    /// Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub(crate) color: Option<ColorChoice>,
 }
 
 /// When text is coloured.

@@ -4,6 +4,7 @@ use astore::registry::Access;
 
 use super::context::{Context, Form};
 use super::exit::Exit;
+use super::metrics::MetricsArgs;
 use super::output::human;
 use super::output::json::{self, schema};
 use super::progress::Volume;
@@ -28,10 +29,14 @@ Examples:
 /// left in tmp/ among them, do not change the exit code.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(super) metrics: MetricsArgs,
+}
 
 pub(crate) fn run(_args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let report = ctx.open("health", Access::Read)?.health()?;
+    ctx.metrics.health(&report);
     let (form, volume, style) = (ctx.form, ctx.volume, ctx.page.style);
     let exit = if report.damage { Exit::Damage } else { Exit::Done };
     ctx.result(exit, |out| match (form, volume) {

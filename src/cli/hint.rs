@@ -16,35 +16,9 @@ use astore::views::ViewError;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
+use super::asked::Asked;
 use super::output::escape;
 use super::output::units::age;
-
-/// What was asked for, as far as advice depends on it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Asked<'a> {
-    /// The command that opened the store, or nothing.
-    pub(crate) command: &'static str,
-    /// The root, once it is decided.
-    pub(crate) root: Option<&'a Path>,
-    /// Whether `--root` named it.
-    pub(crate) root_option: bool,
-    /// What may have been meant by a name that there is not: the nearest first.
-    pub(crate) meant: &'a [String],
-}
-
-impl Asked<'_> {
-    /// Returns how a command is typed that means the same store: with `--root` where that named it.
-    pub(crate) fn typed(&self, command: &str) -> String {
-        let root = self.root.filter(|_| self.root_option);
-        let root =
-            root.map(|root| format!(" --root {}", escape::shell(root.as_os_str()))).unwrap_or_default();
-        // Behind the command, where people look for options.
-        match command.split_once(' ') {
-            Some((command, rest)) => format!("astore {command}{root} {rest}"),
-            None => format!("astore {command}{root}"),
-        }
-    }
-}
 
 const MAKE_ROOM: &str = "make room: 'astore remove' and 'astore gc' work on a full disk";
 
@@ -293,7 +267,7 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::PlanChanged { now, .. } => {
             // The plan of another age is another plan: it would not show what is meant.
             let min_age = match now.min_age() {
-                DEFAULT_MIN_AGE => String::new(),
+                usual if usual == asked.min_age.unwrap_or(DEFAULT_MIN_AGE) => String::new(),
                 other => format!(" --min-age {}", age(other)),
             };
             return Some(format!("nothing was deleted; 'astore gc{min_age}' shows what the plan is now"));
@@ -329,7 +303,8 @@ fn storage(error: &StorageError, asked: Asked<'_>) -> Option<String> {
         StorageError::NoStore { .. } => "make one with 'astore init'",
         StorageError::Unnamed { .. } => "'astore recover' writes it again from the event log",
         StorageError::Config { .. } => {
-            "put it back from a backup, or move it aside, and 'astore recover' writes it again from the event log"
+            "if somebody edited it, correct that; else put it back from a backup, or move it aside, and 'astore recover' \
+             writes it again from the event log, without [defaults]"
         }
         StorageError::Io { path, source, .. }
             if source.kind() == io::ErrorKind::NotFound && path.starts_with("blake3") =>

@@ -12,6 +12,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::failure::usage;
 use super::output::escape;
+use super::settings;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -100,6 +101,7 @@ fn page(command: &clap::Command, overview: &clap::Command) -> io::Result<Vec<u8>
     exit_status(&mut roff);
     if is_overview {
         environment(&mut roff);
+        configuration(&mut roff);
         files(&mut roff);
     }
     see_also(command, overview, is_overview, &mut roff);
@@ -214,16 +216,51 @@ fn environment(roff: &mut Roff) {
             "Where a reading command puts a private copy of the database of a store that it may not write.",
         ),
     ] {
-        roff.control("TP", []);
-        roff.text([bold(name)]);
-        roff.text([roman(meaning)]);
+        item(name, meaning, roff);
+    }
+    settings::VARIABLES.iter().for_each(|(name, meaning)| item(name, meaning, roff));
+    roff.control("PP", []);
+    roff.text([roman(
+        "An option outranks its variable. A variable of astore's own that is set and empty is a mistake: the commands that \
+         would use it exit with 2.",
+    )]);
+}
+
+fn item(name: &str, meaning: &str, roff: &mut Roff) {
+    roff.control("TP", []);
+    roff.text([bold(name)]);
+    roff.text([roman(meaning)]);
+}
+
+/// Tells of the table in astore.toml.
+fn configuration(roff: &mut Roff) {
+    roff.control("SH", ["CONFIGURATION"]);
+    roff.text([roman(
+        "What stands under [defaults] in the astore.toml of a store counts where neither an option nor a variable says:",
+    )]);
+    roff.control("RS", ["4"]);
+    roff.control("nf", []);
+    for line in settings::EXAMPLE.lines() {
+        roff.text([roman(line)]);
+    }
+    roff.control("fi", []);
+    roff.control("RE", []);
+    for paragraph in [
+        "A key is called as the option is. A value is looked at by the commands that it is for: one that is none is an \
+         error there (exit code 2) that names the file, the key, the value and what was expected. Keys that are not known \
+         are warned about, once a command. A NO_COLOR that is set outranks color.",
+        "The lines above [defaults] say what the store is: leave them as they are. astore writes the file only where it \
+         is missing, in init and recover, and knows nothing of defaults then.",
+    ] {
+        roff.control("PP", []);
+        roff.text([roman(paragraph)]);
     }
 }
 
 fn files(roff: &mut Roff) {
     roff.control("SH", ["FILES"]);
     for (name, meaning) in [
-        ("astore.toml", "What makes a directory a store: its format and its id."),
+        ("astore.toml", "What makes a directory a store: its format and its id; and defaults of options."),
         ("astore.db", "The event log and the views computed from it, in SQLite."),
         ("log/", "The same log as plain files."),
         ("blake3/", "The objects."),

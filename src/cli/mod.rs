@@ -4,6 +4,7 @@
 //! of SQL or of objects; asks [`astore::registry::Registry`].
 
 mod add;
+mod asked;
 mod cat;
 mod claims;
 mod completions;
@@ -29,6 +30,7 @@ mod log;
 mod man;
 mod manifest;
 mod meant;
+mod metrics;
 mod naming;
 mod output;
 mod pin;
@@ -40,6 +42,7 @@ mod remove;
 mod replay;
 mod restore;
 mod retain;
+mod settings;
 mod show;
 mod stats;
 mod status;
@@ -53,13 +56,17 @@ use std::io::{self, Write as _};
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use context::Context;
+use asked::Asked;
 pub(crate) use context::Streams;
+use context::{Context, Form};
 pub(crate) use environment::Environment;
 pub(crate) use exit::Exit;
-use global::Global;
-use hint::Asked;
+use failure::Failure;
+use global::{ColorChoice, Global};
 pub(crate) use interrupt::Interrupt;
+use metrics::{MetricsArgs, MetricsFile};
+use output::style::Style;
+use settings::Settings;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -129,6 +136,26 @@ enum Command {
     Man(man::Args),
 }
 
+impl Command {
+    /// Returns whether it opens a store that is there.
+    const fn is_about_a_store(&self) -> bool {
+        !matches!(self, Self::Init(_) | Self::Completions(_) | Self::Man(_))
+    }
+
+    /// Returns the name of a command that has something to measure, and what it was told about that.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most commands measure nothing")]
+    const fn metrics(&self) -> Option<(&'static str, &MetricsArgs)> {
+        match self {
+            Self::Add(args) => Some(("add", &args.metrics)),
+            Self::Gc(args) => Some(("gc", &args.metrics)),
+            Self::Verify(args) => Some(("verify", &args.metrics)),
+            Self::Stats(args) => Some(("stats", &args.metrics)),
+            Self::Health(args) => Some(("health", &args.metrics)),
+            _ => None,
+        }
+    }
+}
+
 /// Runs the command line `arguments`, whose first is the program's name, and returns how it ended. Whatever
 /// there is to say has been said.
 pub(crate) fn run(
@@ -143,14 +170,25 @@ pub(crate) fn run(
         Err(error) => return answer(&error, &arguments, environment, &mut streams),
     };
     let mut ctx = Context::new(&cli.global, environment, interrupt, streams);
-    let done = match cli.command {
-        Some(command) => dispatch(command, &mut ctx),
-        None => status::run(&mut ctx),
+    let is_about_a_store = cli.command.as_ref().is_none_or(Command::is_about_a_store);
+    let settled = if is_about_a_store { ctx.settle() } else { Ok(()) };
+    let metrics = match cli.command.as_ref().and_then(Command::metrics) {
+        Some((command, args)) => MetricsFile::choose(command, args.metrics_file.as_deref(), &ctx),
+        None => Ok(None),
     };
-    match done {
-        Ok(exit) => exit,
-        Err(error) => fail(&error, &mut ctx),
-    }
+    let (done, metrics) = match (settled, metrics) {
+        (Ok(()), Ok(metrics)) => {
+            let done = match cli.command {
+                Some(command) => dispatch(command, &mut ctx),
+                None => status::run(&mut ctx),
+            };
+            (done, metrics)
+        }
+        (Err(error), metrics) => (Err(error), metrics.unwrap_or_default()),
+        (Ok(()), Err(error)) => (Err(error), None),
+    };
+    let exit = done.unwrap_or_else(|error| fail(&error, &mut ctx));
+    metrics.map_or(exit, |metrics| metrics.finish(exit, &mut ctx))
 }
 
 fn dispatch(command: Command, ctx: &mut Context) -> anyhow::Result<Exit> {
@@ -184,23 +222,38 @@ fn dispatch(command: Command, ctx: &mut Context) -> anyhow::Result<Exit> {
     }
 }
 
+/// Says that there are no streams to work with, on the one that may be there all the same.
+pub(crate) fn without_streams(arguments: impl IntoIterator<Item = OsString>, error: &io::Error) -> Exit {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let text = format!("cannot use standard input, output and error: {error}");
+    let failure = Failure::new(Exit::Failed, &text, None);
+    drop(writeln!(io::stderr(), "{}", failure.line(form_of(&arguments)))); // nowhere else to say it
+    failure.exit()
+}
+
 /// Says in one line why a command failed, and returns how it ended.
 fn fail(error: &anyhow::Error, ctx: &mut Context) -> Exit {
     if failure::is_closed_pipe(error) {
         return Exit::Done;
     }
-    if let Some(exit) = ctx.interrupted() {
-        let text = if failure::is_cancelled(error) {
-            failure::interrupted(ctx.root())
-        } else {
-            failure::line(error, ctx.asked())
-        };
-        ctx.terminal.warn(&text);
-        return exit;
-    }
-    let meant = meant::meant(error, ctx);
-    ctx.terminal.warn(&failure::line(error, Asked { meant: &meant, ..ctx.asked() }));
-    failure::exit_of(error)
+    let meant;
+    let failure = match ctx.interrupted() {
+        Some(exit) if failure::is_cancelled(error) => Failure::interrupted(exit, ctx.root()),
+        Some(exit) => Failure::of(error, exit, ctx.asked()),
+        None => {
+            meant = meant::meant(error, ctx);
+            Failure::of(error, failure::exit_of(error), Asked { meant: &meant, ..ctx.asked() })
+        }
+    };
+    ctx.fail(&failure)
+}
+
+/// Returns in which form a command line that makes no sense asks for its answer.
+fn form_of(arguments: &[OsString]) -> Form {
+    // What stands behind these two is somebody else's.
+    let is_ours = |argument: &&OsString| **argument != "--" && **argument != "--from-command";
+    let mut options = arguments.iter().skip(1).take_while(is_ours);
+    if options.any(|argument| argument == "--json") { Form::Json } else { Form::Text }
 }
 
 /// Answers a command line that asks for help or makes no sense.
@@ -214,16 +267,21 @@ fn answer(
         let definition = definition();
         let named = |argument: &OsString| definition.find_subcommand(argument).map(clap::Command::get_name);
         let command = arguments.iter().skip(1).find_map(named);
-        drop(writeln!(streams.err, "{}", failure::usage_line(error, command)));
+        let line = Failure::of_usage(error, command).line(form_of(arguments));
+        drop(writeln!(streams.err, "{line}"));
         return Exit::Usage;
     }
     let help = error.render();
-    let colour = streams.out_is_terminal && !environment.no_color;
-    let text = if colour { help.ansi().to_string() } else { help.to_string() };
+    let choice = Settings::new(&environment.settings).get(None, &settings::COLOR).ok().flatten();
+    let choice = choice.map_or(ColorChoice::Auto, |chosen| chosen.value);
+    let style = choice.style(streams.out_is_terminal, environment.no_color);
+    let text = if style == Style::Colour { help.ansi().to_string() } else { help.to_string() };
     let written = streams.out.write_all(text.as_bytes()).and_then(|()| streams.out.flush());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            drop(writeln!(streams.err, "astore: cannot write the output: {error}"));
+            let text = format!("cannot write the output: {error}");
+            let line = Failure::new(Exit::Failed, &text, None).line(form_of(arguments));
+            drop(writeln!(streams.err, "{line}"));
             Exit::Failed
         }
         Ok(()) | Err(_) => Exit::Done,

@@ -1,19 +1,23 @@
 //! The monitor of the binary: warnings as lines on standard error, and a bar for whatever takes longer than a
 //! blink. Only here is indicatif known.
 
+mod counters;
 mod pace;
 
 use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use astore::monitor::{Counter, Monitor, Problem, Task, left_in_words};
+use counters::Counters;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pace::Pace;
 
+use super::context::Form;
 use super::output::escape;
+use super::output::json::{self, About, Level, schema};
 use super::output::units::{count, size};
 
 /// How long a command may run before it shows a bar.
@@ -44,6 +48,7 @@ pub(crate) struct Terminal {
     shared: Arc<Shared>,
     bars: Bars,
     volume: Volume,
+    form: Form,
     ticker: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -74,18 +79,37 @@ impl Terminal {
     pub(crate) fn new(err: Box<dyn Write + Send>, bars: Bars, volume: Volume) -> Self {
         let state = Mutex::new(State { err, tasks: Vec::new(), bar: None });
         let shared = Arc::new(Shared { counters: Counters::default(), state, ended: Condvar::new() });
-        Self { shared, bars, volume, ticker: Mutex::new(None) }
+        Self { shared, bars, volume, form: Form::Text, ticker: Mutex::new(None) }
+    }
+
+    /// Writes remarks in this form from now on: as text, or each as a document.
+    pub(crate) fn in_form(mut self, form: Form) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// Writes a line as it is.
+    pub(crate) fn line(&self, text: &str) {
+        self.shared.line(text);
     }
 
     /// Writes a line that the person has to see.
     pub(crate) fn warn(&self, text: &str) {
-        self.shared.line(text);
+        self.remark(Level::Warning, About::Other, text, None);
+    }
+
+    /// Writes a remark: `text` is the whole line for people, which begins with the program's name.
+    fn remark(&self, level: Level, about: About, text: &str, path: Option<&Path>) {
+        if level == Level::Note && self.volume == Volume::Quiet {
+            return;
+        }
+        self.shared.remark(self.form, level, about, text, path);
     }
 
     /// Returns something that writes lines which have to be seen, from another thread.
     pub(crate) fn speaker(&self) -> impl Fn(&str) + Send + 'static {
-        let shared = Arc::clone(&self.shared);
-        move |text| shared.line(text)
+        let (shared, form) = (Arc::clone(&self.shared), self.form);
+        move |text| shared.remark(form, Level::Warning, About::Other, text, None)
     }
 
     /// Writes a question, whose line the answer ends.
@@ -96,9 +120,7 @@ impl Terminal {
 
     /// Writes a line that helps and that `--quiet` leaves out.
     pub(crate) fn note(&self, text: &str) {
-        if self.volume == Volume::Normal {
-            self.shared.line(text);
-        }
+        self.remark(Level::Note, About::Other, text, None);
     }
 }
 
@@ -121,31 +143,46 @@ impl Monitor for Terminal {
     }
 
     fn problem(&self, problem: &Problem) {
-        match problem {
+        let (level, about) = match problem {
+            Problem::SpecialFileSkipped { .. }
+            | Problem::EntrySkipped { .. }
+            | Problem::StoreSkipped { .. } => (Level::Warning, About::Skipped),
+            Problem::CaughtUp { .. } => (Level::Warning, About::CaughtUp),
+            Problem::LogRewritten { .. } => (Level::Warning, About::LogRewritten),
+            Problem::LogAstray { .. } => (Level::Warning, About::LogAstray),
+            // It cannot be undone: also with --quiet.
+            Problem::GcEnded { .. } => (Level::Warning, About::Other),
+            Problem::Waiting { .. } => (Level::Note, About::Waiting),
+            Problem::Note(_) | _ => (Level::Note, About::Other),
+        };
+        let (text, path) = match problem {
             Problem::SpecialFileSkipped { path, kind } => {
-                self.warn(&format!("astore: skipped {} ({kind})", escape::path(path)));
+                (format!("astore: skipped {} ({kind})", escape::path(path)), Some(path))
             }
             Problem::EntrySkipped { path, why } => {
-                self.warn(&format!("astore: skipped {}: {}", escape::path(path), escape::line(why)));
+                (format!("astore: skipped {}: {}", escape::path(path), escape::line(why)), Some(path))
             }
             Problem::StoreSkipped { path } => {
-                self.warn(&format!("astore: skipped {} (the store itself)", escape::path(path)));
-            }
-            Problem::CaughtUp { .. } | Problem::LogRewritten { .. } | Problem::LogAstray { .. } => {
-                self.warn(&format!("astore: {}", escape::line(&problem.to_string())));
+                (format!("astore: skipped {} (the store itself)", escape::path(path)), Some(path))
             }
             Problem::GcEnded { objects, bytes, left } => {
-                // It cannot be undone: also with --quiet.
                 let deleted = format!("{}, {}", count(*objects, "object"), size(*bytes));
                 let left = left_in_words(*left);
-                self.warn(&format!(
-                    "astore: before it ended, the gc deleted {deleted}, and {left}; the log has the record"
-                ));
+                (
+                    format!(
+                        "astore: before it ended, the gc deleted {deleted}, and {left}; the log has the record"
+                    ),
+                    None,
+                )
             }
-            Problem::Waiting { .. } | Problem::Note(_) | _ => {
-                self.note(&format!("astore: {}", escape::line(&problem.to_string())));
-            }
-        }
+            Problem::CaughtUp { .. }
+            | Problem::LogRewritten { .. }
+            | Problem::LogAstray { .. }
+            | Problem::Waiting { .. }
+            | Problem::Note(_)
+            | _ => (format!("astore: {}", escape::line(&problem.to_string())), None),
+        };
+        self.remark(level, about, &text, path.map(PathBuf::as_path));
     }
 
     fn finish(&self, task: Task) {
@@ -187,6 +224,17 @@ impl Drop for Terminal {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a remark; `text` is the whole line for people.
+    fn remark(&self, form: Form, level: Level, about: About, text: &str, path: Option<&Path>) {
+        match form {
+            Form::Text => self.line(text),
+            Form::Json => {
+                let message = text.strip_prefix("astore: ").unwrap_or(text);
+                self.line(&json::line(schema::REMARK, json::Remark::new(level, about, message, path)));
+            }
+        }
     }
 
     /// Writes a line above the bar. Nothing can be done about a standard error that cannot be written.
@@ -245,115 +293,9 @@ fn gauge(done: u64, total: u64) -> String {
     format!("[{:width$}] {}%", "=".repeat(full) + tip, part(100))
 }
 
-/// The counters that a description uses; the others are only counted.
-#[derive(Default)]
-struct Counters {
-    files_hashed: AtomicU64,
-    bytes_hashed: AtomicU64,
-    cache_hits: AtomicU64,
-    objects_written: AtomicU64,
-    objects_verified: AtomicU64,
-    bytes_verified: AtomicU64,
-    entries_exported: AtomicU64,
-    bytes_exported: AtomicU64,
-    events_replayed: AtomicU64,
-    objects_purged: AtomicU64,
-    bytes_purged: AtomicU64,
-}
-
-impl Counters {
-    fn add(&self, counter: Counter, n: u64) {
-        let place = match counter {
-            Counter::FilesHashed => &self.files_hashed,
-            Counter::BytesHashed => &self.bytes_hashed,
-            Counter::CacheHits => &self.cache_hits,
-            Counter::ObjectsWritten => &self.objects_written,
-            Counter::ObjectsVerified => &self.objects_verified,
-            Counter::BytesVerified => &self.bytes_verified,
-            Counter::EntriesExported => &self.entries_exported,
-            Counter::BytesExported => &self.bytes_exported,
-            Counter::EventsReplayed => &self.events_replayed,
-            Counter::ObjectsPurged => &self.objects_purged,
-            Counter::BytesPurged => &self.bytes_purged,
-            Counter::EntriesWalked | Counter::BytesWritten | Counter::ObjectsKnown | _ => return,
-        };
-        place.fetch_add(n, Ordering::Relaxed);
-    }
-
-    /// Returns how much of a task is done, in the unit of its total.
-    fn done(&self, task: Task) -> u64 {
-        let counter = match task {
-            Task::Verifying => &self.bytes_verified,
-            Task::Exporting => &self.bytes_exported,
-            Task::Purging => &self.objects_purged,
-            Task::Replaying => &self.events_replayed,
-            Task::Adding | Task::Hashing | Task::Syncing | Task::Planning | Task::Waiting | _ => {
-                &self.bytes_hashed
-            }
-        };
-        counter.load(Ordering::Relaxed)
-    }
-
-    /// Says what is being done: how far it is, how long it will take, what it is, how fast it goes. What matters most
-    /// comes first, since a narrow window shows no more.
-    fn line(&self, running: Running, elapsed: Duration, pace: &Pace) -> String {
-        let Running { task, total, before } = running;
-        let said = self.describe(task, total);
-        let rate = match (task, pace.per_second()) {
-            (Task::Syncing | Task::Planning | Task::Waiting, _) | (_, None) => String::new(),
-            (Task::Replaying | Task::Purging, Some(rate)) => format!(", {rate}/s"),
-            (_, Some(rate)) => format!(", {}/s", size(rate)),
-        };
-        let Some(total) = total.filter(|&total| total > 0) else {
-            return format!("{} {said}{rate}", pace::left(elapsed));
-        };
-        let done = self.done(task).saturating_sub(before);
-        let left = pace.takes(total.saturating_sub(done));
-        let left = left.map(|left| format!(" {} left", pace::left(left))).unwrap_or_default();
-        format!("{}{left}, {said}{rate}", gauge(done, total))
-    }
-
-    fn describe(&self, task: Task, total: Option<u64>) -> String {
-        let of = total.map(|total| format!(" of {}", size(total))).unwrap_or_default();
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let files = read(&self.files_hashed) + read(&self.cache_hits);
-        let adding = || {
-            let read_bytes = size(read(&self.bytes_hashed));
-            let new = count(read(&self.objects_written), "object");
-            format!("{}, {read_bytes}{of} read, {new} new", count(files, "file"))
-        };
-        let of_all = |done: u64, noun: &str| match total {
-            Some(total) => format!("{done} of {}", count(total, noun)),
-            None => count(done, noun),
-        };
-        match task {
-            Task::Adding => format!("adding: {}", adding()),
-            Task::Syncing => format!("making durable: {}", adding()),
-            Task::Hashing => format!("hashing: {}{of}", size(read(&self.bytes_hashed))),
-            Task::Verifying => {
-                let bytes = size(read(&self.bytes_verified));
-                format!("verifying: {}, {bytes}{of}", count(read(&self.objects_verified), "object"))
-            }
-            Task::Exporting => {
-                let bytes = size(read(&self.bytes_exported));
-                format!("exporting: {}, {bytes}{of}", count(read(&self.entries_exported), "entry"))
-            }
-            Task::Replaying => format!("replaying: {}", of_all(read(&self.events_replayed), "event")),
-            Task::Planning => "finding out what may go".to_owned(),
-            Task::Purging => {
-                let bytes = size(read(&self.bytes_purged));
-                format!("deleting: {}, {bytes}", of_all(read(&self.objects_purged), "object"))
-            }
-            Task::Waiting => "waiting for the lock".to_owned(),
-            _ => "working".to_owned(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::path::PathBuf;
 
     use super::*;
 

@@ -4,6 +4,7 @@ use astore::registry::Access;
 
 use super::context::{Context, Form};
 use super::exit::Exit;
+use super::metrics::MetricsArgs;
 use super::output::json::{self, schema};
 use super::output::{human, pictures};
 
@@ -20,10 +21,14 @@ Examples:
 /// The sizes of a package and of a class count every file; what one package alone keeps, 'astore gc --without' says.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(super) metrics: MetricsArgs,
+}
 
 pub(crate) fn run(_args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let report = ctx.open("stats", Access::Read)?.stats()?;
+    ctx.metrics.stats(&report);
     let (form, page) = (ctx.form, ctx.page);
     let plan = ctx.asked().typed("gc");
     ctx.result(Exit::Done, |out| match (form, page.window) {

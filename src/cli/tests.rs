@@ -71,10 +71,43 @@ const PLAN: &str = "1790000000000000-86400-af1349b9f5f9a1a6a0404dea36dcc9499bcb2
 const PLAN_OPTION: &str =
     "--confirm=1790000000000000-86400-af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
 
+/// Reads what a failure says with `--json`.
+fn failure(err: &str) -> serde_json::Value {
+    assert_eq!(err.matches('\n').count(), 1, "{err}");
+    let document: serde_json::Value =
+        serde_json::from_str(err).unwrap_or_else(|error| panic!("{error}: {err}"));
+    assert_eq!(document["schema"], "astore/error/v1");
+    document
+}
+
+#[test]
+fn who_asks_for_json_before_anything_else_fails_gets_it() {
+    for (line, is_json) in [
+        (&["--json", "frob"][..], true),
+        (&["add", "--frob", "--json"], true),
+        (&["add", "--frob", "--", "--json"], false),
+        (&["--frob"], false),
+    ] {
+        let (code, _, err) = run_line(line);
+        assert_eq!((code, err.starts_with('{')), (2, is_json), "{line:?}: {err}");
+    }
+    let said = failure(&run_line(&["--json", "add"]).2);
+    assert_eq!(said["hint"], "usage: astore add [OPTIONS] <PATH>...", "{said}");
+    assert!(
+        said["message"].as_str().unwrap().ends_with("<PATH>...; usage: astore add [OPTIONS] <PATH>..."),
+        "{said}"
+    );
+    let err = Shared::default();
+    let streams = streams(Box::new(Broken(io::ErrorKind::StorageFull)), &err);
+    let exit = run(arguments(&["--json", "--help"]), &Environment::default(), Interrupt::default(), streams);
+    assert_eq!((exit, failure(&err.text())["kind"].as_str()), (Exit::Failed, Some("failed")));
+}
+
 #[test]
 fn usage_errors_are_one_line_and_exit_2() {
     for (line, says) in [
         (&[][..], "HOME is not set"),
+        (&["-q"], "HOME is not set"),
         (&["frob"], "unrecognized subcommand 'frob'; see 'astore --help'"),
         (&["add"], "<PATH>...; usage: astore add [OPTIONS] <PATH>..."),
         (&["add", "--finalise", "x"], "'--finalize'; see 'astore add --help'"),
@@ -137,8 +170,22 @@ fn usage_errors_are_one_line_and_exit_2() {
         let (code, out, err) = run_line(line);
         assert_eq!((code, out.as_str()), (2, ""), "{line:?}: {err}");
         assert_eq!(err.matches('\n').count(), 1, "{line:?}: {err}");
-        assert!(err.starts_with("astore: ") && err.ends_with('\n'), "{line:?}: {err}");
-        assert!(err.contains(says), "{line:?} says: {err}");
+        assert!(err.ends_with('\n'), "{line:?}: {err}");
+        let Some(text) = err.strip_prefix("astore: ") else {
+            assert!(line.contains(&"--json") && failure(&err)["message"].as_str().unwrap().contains(says));
+            continue;
+        };
+        assert!(text.contains(says), "{line:?} says: {err}");
+        let (code, out, err) = run_line(&[&["--json"], line].concat());
+        assert_eq!((code, out.as_str()), (2, ""), "{line:?}: {err}");
+        let failure = failure(&err);
+        assert_eq!(
+            (failure["kind"].as_str(), failure["exit"].as_u64()),
+            (Some("usage"), Some(2)),
+            "{line:?}"
+        );
+        let refused = failure["message"].as_str().unwrap().contains("--json does not apply");
+        assert!(refused || failure["message"] == text.trim_end(), "{line:?}: {failure}");
     }
 }
 
@@ -172,10 +219,10 @@ fn global_options_stand_before_or_after_the_command() {
         assert_eq!(global.root.as_deref(), Some(std::path::Path::new("/s")), "{line:?}");
         assert!(global.json && global.quiet, "{line:?}");
         assert_eq!(global.actor.as_deref(), Some("me"), "{line:?}");
-        assert_eq!(global.wait, std::time::Duration::from_secs(3), "{line:?}");
-        assert_eq!(global.color, global::ColorChoice::Never, "{line:?}");
+        assert_eq!(global.wait, Some(std::time::Duration::from_secs(3)), "{line:?}");
+        assert_eq!(global.color, Some(ColorChoice::Never), "{line:?}");
     }
-    assert_eq!(parse(&["list"]).wait, astore::registry::report::DEFAULT_WAIT);
+    assert_eq!((parse(&["list"]).wait, parse(&["list"]).color), (None, None));
 }
 
 #[test]

@@ -8,9 +8,11 @@ use astore::registry::report::{Recorded, Reference, Sample, VerifyDepth, VerifyR
 
 use super::context::{Context, Form};
 use super::exit::Exit;
+use super::metrics::MetricsArgs;
 use super::output::json::{self, schema};
 use super::output::{human, verify};
 use super::progress::Volume;
+use super::settings;
 use super::values;
 
 const EXAMPLES: &str = "\
@@ -86,12 +88,16 @@ pub(crate) struct Args {
     #[arg(long)]
     no_record: bool,
 
-    /// How many threads read [default: one a processor]
+    /// How many threads read [env: ASTORE_THREADS] [default: one a processor]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::number_from_1)]
     threads: Option<u64>,
+
+    #[command(flatten)]
+    pub(super) metrics: MetricsArgs,
 }
 
 pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    let threads = ctx.setting(args.threads, &settings::THREADS)?;
     let request = VerifyRequest {
         references: args.references.into_iter().map(Reference).collect(),
         depth: match (args.quick, args.both) {
@@ -99,7 +105,7 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
             (false, true) => VerifyDepth::Both,
             (false, false) => VerifyDepth::Full,
         },
-        threads: args.threads.map(|threads| usize::try_from(threads).unwrap_or(usize::MAX)),
+        threads: threads.map(|threads| usize::try_from(threads.value).unwrap_or(usize::MAX)),
         head: args.head,
         budget: args.budget,
         sample: args.sample,
@@ -108,6 +114,7 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     };
     let registry = ctx.open("verify", Access::Read)?;
     let report = registry.verify(&request, &ctx.terminal)?;
+    ctx.metrics.verified(&report);
     if report.recorded.is_ok() {
         ctx.is_done();
     }

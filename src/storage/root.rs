@@ -17,6 +17,9 @@ use super::layout;
 use crate::disk::{Disk, FileKind, RealDisk, file_mode};
 use crate::env::Timestamp;
 
+mod defaults;
+pub use defaults::{DefaultValue, read_defaults};
+
 /// The store format that this build reads and writes.
 pub const FORMAT: i64 = 1;
 
@@ -207,6 +210,11 @@ pub fn prepare_beneath(real: &RealDisk, disk: &dyn Disk, root: &Path) -> Result<
 /// # Errors
 /// [`StorageError::UnknownFormat`], [`StorageError::Config`], [`StorageError::Io`].
 pub fn read_config(disk: &dyn Disk) -> Result<Option<StoreConfig>, StorageError> {
+    read_bytes(disk)?.map(|bytes| parse_bytes(&bytes)).transpose()
+}
+
+/// Reads the bytes of `astore.toml`; `None` where there is none.
+fn read_bytes(disk: &dyn Disk) -> Result<Option<Vec<u8>>, StorageError> {
     let path = Path::new(layout::CONFIG);
     let file = match disk.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -223,14 +231,17 @@ pub fn read_config(disk: &dyn Disk) -> Result<Option<StoreConfig>, StorageError>
     if length > CONFIG_BYTES_MAX {
         return Err(StorageError::Config { what: format!("it is longer than {CONFIG_BYTES_MAX} bytes") });
     }
-    parse_bytes(&bytes[..length]).map(Some)
+    bytes.truncate(length);
+    Ok(Some(bytes))
 }
 
 /// Reads what `astore.toml` holds.
 pub(super) fn parse_bytes(bytes: &[u8]) -> Result<StoreConfig, StorageError> {
-    let text =
-        std::str::from_utf8(bytes).map_err(|_| StorageError::Config { what: "it is not UTF-8".into() })?;
-    parse(text)
+    parse(text_of(bytes)?)
+}
+
+fn text_of(bytes: &[u8]) -> Result<&str, StorageError> {
+    std::str::from_utf8(bytes).map_err(|_| StorageError::Config { what: "it is not UTF-8".into() })
 }
 
 /// Writes `astore.toml`: under another name first, and renamed when it is whole and durable.
@@ -256,25 +267,35 @@ pub fn write_config(disk: &dyn Disk, config: &StoreConfig) -> Result<(), Storage
 
 pub(super) fn render(config: &StoreConfig) -> String {
     format!(
-        "# An astore store. Made by `astore init`; not meant to be edited.\n\
+        "# An astore store. Made by `astore init`: leave these three lines as they are.\n\
          format = {FORMAT}\n\
          store_id = \"{}\"\n\
-         created_at = \"{}\"\n",
+         created_at = \"{}\"\n\
+         # Below them, under [defaults], may stand what options are to be: see CONFIGURATION in astore(1).\n",
         config.store_id, config.created_at
     )
 }
 
+/// Reads the table that a description of this build's format is.
+fn described(text: &str) -> Result<toml::Table, StorageError> {
+    let wrong = |what: &str| StorageError::Config { what: what.to_owned() };
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.as_bytes().get(..span.start));
+        let line = before.map(|before| before.iter().filter(|&&byte| byte == b'\n').count() + 1);
+        let at = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        StorageError::Config { what: format!("{at}{}", error.message()) }
+    })?;
+    match table.get("format").map(toml::Value::as_integer) {
+        Some(Some(FORMAT)) => Ok(table),
+        Some(Some(found)) => Err(StorageError::UnknownFormat { found }),
+        Some(None) => Err(wrong("`format` is not an integer")),
+        None => Err(wrong("`format` is missing")),
+    }
+}
+
 fn parse(text: &str) -> Result<StoreConfig, StorageError> {
     let wrong = |what: &str| StorageError::Config { what: what.to_owned() };
-    let table: toml::Table = text
-        .parse()
-        .map_err(|error: toml::de::Error| StorageError::Config { what: error.message().to_owned() })?;
-    match table.get("format").map(toml::Value::as_integer) {
-        Some(Some(FORMAT)) => {}
-        Some(Some(found)) => return Err(StorageError::UnknownFormat { found }),
-        Some(None) => return Err(wrong("`format` is not an integer")),
-        None => return Err(wrong("`format` is missing")),
-    }
+    let table = described(text)?;
     let field = |name: &str| table.get(name).and_then(toml::Value::as_str);
     let store_id = field("store_id").ok_or_else(|| wrong("`store_id` is missing or not text"))?;
     let parsed = Uuid::try_parse(store_id).map_err(|_| wrong("`store_id` is not a UUID"))?;

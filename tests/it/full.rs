@@ -205,7 +205,8 @@ fn an_output_that_is_full_is_told_of_in_one_way() {
         "verify --no-record",
     ] {
         let said = to_full(line);
-        assert!(said.err.contains(&format!("astore: {words}{hint}")), "{line}: {said:#?}");
+        let begin = if line.contains("--json") { "\"message\":\"" } else { "astore: " };
+        assert!(said.err.contains(&format!("{begin}{words}{hint}")), "{line}: {said:#?}");
         assert_eq!(said.code, 1, "{line}: {said:#?}");
     }
     for line in ["add large --finalize", "pin p large", "verify"] {

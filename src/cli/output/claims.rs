@@ -86,7 +86,10 @@ pub(crate) fn imported(report: &r::ImportReport, style: Style, out: &mut dyn Wri
     if let Some(begun) = &report.begun {
         writeln!(out, "a new event log begins in store {}", begun.store_id)?;
         if begun.config_written {
-            writeln!(out, "  astore.toml was lost too: the id is a new one")?;
+            writeln!(
+                out,
+                "  astore.toml was lost too: the id is a new one, and [defaults] are gone if it had any"
+            )?;
         }
         for aside in &begun.aside {
             writeln!(out, "  {} holds no event and is put aside", escape::line(aside))?;
@@ -217,7 +220,7 @@ mod tests {
         lost: blake3:afae16e5c35fafc0bb2c5333310842c4b11e4d3946d9e09df5c194047375d47e is missing: no file stands there
         incomplete: 1 object of doc@1
         a new event log begins in store 00000000-0000-0000-0000-000000000001
-          astore.toml was lost too: the id is a new one
+          astore.toml was lost too: the id is a new one, and [defaults] are gone if it had any
           astore.db.aside-1 holds no event and is put aside
           class nightly has several durations in the manifests; the longest counts
         2 packages imported as claims; 6 objects, 24.1 KiB read and compared

@@ -11,6 +11,7 @@ pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod listing;
 pub(crate) mod manifest;
+pub(crate) mod metrics;
 pub(crate) mod page;
 pub(crate) mod pictures;
 pub(crate) mod recover;

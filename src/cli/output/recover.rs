@@ -38,7 +38,10 @@ pub(crate) fn recovered(report: &RecoverReport, style: Style, out: &mut dyn Writ
         }
     }
     if report.config_written {
-        writeln!(out, "  astore.toml was missing, and is written again")?;
+        writeln!(
+            out,
+            "  astore.toml was missing, and is written again; if it had [defaults], they are gone"
+        )?;
     }
     let from = |events: u64, copy: &str, out: &mut dyn Write| match events {
         0 => Ok(()),

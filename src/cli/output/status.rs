@@ -7,7 +7,7 @@ use std::time::Duration;
 use astore::env::Timestamp;
 use astore::registry::report as r;
 
-use super::super::hint::Asked;
+use super::super::asked::Asked;
 use super::escape;
 use super::page::Page;
 use super::units::{ago, count, size};

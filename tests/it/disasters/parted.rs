@@ -53,7 +53,7 @@ fn two_histories_are_refused_by_whoever_writes_and_named_where_they_part() {
         story.check_answers();
         story.check_refused(&WRITES, 4, &[&says, advice]);
         story.check_refused(&[&["recover"]], 4, &[&says, advice]);
-        story.check_refused(&[&["recover", "--json"]], 4, &[&says]);
+        story.check_refused(&[&["recover", "--quiet"]], 4, &[&says]);
         let named = format!("log event {parts}: log/ and the database differ");
         story.check_named(&[(&named, "choose: move aside astore.db or log/")]);
         let said = story.desk.run(["verify", "--quiet"]);

@@ -5,6 +5,7 @@ pub(crate) mod cli;
 pub(crate) mod gc;
 pub(crate) mod history;
 pub(crate) mod oracle;
+pub(crate) mod prometheus;
 pub(crate) mod stalled;
 pub(crate) mod store;
 pub(crate) mod sweep;

@@ -6,14 +6,18 @@ mod claims;
 mod entries;
 mod event;
 mod explain;
+mod failure;
 mod gc;
 mod packages;
 mod pins;
 mod purges;
 mod recover;
+mod remark;
 mod roots;
 mod status;
 mod store;
+#[cfg(test)]
+mod testing;
 
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
@@ -25,9 +29,11 @@ use serde::Serialize;
 pub(crate) use claims::{ClaimsImported, ClaimsList};
 pub(crate) use entries::{Diff, EntryText};
 pub(crate) use explain::Explain;
+pub(crate) use failure::Failure;
 pub(crate) use gc::{GcCollected, GcPlan, GcWithout};
 pub(crate) use packages::{Add, Export, ManifestHead, OnePackage, Package, Remove, Show};
 pub(crate) use recover::Recover;
+pub(crate) use remark::{About, Level, Remark};
 pub(crate) use roots::{OnePin, Pins, Retain, Unpin};
 pub(crate) use status::StatusText;
 pub(crate) use store::{Event, Health, Init, Replay, Stats, Verify};
@@ -60,12 +66,15 @@ pub(crate) mod schema {
     pub(crate) const STATS: &str = "astore/stats/v1";
     pub(crate) const HEALTH: &str = "astore/health/v1";
     pub(crate) const STATUS: &str = "astore/status/v1";
+    pub(crate) const ERROR: &str = "astore/error/v1";
+    pub(crate) const REMARK: &str = "astore/remark/v1";
 
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [&str; 25] = [
+    pub(crate) const ALL: [&str; 27] = [
         INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPLAIN, EXPORT, REMOVE, RESTORE, PIN,
-        UNPIN, PINS, RETAIN, GC, VERIFY, EVENT, REPLAY, RECOVER, CLAIMS, STATS, HEALTH, STATUS,
+        UNPIN, PINS, RETAIN, GC, VERIFY, EVENT, REPLAY, RECOVER, CLAIMS, STATS, HEALTH, STATUS, ERROR,
+        REMARK,
     ];
 }
 
@@ -83,6 +92,12 @@ struct Document<'a, T> {
 pub(crate) fn write(schema: &str, body: impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, &Document { schema, body })?;
     out.write_all(b"\n")
+}
+
+/// Returns one document as a line without a newline.
+pub(crate) fn line(schema: &str, body: impl Serialize) -> String {
+    // Texts, numbers and lists of them: nothing that JSON could not say.
+    serde_json::to_string(&Document { schema, body }).unwrap_or_default()
 }
 
 /// Writes lower-case hexadecimal digits.
@@ -141,9 +156,6 @@ impl RootText {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
-    use astore::registry::report::{ExportReport, InitReport, ManifestReport, RemoveReport};
     use insta::assert_snapshot;
     use serde_json::Value;
 
@@ -158,95 +170,12 @@ mod tests {
     }
 
     /// Reads a document as a script would.
-    fn read(schema: &str, out: &[u8]) -> String {
+    pub(super) fn read(schema: &str, out: &[u8]) -> String {
         let text = str::from_utf8(out).unwrap();
         assert_eq!(text.matches('\n').count(), 1, "a document is one line");
         let value: Value = serde_json::from_str(text).unwrap();
         assert_eq!(value["schema"], schema);
         serde_json::to_string_pretty(&value).unwrap()
-    }
-
-    #[test]
-    fn every_schema_is_documented() {
-        let manual = std::fs::read_to_string(format!("{}/docs/json.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        for schema in schema::ALL {
-            assert!(manual.contains(&format!("| `{schema}` |")), "docs/json.md does not describe {schema}");
-        }
-        let described = manual.lines().filter(|line| line.starts_with("| `astore/")).count();
-        assert_eq!(described, schema::ALL.len(), "docs/json.md describes a document that there is not");
-    }
-
-    /// Every field of every document is a word of docs/json.md.
-    #[test]
-    fn every_field_is_documented() {
-        let manual = std::fs::read_to_string(format!("{}/docs/json.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        let words: std::collections::HashSet<&str> =
-            manual.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).collect();
-        let manifest =
-            ManifestReport { package: samples::finalized(), digest: Blake3::of(b""), bytes: Vec::new() };
-        let export = ExportReport {
-            package: samples::finalized(),
-            entries: 1,
-            bytes: 1,
-            damaged: vec![samples::fault()],
-        };
-        let init = InitReport { store_id: uuid::Uuid::nil(), root: PathBuf::from("/s"), existed: false };
-        let remove = RemoveReport {
-            packages: vec![samples::removed()],
-            sequences: vec![7],
-            kept_by: samples::roots(),
-        };
-        let mut differences = Vec::new();
-        let mut diff = Diff::default();
-        samples::differences().iter().try_for_each(|one| diff.add(one, &mut differences)).unwrap();
-        diff.end(&mut differences).unwrap();
-        let mut documents = vec![
-            document(schema::INIT, Init::of(&init)),
-            document(schema::ADD, Add::of(&samples::added())),
-            document(schema::FINALIZE, OnePackage::of(&samples::finalized())),
-            document(schema::MANIFEST, ManifestHead::of(&manifest)),
-            document(schema::SHOW, Show::of(&samples::detail())),
-            read(schema::DIFF, &differences),
-            document(schema::EXPLAIN, Explain::of(&samples::explained())),
-            document(schema::EXPLAIN, Explain::of(&samples::explained_purged())),
-            document(schema::EXPORT, Export::of(&export, Path::new("/d"))),
-            document(schema::REMOVE, Remove::of(&remove)),
-            document(schema::PIN, OnePin::of(&samples::pins()[0])),
-            document(schema::UNPIN, Unpin::of(&samples::unpinned())),
-            document(schema::PINS, Pins::of(&samples::pins())),
-            document(schema::RETAIN, Retain::of(&samples::retained())),
-            document(schema::GC, GcPlan::of(&samples::plan())),
-            document(schema::GC, GcCollected::of(&samples::collected())),
-            document(schema::GC, GcWithout::of(&samples::without())),
-            document(schema::VERIFY, Verify::of(&samples::verified(vec![samples::fault()]))),
-            document(schema::REPLAY, Replay::of(&samples::replayed(), true)),
-            document(schema::RECOVER, Recover::of(&samples::recovered())),
-            document(schema::CLAIMS, ClaimsList::of(&samples::claims())),
-            document(schema::CLAIMS, ClaimsImported::of(&samples::imported())),
-            document(schema::STATS, Stats::of(&samples::stats())),
-            document(schema::HEALTH, Health::of(&samples::health())),
-            document(schema::STATUS, status::sample()),
-        ];
-        documents
-            .extend(samples::entries().iter().map(|entry| document(schema::ENTRY, EntryText::of(entry))));
-        for text in documents {
-            check_fields(&serde_json::from_str(&text).unwrap(), &words);
-        }
-    }
-
-    fn check_fields(value: &Value, words: &std::collections::HashSet<&str>) {
-        match value {
-            Value::Object(fields) => {
-                for (field, value) in fields {
-                    assert!(words.contains(field.as_str()), "docs/json.md does not describe {field}");
-                    if field != "metadata" && field != "provenance" {
-                        check_fields(value, words);
-                    }
-                }
-            }
-            Value::Array(items) => items.iter().for_each(|item| check_fields(item, words)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
     }
 
     #[test]

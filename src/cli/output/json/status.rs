@@ -74,7 +74,7 @@ impl StatusText {
 
 #[cfg(test)]
 pub(super) fn sample() -> StatusText {
-    use crate::cli::hint::Asked;
+    use crate::cli::asked::Asked;
     use crate::cli::output::samples;
     let found = Found { glance: samples::glance(), health: samples::health() };
     let status =

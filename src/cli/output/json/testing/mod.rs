@@ -1,0 +1,4 @@
+//! Documents held against what is written about them.
+
+mod described;
+mod schemas;

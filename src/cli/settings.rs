@@ -1,0 +1,314 @@
+//! What options are where nobody gives them: a variable of the environment says, else the table `[defaults]` of the
+//! store's astore.toml.
+//!
+//! A value is looked at by the commands that it is for, and a bad one is an error there, never something else instead:
+//! whoever set `min-age` to a month must not find out that a gc took the usual day. A variable that is empty is such a
+//! mistake, as an empty `ASTORE_ROOT` is.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use astore::storage::root::{self, DefaultValue};
+use astore::storage::{StorageError, layout};
+use clap::ValueEnum as _;
+
+use super::failure::usage;
+use super::global::ColorChoice;
+use super::output::escape;
+use super::values;
+
+/// An option that has such a default.
+pub(crate) struct Setting<T> {
+    /// The option's name, which is the key in `[defaults]`.
+    key: &'static str,
+    /// The variable's name.
+    variable: &'static str,
+    /// Reads what somebody wrote, or says what was expected.
+    read: fn(&OsStr) -> Result<T, String>,
+}
+
+/// `--class` of `add`.
+pub(crate) const CLASS: Setting<String> = Setting {
+    key: "class",
+    variable: "ASTORE_CLASS",
+    read: |value| match text(value)? {
+        "" => Err("expected the name of a retention class".to_owned()),
+        class => Ok(class.to_owned()),
+    },
+};
+
+/// `--wait`.
+pub(crate) const WAIT: Setting<Duration> =
+    Setting { key: "wait", variable: "ASTORE_WAIT", read: |value| values::duration(text(value)?) };
+
+/// `--min-age` of `gc`.
+pub(crate) const MIN_AGE: Setting<Duration> =
+    Setting { key: "min-age", variable: "ASTORE_MIN_AGE", read: |value| values::min_age(text(value)?) };
+
+/// `--threads` of `verify`.
+pub(crate) const THREADS: Setting<u64> =
+    Setting { key: "threads", variable: "ASTORE_THREADS", read: |value| values::number_from_1(text(value)?) };
+
+/// `--color`.
+pub(crate) const COLOR: Setting<ColorChoice> = Setting {
+    key: "color",
+    variable: "ASTORE_COLOR",
+    read: |value| {
+        let choice = ColorChoice::from_str(text(value)?, false);
+        choice.map_err(|_| "expected auto, always or never".to_owned())
+    },
+};
+
+/// `--metrics-file` of the commands that measure.
+pub(crate) const METRICS_FILE: Setting<PathBuf> = Setting {
+    key: "metrics-file",
+    variable: "ASTORE_METRICS_FILE",
+    read: |value| match Path::new(value).file_name() {
+        Some(_) => Ok(PathBuf::from(value)),
+        None => Err("expected the path of a file".to_owned()),
+    },
+};
+
+/// The variables, and what each of them sets: the manual's list.
+pub(crate) const VARIABLES: [(&str, &str); 6] = [
+    ("ASTORE_CLASS", "The retention class of what add makes, where --class does not say."),
+    ("ASTORE_WAIT", "How long to wait for the store's lock, where --wait does not say."),
+    ("ASTORE_MIN_AGE", "What gc lets stay because of its age, where --min-age does not say."),
+    ("ASTORE_THREADS", "How many threads verify reads with, where --threads does not say."),
+    ("ASTORE_METRICS_FILE", "Where metrics go, where --metrics-file does not say."),
+    ("ASTORE_COLOR", "auto, always or never, where --color does not say. It outranks NO_COLOR."),
+];
+
+/// What such a table may be: the manual's example.
+pub(crate) const EXAMPLE: &str = "\
+[defaults]
+class = \"raw-evidence\"
+color = \"never\"
+metrics-file = \"/var/lib/prometheus/node-exporter/astore-{command}.prom\"
+min-age = \"7d\"
+threads = 2
+wait = \"1h\"";
+
+/// The keys of `[defaults]`.
+const KEYS: [&str; 6] = [CLASS.key, COLOR.key, METRICS_FILE.key, MIN_AGE.key, THREADS.key, WAIT.key];
+
+fn text(value: &OsStr) -> Result<&str, String> {
+    value.to_str().ok_or_else(|| "expected UTF-8".to_owned())
+}
+
+/// Who said so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Whoever typed the option.
+    Option(&'static str),
+    /// The variable of this name.
+    Variable(&'static str),
+    /// This key of `[defaults]` in this file.
+    Store(&'static str, PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Option(key) => write!(f, "--{key}"),
+            Self::Variable(name) => f.write_str(name),
+            Self::Store(key, file) => write!(f, "[defaults] {key} in {}", escape::path(file)),
+        }
+    }
+}
+
+/// What an option is, and who said so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chosen<T> {
+    pub(crate) value: T,
+    pub(crate) source: Source,
+}
+
+/// The variables that are set, and what the store's astore.toml says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    variables: Vec<(&'static str, OsString)>,
+    store: BTreeMap<String, DefaultValue>,
+    root: Option<PathBuf>,
+    file: PathBuf,
+}
+
+impl Settings {
+    /// Returns the root whose store was asked, be one there or not.
+    pub(crate) fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
+    /// Begins with the variables.
+    pub(crate) fn new(variables: &[(&'static str, OsString)]) -> Self {
+        Self { variables: variables.to_vec(), ..Self::default() }
+    }
+
+    /// Takes in what the store at `root` says, and returns what is wrong with that as a whole, as a line for people.
+    /// Where there is no store, or none that can be opened, there is nothing to take in.
+    ///
+    /// # Errors
+    /// Where the file is there and cannot be read: what it says may matter.
+    pub(crate) fn read_store(&mut self, root: &Path) -> anyhow::Result<Option<String>> {
+        self.root = Some(root.to_owned());
+        let stood = match root::read_defaults(root) {
+            Ok(stood) => stood,
+            // Whoever opens the store says so, and what to do.
+            Err(StorageError::Config { .. } | StorageError::UnknownFormat { .. }) => None,
+            Err(error) if is_absent(&error) => None,
+            Err(error) => return Err(astore::error::Error::from(error).into()),
+        };
+        self.file = root.iter().chain([OsStr::new(layout::CONFIG)]).collect();
+        let file = escape::path(&self.file);
+        self.store = match stood {
+            None => BTreeMap::new(),
+            Some(DefaultValue::Table(table)) => table,
+            Some(other) => {
+                let what = shown(&other);
+                return Ok(Some(format!("defaults in {file} is {what} and no table: it is left aside")));
+            }
+        };
+        let unknown = self.store.keys().filter(|key| !KEYS.contains(&key.as_str()));
+        let unknown: Vec<String> = unknown.map(|key| escape::line(key)).collect();
+        Ok(match unknown.as_slice() {
+            [] => None,
+            unknown => Some(format!(
+                "[defaults] in {file} has keys that this build does not know: {}; it knows {}",
+                unknown.join(", "),
+                KEYS.join(", ")
+            )),
+        })
+    }
+
+    /// Says what an option is: as it was given, else as its variable says, else as the store does; `None` where nobody
+    /// says anything.
+    ///
+    /// # Errors
+    /// A usage error that names where it stands, what stands there, and what was expected.
+    pub(crate) fn get<T>(&self, given: Option<T>, setting: &Setting<T>) -> anyhow::Result<Option<Chosen<T>>> {
+        let &Setting { key, variable, read } = setting;
+        if let Some(value) = given {
+            return Ok(Some(Chosen { value, source: Source::Option(key) }));
+        }
+        let (source, said, shown) =
+            if let Some((_, value)) = self.variables.iter().find(|(name, _)| *name == variable) {
+                if value.is_empty() {
+                    return Err(usage(format!("{variable} is empty; give it a value or unset it")));
+                }
+                (Source::Variable(variable), Some(value.clone()), format!("'{}'", escape::argument(value)))
+            } else if let Some(value) = self.store.get(key) {
+                let said = match value {
+                    DefaultValue::Text(text) => Some(OsString::from(text)),
+                    DefaultValue::Integer(number) => Some(OsString::from(number.to_string())),
+                    DefaultValue::Table(_) | DefaultValue::Other(_) => None,
+                };
+                (Source::Store(key, self.file.clone()), said, shown(value))
+            } else {
+                return Ok(None);
+            };
+        let value =
+            said.ok_or_else(|| "expected a text or an integer".to_owned()).and_then(|said| read(&said));
+        match value {
+            Ok(value) => Ok(Some(Chosen { value, source })),
+            Err(expected) => Err(usage(format!("{source} is {shown}: {expected}"))),
+        }
+    }
+}
+
+/// Returns whether nothing is there to be read, so that no command will find more.
+fn is_absent(error: &StorageError) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error, StorageError::Io { source, .. } if matches!(source.kind(), NotFound | NotADirectory))
+}
+
+/// Shows what stands in astore.toml.
+fn shown(value: &DefaultValue) -> String {
+    match value {
+        DefaultValue::Text(text) => format!("'{}'", escape::line(text)),
+        DefaultValue::Integer(number) => number.to_string(),
+        DefaultValue::Table(_) => "a table".to_owned(),
+        DefaultValue::Other(kind) => format!("a value of type {kind}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(variables: &[(&'static str, &str)], table: &str) -> Settings {
+        let variables: Vec<(&'static str, OsString)> =
+            variables.iter().map(|&(name, value)| (name, value.into())).collect();
+        let place = tempfile::tempdir().unwrap();
+        let described = "format = 1\nstore_id = \"x\"\n";
+        let file: PathBuf = place.path().iter().chain([OsStr::new("astore.toml")]).collect();
+        #[expect(clippy::disallowed_methods, reason = "a description made by hand")]
+        std::fs::write(file, format!("{described}{table}")).unwrap();
+        let mut settings = Settings::new(&variables);
+        let wrong = settings.read_store(place.path()).unwrap();
+        assert_eq!(wrong, None);
+        settings.file = "/s/astore.toml".into();
+        settings
+    }
+
+    fn wait(settings: &Settings, given: Option<u64>) -> Result<Option<(u64, String)>, String> {
+        let chosen = settings.get(given.map(Duration::from_secs), &WAIT);
+        chosen
+            .map(|chosen| chosen.map(|chosen| (chosen.value.as_secs(), chosen.source.to_string())))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_option_outranks_a_variable_and_that_the_store() {
+        let all = settings(&[("ASTORE_WAIT", "2s")], "[defaults]\nwait = \"3s\"");
+        assert_eq!(wait(&all, Some(1)), Ok(Some((1, "--wait".into()))));
+        assert_eq!(wait(&all, None), Ok(Some((2, "ASTORE_WAIT".into()))));
+        let store = settings(&[("ASTORE_COLOR", "never")], "[defaults]\nwait = \"3s\"");
+        assert_eq!(wait(&store, None), Ok(Some((3, "[defaults] wait in /s/astore.toml".into()))));
+        assert_eq!(wait(&settings(&[], ""), None), Ok(None));
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_place_and_hides_nothing() {
+        fn said(variables: &[(&'static str, &str)], table: &str) -> String {
+            wait(&settings(variables, table), None).unwrap_err()
+        }
+        let expected = "expected an integer with s, m (minutes), h, d or w, such as 90s or 30d";
+        assert_eq!(
+            said(&[("ASTORE_WAIT", "")], "[defaults]\nwait = \"3s\""),
+            "ASTORE_WAIT is empty; give it a value or unset it"
+        );
+        assert_eq!(
+            said(&[("ASTORE_WAIT", "5\n")], "[defaults]\nwait = \"3s\""),
+            format!("ASTORE_WAIT is '5\\n': {expected}")
+        );
+        for (table, shown) in [("wait = 5", "5"), ("wait = \"\"", "''"), ("wait = \"1y\"", "'1y'")] {
+            let table = format!("[defaults]\n{table}");
+            let place = "[defaults] wait in /s/astore.toml";
+            assert_eq!(said(&[], &table), format!("{place} is {shown}: {expected}"));
+        }
+        for (table, shown) in [("wait = true", "a value of type boolean"), ("wait = {}", "a table")] {
+            let text = said(&[], &format!("[defaults]\n{table}"));
+            assert!(text.ends_with(&format!("is {shown}: expected a text or an integer")), "{text}");
+        }
+        let bad = settings(&[("ASTORE_WAIT", "5")], "");
+        assert_eq!(wait(&bad, Some(1)), Ok(Some((1, "--wait".into()))), "nobody asks the variable then");
+    }
+
+    /// The example of the manual has every key, and each of its values is one.
+    #[test]
+    fn the_example_is_whole() {
+        let settings = settings(&[], EXAMPLE);
+        assert!(settings.store.keys().eq(KEYS));
+        assert_eq!(settings.get(None, &CLASS).unwrap().unwrap().value, "raw-evidence");
+        assert_eq!(settings.get(None, &COLOR).unwrap().unwrap().value, ColorChoice::Never);
+        assert_eq!(settings.get(None, &MIN_AGE).unwrap().unwrap().value, Duration::from_secs(7 * 86_400));
+        assert_eq!(settings.get(None, &THREADS).unwrap().unwrap().value, 2);
+        assert!(settings.get(None, &METRICS_FILE).unwrap().unwrap().value.is_absolute());
+        assert_eq!(wait(&settings, None).unwrap().unwrap().0, 3600);
+        let of = |key: &str| format!("ASTORE_{}", key.to_uppercase().replace('-', "_"));
+        assert!(KEYS.iter().all(|key| VARIABLES.iter().any(|(name, _)| *name == of(key))));
+    }
+}

@@ -1,0 +1,51 @@
+//! The table `[defaults]` of `astore.toml`: what options are to be where nobody says.
+//!
+//! It is for whoever works on the store at a prompt or in a script. Nothing in the library looks at it: what a store
+//! is and who may open it does not depend on it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{StorageError, described, read_bytes, text_of};
+use crate::disk::RealDisk;
+use crate::storage::error::{Action, Doing as _};
+
+/// What stands under `defaults`, as far as an option could be meant by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DefaultValue {
+    /// A text.
+    Text(String),
+    /// An integer.
+    Integer(i64),
+    /// A table, by its keys.
+    Table(BTreeMap<String, Self>),
+    /// Something else, in one word of TOML's: `float`, `boolean`, `datetime`, `array`.
+    Other(&'static str),
+}
+
+impl DefaultValue {
+    fn of(value: &toml::Value) -> Self {
+        match value {
+            toml::Value::String(text) => Self::Text(text.clone()),
+            toml::Value::Integer(number) => Self::Integer(*number),
+            toml::Value::Table(table) => {
+                Self::Table(table.iter().map(|(key, value)| (key.clone(), Self::of(value))).collect())
+            }
+            toml::Value::Float(_)
+            | toml::Value::Boolean(_)
+            | toml::Value::Datetime(_)
+            | toml::Value::Array(_) => Self::Other(value.type_str()),
+        }
+    }
+}
+
+/// Reads what stands under `defaults` in the `astore.toml` of a root; `None` where nothing does, or there is no
+/// `astore.toml`.
+///
+/// # Errors
+/// As [`super::read_config`]: the format is looked at before anything else.
+pub fn read_defaults(root: &Path) -> Result<Option<DefaultValue>, StorageError> {
+    let disk = RealDisk::open(root).doing(Action::Open, root)?;
+    let Some(bytes) = read_bytes(&disk)? else { return Ok(None) };
+    Ok(described(text_of(&bytes)?)?.get("defaults").map(DefaultValue::of))
+}

@@ -1,0 +1,166 @@
+//! Whoever keeps a store says once how it is to be used: in the environment, or in the store's own astore.toml. What is
+//! typed outranks both, and nothing that is written wrongly is passed over in silence.
+
+use std::fs;
+
+use crate::support::cli::{Desk, Said, said};
+
+/// A desk whose store has such defaults, and a file to add.
+fn desk(defaults: &str) -> Desk {
+    let desk = Desk::new();
+    configure(&desk, defaults);
+    fs::write(desk.path("file"), "content").unwrap();
+    desk
+}
+
+fn configure(desk: &Desk, defaults: &str) {
+    let path = desk.root().join("astore.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let head = text.split("[defaults]\n").next().unwrap();
+    fs::write(&path, format!("{head}[defaults]\n{defaults}\n")).unwrap();
+}
+
+fn with(desk: &Desk, variables: &[(&str, &str)], line: &[&str]) -> Said {
+    let mut command = desk.command(line);
+    command.envs(variables.iter().copied());
+    said(command)
+}
+
+fn class_of(desk: &Desk, reference: &str) -> String {
+    let shown: serde_json::Value = serde_json::from_str(&desk.ok(["show", "--json", reference])).unwrap();
+    shown["package"]["class"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_class_is_what_was_typed_else_the_variable_else_the_store_says() {
+    let desk = desk("class = \"transient\"");
+    let add = ["add", "file"];
+    desk.ok(add);
+    assert_eq!(class_of(&desk, "file@1"), "transient");
+    with(&desk, &[("ASTORE_CLASS", "raw-evidence")], &add).expect(0);
+    assert_eq!(class_of(&desk, "file@2"), "raw-evidence");
+    let line = ["add", "file", "--class", "permanent-record"];
+    with(&desk, &[("ASTORE_CLASS", "raw-evidence")], &line).expect(0);
+    assert_eq!(class_of(&desk, "file@3"), "permanent-record");
+    // Of a package that is there the class is decided.
+    fs::write(desk.path("more"), "more").unwrap();
+    with(&desk, &[("ASTORE_CLASS", "no such")], &["add", "--package", "file@2", "more"]).expect(0);
+    assert_eq!(class_of(&desk, "file@2"), "raw-evidence");
+}
+
+#[test]
+fn a_class_that_is_not_there_is_named_with_whoever_named_it() {
+    let desk = desk("class = \"nightly\"");
+    let file = desk.root().join("astore.toml");
+    let told = desk.run(["add", "file"]);
+    let known = "no retention class \"nightly\"; the classes are ";
+    let expected = format!("astore: [defaults] class in {}: {known}", file.display());
+    assert!(told.code == 2 && told.err.starts_with(&expected), "{told:?}");
+    let told = with(&desk, &[("ASTORE_CLASS", "nightly")], &["add", "file"]);
+    assert!(told.code == 2 && told.err.starts_with(&format!("astore: ASTORE_CLASS: {known}")), "{told:?}");
+    let told = desk.run(["add", "file", "--class", "nightly"]);
+    assert!(told.code == 2 && told.err.starts_with(&format!("astore: {known}")), "{told:?}");
+    assert_eq!(desk.ok(["list"]), "");
+}
+
+#[test]
+fn a_gc_keeps_what_the_store_wants_kept() {
+    let desk = desk("min-age = \"0s\"");
+    desk.ok(["add", "file"]);
+    desk.ok(["remove", "file", "--reason", "r"]);
+    let age = |variables: &[(&str, &str)], more: &[&str]| {
+        let plan = with(&desk, variables, &[&["gc", "--quiet"], more].concat()).expect(0);
+        plan.split('-').nth(1).unwrap().to_owned()
+    };
+    assert_eq!(age(&[], &[]), "0");
+    assert_eq!(age(&[("ASTORE_MIN_AGE", "2h")], &[]), "7200");
+    assert_eq!(age(&[("ASTORE_MIN_AGE", "2h")], &["--min-age", "1m"]), "60");
+    // A bad value is never passed over for the usual day: a confirmed gc would delete by it.
+    for variable in ["", "1", "a day", "99999999999999999s"] {
+        let told = with(&desk, &[("ASTORE_MIN_AGE", variable)], &["gc", "--confirm"]);
+        assert!(told.code == 2 && told.err.starts_with("astore: ASTORE_MIN_AGE is "), "{told:?}");
+    }
+    configure(&desk, "min-age = 7");
+    let told = desk.run(["gc", "--confirm"]);
+    let file = desk.root().join("astore.toml");
+    let expected =
+        format!("astore: [defaults] min-age in {} is 7: expected an integer with s, ", file.display());
+    assert!(told.code == 2 && told.err.starts_with(&expected), "{told:?}");
+    // Nobody else is kept from his work by that.
+    assert_eq!(desk.run(["list", "--all", "--quiet"]).err, "");
+    // A plan has an age of its own, and the advice names an age only where it is not the store's.
+    configure(&desk, "min-age = \"0s\"");
+    let plan = desk.ok(["gc", "--quiet"]);
+    desk.ok(["restore", "file"]);
+    let told = desk.run(["gc", &format!("--confirm={}", plan.trim())]);
+    assert!(told.code == 5 && told.err.contains("'astore gc' shows what the plan is now"), "{told:?}");
+}
+
+#[test]
+fn what_every_command_has_can_be_set_too() {
+    let desk = desk("color = \"always\"\nwait = \"0s\"\nthreads = 1");
+    desk.ok(["add", "file"]);
+    let is_coloured = |variables: &[(&str, &str)], more: &[&str]| {
+        with(&desk, variables, &[&["list"], more].concat()).expect(0).contains('\u{1b}')
+    };
+    assert!(is_coloured(&[], &[]));
+    assert!(!is_coloured(&[("NO_COLOR", "1")], &[]), "a variable outranks the store");
+    assert!(is_coloured(&[("NO_COLOR", "1"), ("ASTORE_COLOR", "always")], &[]));
+    assert!(!is_coloured(&[("ASTORE_COLOR", "never")], &[]));
+    assert!(is_coloured(&[("ASTORE_COLOR", "never")], &["--color", "always"]));
+    desk.ok(["verify", "--quiet"]);
+    for (variable, value) in [("ASTORE_THREADS", "0"), ("ASTORE_COLOR", "blue"), ("ASTORE_WAIT", "10")] {
+        let told = with(&desk, &[(variable, value)], &["verify"]);
+        let expected = format!("astore: {variable} is '{value}': expected ");
+        assert!(told.code == 2 && told.err.starts_with(&expected), "{told:?}");
+    }
+    // Whoever has the store for himself: the next one does not wait.
+    let held = fs::File::options().write(true).open(desk.root().join("astore.lock")).unwrap();
+    held.lock().unwrap();
+    desk.expect(6, ["remove", "file", "--reason", "r"]);
+}
+
+#[test]
+fn a_key_that_nobody_knows_is_told_of_once_and_stops_nothing() {
+    let desk = desk("min_age = \"1h\"\nthreads = 2\ncolour = \"never\"");
+    let told = desk.run(["list", "--quiet"]);
+    let file = desk.root().join("astore.toml");
+    let expected = format!(
+        "astore: [defaults] in {} has keys that this build does not know: colour, min_age; it knows class, color, \
+         metrics-file, min-age, threads, wait\n",
+        file.display()
+    );
+    assert_eq!((told.code, told.err), (0, expected));
+    // A table of somebody else's is none of ours, and what is no table is left aside.
+    fs::write(&file, fs::read_to_string(&file).unwrap().replace("\n[defaults]\n", "\n[other]\n")).unwrap();
+    assert_eq!(desk.run(["list", "--quiet"]).err, "");
+    fs::write(&file, fs::read_to_string(&file).unwrap().replace("\n[other]\n", "\ndefaults = 1\n[other]\n"))
+        .unwrap();
+    let told = desk.run(["list", "--quiet"]);
+    assert!(told.code == 0 && told.err.contains("is 1 and no table: it is left aside"), "{told:?}");
+}
+
+#[test]
+fn who_may_open_a_store_does_not_depend_on_its_defaults() {
+    let desk = desk("wait = \"nonsense\"");
+    let path = desk.root().join("astore.toml");
+    let good = fs::read_to_string(&path).unwrap();
+    desk.expect(2, ["list"]);
+    fs::write(&path, good.replace("format = 1", "format = 2")).unwrap();
+    let told = desk.run(["list"]);
+    assert!(told.code == 8 && told.err.contains("format"), "{told:?}");
+    fs::write(&path, good.replace("wait = ", "wait ")).unwrap();
+    let told = desk.run(["list"]);
+    assert!(told.code == 4 && told.err.contains("line 7: ") && told.err.contains("correct that"), "{told:?}");
+    // Written again from the log it has no defaults, and says so; init leaves what is there as it is.
+    fs::write(&path, &good).unwrap();
+    desk.ok(["init"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), good);
+    desk.ok(["recover", "--wait", "1s"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), good, "it was not missing");
+    fs::remove_file(&path).unwrap();
+    let told = desk.run(["recover"]);
+    assert!(told.code == 0 && told.out.contains("if it had [defaults], they are gone"), "{told:?}");
+    assert!(!fs::read_to_string(&path).unwrap().contains("nonsense"));
+    desk.ok(["list"]);
+}
