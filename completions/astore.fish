@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_astore_global_optspecs
-    string join \n root= json q/quiet actor= wait= color= h/help V/version
+    string join \n root= json q/quiet actor= wait= color= verbose h/help V/version
 end
 
 function __fish_astore_needs_command
@@ -32,6 +32,7 @@ always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_needs_command" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
 complete -c astore -n "__fish_astore_needs_command" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_needs_command" -l verbose -d 'With --version: the commit and the formats too'
 complete -c astore -n "__fish_astore_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_needs_command" -s V -l version -d 'Print version'
 complete -c astore -n "__fish_astore_needs_command" -f -a "init" -d 'Make a store'
@@ -390,3 +391,77 @@ complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_
 complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "completions" -d 'Print a shell\'s completion script'
 complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "man" -d 'Print the manual, or write all of its pages'
 complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+
+# From here on: what the store knows. astore is asked at each TAB, of the store that the line names, and says nothing
+# where there is none.
+
+# Prints what may stand there, one a line: the argument says what kind of thing.
+function __fish_astore_ask
+    set -l line (commandline -opc)
+    set -l asked astore --wait 1s
+    set -l is_root no
+    for word in $line
+        if test $is_root = yes
+            set -a asked --root (string replace -r '^~/' $HOME/ -- $word)
+            set is_root no
+        else if test "$word" = --root
+            set is_root yes
+        else if string match -q -- '--root=*' $word
+            set -a asked --root (string replace -r '^--root=' '' -- $word | string replace -r '^~/' $HOME/)
+        end
+    end
+    set -l with_names '{ name = $0; sub(/@.*/, "", name) } !seen[name]++ { print name } { print }'
+    switch $argv[1]
+        case references
+            $asked list --quiet --limit 10000 2>/dev/null </dev/null | awk $with_names
+        case open
+            $asked list --quiet --open 2>/dev/null </dev/null | awk $with_names
+        case removed
+            $asked list --quiet --removed 2>/dev/null </dev/null | awk $with_names
+        case names
+            $asked list --quiet --all 2>/dev/null </dev/null | sed 's/@.*//' | sort -u
+        case pins
+            $asked pins --quiet 2>/dev/null </dev/null
+        case classes
+            $asked log --type v1.store.created --json 2>/dev/null </dev/null | head -n 1 |
+                grep -o '"name":"[^"]*"' | cut -d '"' -f 4
+        case stored
+            set -l typed (commandline -ct)
+            set -l halves (string split -m 1 : -- "$typed")
+            if test (count $halves) -lt 2
+                __fish_astore_ask references | sed 's/$/:/'
+                return
+            end
+            # One level of the tree; paths that are written out, since they have control characters, are left aside.
+            $asked files $halves[1] --quiet 2>/dev/null </dev/null | grep -v '\\\\' |
+                awk -v typed=$halves[2] -v package=$halves[1]: '
+                index($0, typed) == 1 {
+                    slash = index(substr($0, length(typed) + 1), "/")
+                    path = slash ? substr($0, 1, length(typed) + slash) : $0
+                    if (!(path in known)) { known[path]; paths[++count] = path }
+                }
+                END { for (i = 1; i <= count; i++) if (!((paths[i] "/") in known)) print package paths[i] }'
+    end
+end
+
+complete -c astore -n '__fish_astore_using_subcommand add' -l name -x -a '(__fish_astore_ask names)'
+complete -c astore -n '__fish_astore_using_subcommand add' -l package -x -a '(__fish_astore_ask open)'
+complete -c astore -n '__fish_astore_using_subcommand add' -l class -x -a '(__fish_astore_ask classes)'
+complete -c astore -n '__fish_astore_using_subcommand finalize' -k -f -a '(__fish_astore_ask open)'
+complete -c astore -n '__fish_astore_using_subcommand manifest' -k -f -a '(__fish_astore_ask references)'
+complete -c astore -n '__fish_astore_using_subcommand show' -k -f -a '(__fish_astore_ask references)'
+complete -c astore -n '__fish_astore_using_subcommand files' -k -f -a '(__fish_astore_ask references)'
+complete -c astore -n '__fish_astore_using_subcommand diff' -k -a '(__fish_astore_ask references)'
+complete -c astore -n '__fish_astore_using_subcommand diff' -k -a '(__fish_astore_ask references)'
+complete -c astore -n '__fish_astore_using_subcommand explain' -k -a '(__fish_astore_ask stored)'
+complete -c astore -n '__fish_astore_using_subcommand cat' -k -f -a '(__fish_astore_ask stored)'
+complete -c astore -n '__fish_astore_using_subcommand export' -k -a '(__fish_astore_ask references)'
+complete -c astore -n '__fish_astore_using_subcommand remove' -k -f -a '(__fish_astore_ask references)'
+complete -c astore -n '__fish_astore_using_subcommand restore' -k -f -a '(__fish_astore_ask removed)'
+complete -c astore -n '__fish_astore_using_subcommand pin' -k -f -a '(__fish_astore_ask pins)'
+complete -c astore -n '__fish_astore_using_subcommand pin' -k -f -a '(__fish_astore_ask references)'
+complete -c astore -n '__fish_astore_using_subcommand unpin' -k -f -a '(__fish_astore_ask pins)'
+complete -c astore -n '__fish_astore_using_subcommand retain' -k -f -a '(__fish_astore_ask references)'
+complete -c astore -n '__fish_astore_using_subcommand retain' -l class -x -a '(__fish_astore_ask classes)'
+complete -c astore -n '__fish_astore_using_subcommand gc' -l without -x -a '(__fish_astore_ask references)'
+complete -c astore -n '__fish_astore_using_subcommand verify' -k -f -a '(__fish_astore_ask references)'

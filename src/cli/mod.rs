@@ -44,6 +44,7 @@ mod stats;
 mod unpin;
 mod values;
 mod verify;
+mod version;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -89,6 +90,9 @@ its newest finalised version that is not removed, else its newest open one.";
 struct Cli {
     #[command(flatten)]
     global: Global,
+    /// With --version: the commit and the formats too
+    #[arg(long)]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -137,6 +141,9 @@ pub(crate) fn run(
         Err(error) => return answer(&error, &arguments, environment, &mut streams),
     };
     let mut ctx = Context::new(&cli.global, environment, interrupt, streams);
+    if cli.verbose {
+        return fail(&failure::usage("--verbose goes with --version: commands say all that they have to say"), &ctx);
+    }
     match dispatch(cli.command, &mut ctx) {
         Ok(exit) => exit,
         Err(error) => fail(&error, &ctx),
@@ -208,7 +215,12 @@ fn answer(
     }
     let help = error.render();
     let colour = streams.out_is_terminal && !environment.no_color;
-    let text = if colour { help.ansi().to_string() } else { help.to_string() };
+    let verbose = error.kind() == ErrorKind::DisplayVersion && arguments.iter().any(|word| word == "--verbose");
+    let text = match (verbose, colour) {
+        (true, _) => version::verbose(),
+        (false, true) => help.ansi().to_string(),
+        (false, false) => help.to_string(),
+    };
     let written = streams.out.write_all(text.as_bytes()).and_then(|()| streams.out.flush());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -12,6 +12,7 @@ mod asking;
 mod benchmark;
 mod claims;
 mod collecting;
+mod completions;
 mod crash;
 mod damage;
 mod disasters;
