@@ -26,7 +26,7 @@ fn main() {
 }
 
 /// Returns the commit that is checked out there, with `-dirty` behind it where files differ from it.
-pub fn of_git(top: &Path) -> Option<String> {
+pub(crate) fn of_git(top: &Path) -> Option<String> {
     // A repository around an unpacked source, a packager's for instance, is not the source's own.
     let prefix = git(top, &["rev-parse", "--show-prefix"])?;
     let commit = git(top, &["rev-parse", "HEAD"])?;
@@ -36,7 +36,7 @@ pub fn of_git(top: &Path) -> Option<String> {
 }
 
 /// Returns the commit that `cargo package` noted.
-pub fn of_package(top: &Path) -> Option<String> {
+pub(crate) fn of_package(top: &Path) -> Option<String> {
     let mut info = std::fs::File::open(top.join(".cargo_vcs_info.json")).ok()?;
     let text = std::io::read_to_string(&mut info).ok()?;
     let (_, rest) = text.split_once("\"sha1\"")?;

@@ -1073,7 +1073,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__man)
-            opts="-q -h --out --root --json --quiet --actor --wait --color --help"
+            opts="-q -h --out --sections --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

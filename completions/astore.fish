@@ -361,6 +361,7 @@ complete -c astore -n "__fish_astore_using_subcommand man" -l wait -d 'How long 
 complete -c astore -n "__fish_astore_using_subcommand man" -l color -d 'Whether to colour text; NO_COLOR means never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand man" -l sections -d 'Put the pages into man1, man5 and man7 beneath it'
 complete -c astore -n "__fish_astore_using_subcommand man" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files'
 complete -c astore -n "__fish_astore_using_subcommand man" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'

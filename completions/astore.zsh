@@ -254,12 +254,13 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
+'--sections[Put the pages into man1, man5 and man7 beneath it]' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
-'::command -- The command whose page is printed \[default\: the overview\]:_default' \
+'::command -- The command whose page is printed, or tutorial or formats \[default\: the overview\]:_default' \
 && ret=0
 ;;
 (add)

@@ -179,7 +179,7 @@ fn examples(command: &clap::Command, roff: &mut Roff) {
     }
     roff.control("SH", ["EXAMPLES"]);
     let mut in_code = false;
-    for line in lines {
+    for (index, line) in lines.into_iter().enumerate() {
         let is_code = line.starts_with("      ");
         match (in_code, is_code) {
             (false, true) => {
@@ -192,7 +192,7 @@ fn examples(command: &clap::Command, roff: &mut Roff) {
             }
             (false, false) | (true, true) => {}
         }
-        if !is_code {
+        if !is_code && index > 0 {
             roff.control("PP", []);
         }
         roff.text([roman(line.trim_start())]);
