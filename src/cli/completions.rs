@@ -136,9 +136,13 @@ fn script(shell: Shell) -> Vec<u8> {
     definition.build();
     let places = places(&definition);
     match shell {
-        Shell::Bash => [generated(clap_complete::Shell::Bash, super::definition()), bash(&definition, &places)].concat(),
+        Shell::Bash => {
+            [generated(clap_complete::Shell::Bash, super::definition()), bash(&definition, &places)].concat()
+        }
         Shell::Zsh => zsh(&places),
-        Shell::Fish => [generated(clap_complete::Shell::Fish, super::definition()), fish(&definition, &places)].concat(),
+        Shell::Fish => {
+            [generated(clap_complete::Shell::Fish, super::definition()), fish(&definition, &places)].concat()
+        }
     }
     .into_bytes()
 }

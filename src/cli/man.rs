@@ -25,10 +25,8 @@ Examples:
       astore man --out /usr/local/share/man --sections";
 
 /// The pages that are no command's: their title, their section, and their text below the title.
-const BY_HAND: [(&str, char, &str); 2] = [
-    ("formats", '5', include_str!("man/formats.5")),
-    ("tutorial", '7', include_str!("man/tutorial.7")),
-];
+const BY_HAND: [(&str, char, &str); 2] =
+    [("formats", '5', include_str!("man/formats.5")), ("tutorial", '7', include_str!("man/tutorial.7"))];
 
 /// Print the manual, or write all of its pages
 #[derive(clap::Args, Debug)]
@@ -254,7 +252,10 @@ fn files(roff: &mut Roff) {
         roff.text([roman(meaning)]);
     }
     roff.control("PP", []);
-    roff.text([bold("astore-formats"), roman("(5) tells more; store-layout.md in the source of astore specifies all of it.")]);
+    roff.text([
+        bold("astore-formats"),
+        roman("(5) tells more; store-layout.md in the source of astore specifies all of it."),
+    ]);
 }
 
 fn see_also(command: &clap::Command, overview: &clap::Command, is_overview: bool, roff: &mut Roff) {

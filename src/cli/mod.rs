@@ -142,7 +142,10 @@ pub(crate) fn run(
     };
     let mut ctx = Context::new(&cli.global, environment, interrupt, streams);
     if cli.verbose {
-        return fail(&failure::usage("--verbose goes with --version: commands say all that they have to say"), &ctx);
+        return fail(
+            &failure::usage("--verbose goes with --version: commands say all that they have to say"),
+            &ctx,
+        );
     }
     match dispatch(cli.command, &mut ctx) {
         Ok(exit) => exit,
@@ -215,7 +218,8 @@ fn answer(
     }
     let help = error.render();
     let colour = streams.out_is_terminal && !environment.no_color;
-    let verbose = error.kind() == ErrorKind::DisplayVersion && arguments.iter().any(|word| word == "--verbose");
+    let verbose =
+        error.kind() == ErrorKind::DisplayVersion && arguments.iter().any(|word| word == "--verbose");
     let text = match (verbose, colour) {
         (true, _) => version::verbose(),
         (false, true) => help.ansi().to_string(),

@@ -93,7 +93,8 @@ fn fish(desk: &Desk, line: &str) -> Vec<String> {
 fn lines(command: Command) -> Vec<String> {
     let said = said(command);
     assert_eq!(said.err, "");
-    let mut lines: Vec<String> = said.out.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let mut lines: Vec<String> =
+        said.out.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
     lines.sort();
     lines
 }
@@ -153,7 +154,10 @@ fn zsh_knows_what_is_in_the_store() {
         assert_eq!(zsh(&desk, kind, line), expected, "{line}");
     }
     let classes = zsh(&desk, "classes", "astore --root store add --class ");
-    assert_eq!(classes, ["permanent-record", "raw-evidence", "release-evidence", "summary-evidence", "transient"]);
+    assert_eq!(
+        classes,
+        ["permanent-record", "raw-evidence", "release-evidence", "summary-evidence", "transient"]
+    );
     // And the arguments are given to these functions.
     let script = desk.ok(["completions", "zsh"]);
     for (argument, function) in [

@@ -57,4 +57,5 @@ mod support;
 mod system_faults;
 mod tidy;
 mod together;
+mod units;
 mod version;

@@ -21,7 +21,8 @@ fn complaints(said: &str) -> Vec<&str> {
 fn every_page_is_well_formed() {
     let desk = Desk::without_store();
     desk.ok(["man", "--out", "manual"]);
-    let (groff, mandoc) = (has("groff"), Command::new("mandoc").arg("-Tlint").arg("/dev/null").output().is_ok());
+    let (groff, mandoc) =
+        (has("groff"), Command::new("mandoc").arg("-Tlint").arg("/dev/null").output().is_ok());
     let mut pages = 0;
     for page in fs::read_dir(desk.path("manual")).unwrap() {
         let page = page.unwrap().path();
@@ -65,7 +66,8 @@ fn no_page_refers_to_one_that_is_not_there() {
     for page in fs::read_dir(desk.path("manual")).unwrap() {
         let text = fs::read_to_string(page.unwrap().path()).unwrap().replace("\\fR", "").replace("\\-", "-");
         for reference in text.split("astore-").skip(1) {
-            let name: String = reference.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+            let name: String =
+                reference.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
             let rest = reference[name.len()..].trim_start();
             if let Some(section) = rest.strip_prefix('(').and_then(|rest| rest.chars().next()) {
                 let named = format!("manual/astore-{name}.{section}");

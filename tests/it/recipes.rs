@@ -45,7 +45,9 @@ fn blocks(document: &str, text: &str) -> (Vec<Block>, Vec<String>) {
                         blocks.push(Block { place, text: String::new(), is_run: reason.is_none() });
                     }
                     ("text" | "toml" | "ini" | "json", None) => {}
-                    _ => wrong.push(format!("{place}: a block of {opened:?} is neither run nor known to be no command")),
+                    _ => wrong.push(format!(
+                        "{place}: a block of {opened:?} is neither run nor known to be no command"
+                    )),
                 }
             }
             (None, Some("sh")) => {
@@ -122,7 +124,10 @@ fn read_by_bash(blocks: &[Block]) {
 fn check(document: &str, least: usize) {
     let (blocks, wrong) = blocks(document, &read(document));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(blocks.iter().filter(|block| block.is_run).count() >= least, "too few blocks of {document} are run");
+    assert!(
+        blocks.iter().filter(|block| block.is_run).count() >= least,
+        "too few blocks of {document} are run"
+    );
     read_by_bash(&blocks);
     run(&blocks);
 }
@@ -170,7 +175,8 @@ fn the_operators_page_has_every_command_and_variable() {
     let page = read("docs/operator.md");
     let manual = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("man")).unwrap();
     let names = manual.map(|page| page.unwrap().file_name().into_string().unwrap());
-    let commands = names.filter_map(|name| Some(name.strip_prefix("astore-")?.strip_suffix(".1")?.to_owned()));
+    let commands =
+        names.filter_map(|name| Some(name.strip_prefix("astore-")?.strip_suffix(".1")?.to_owned()));
     let commands: Vec<String> = commands.collect();
     assert!(commands.len() > 20);
     for command in commands {

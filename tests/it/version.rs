@@ -8,6 +8,7 @@ use std::process::Command;
 use crate::support::cli::{Desk, has};
 
 #[path = "../../build.rs"]
+#[expect(clippy::print_stdout, reason = "this is how a build script answers")]
 mod build;
 
 #[test]
@@ -40,7 +41,11 @@ fn the_commit_is_that_of_the_repository_or_of_the_packed_source() {
     fs::write(top.join("file"), "1").unwrap();
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
-        command.arg("-C").arg(&top).args(["-c", "user.name=a", "-c", "user.email=a@b.invalid"]).args(arguments);
+        command
+            .arg("-C")
+            .arg(&top)
+            .args(["-c", "user.name=a", "-c", "user.email=a@b.invalid"])
+            .args(arguments);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
