@@ -13,6 +13,9 @@ Examples:
       astore completions fish > ~/.config/fish/completions/astore.fish";
 
 /// Print a shell's completion script
+///
+/// With it, TAB completes packages, paths of packages (REF:PATH), pins and retention classes too: astore is asked each
+/// time, of the store that --root on the line or ASTORE_ROOT names. Where there is none, nothing is offered.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
