@@ -96,3 +96,43 @@ fn cron_has_nothing_to_mail_about_a_sound_store() {
     assert!(mails[0].contains("missing") && mails[0].contains("kept@1:file"), "{mails:?}");
     assert!(mails[1].contains("not yet mended: 1"), "{mails:?}");
 }
+
+#[test]
+fn the_notice_says_which_unit_failed_and_what_it_said() {
+    let desk = Desk::without_store();
+    let unit = fs::read_to_string(contrib("systemd/astore-notify@.service")).unwrap();
+    let start = unit.split("ExecStart=/bin/sh -c '").nth(1).unwrap().split("' sh %i").next().unwrap();
+    // As systemd reads it; and nobody gets mail from a test.
+    let mail = desk.path("sendmail");
+    let start =
+        start.replace("\\\n", "").replace("$$", "$").replace("/usr/sbin/sendmail", mail.to_str().unwrap());
+    // Written by another process: one that this one had open may be "busy" for as long as another thread starts something.
+    let program = |name: &str, text: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", r#"printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1""#, "sh"]);
+        shell.arg(desk.path(name)).arg(text);
+        said(shell).expect(0);
+    };
+    program("systemctl", "echo \"status of $5\"");
+    program("journalctl", "echo \"missing blake3:… $*\"");
+    program("logger", "echo \"$@\"; cat");
+    for has_mail in [false, true] {
+        if has_mail {
+            program("sendmail", "echo mail \"$@\"; cat");
+        }
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &start, "sh", "astore-verify@srv-astore.service"]).env_clear();
+        shell.env("PATH", format!("{}:/usr/bin:/bin", desk.path("").display()));
+        let said = said(shell);
+        assert_eq!((said.code, said.err.as_str()), (0, ""));
+        assert!(
+            said.out.starts_with(if has_mail { "mail -t\nTo: root\nSubject: " } else { "-p user.crit" }),
+            "{said:?}"
+        );
+        for word in
+            ["astore-verify@srv-astore.service failed\n", "status of astore-verify", "missing blake3:"]
+        {
+            assert!(said.out.contains(word), "{word}: {}", said.out);
+        }
+    }
+}
