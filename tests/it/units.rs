@@ -102,6 +102,7 @@ fn the_notice_says_which_unit_failed_and_what_it_said() {
     let desk = Desk::without_store();
     let unit = fs::read_to_string(contrib("systemd/astore-notify@.service")).unwrap();
     let start = unit.split("ExecStart=/bin/sh -c '").nth(1).unwrap().split("' sh %i").next().unwrap();
+    assert!(!start.replace("$$", "").contains('$'), "systemd would put a variable of its own there");
     // As systemd reads it; and nobody gets mail from a test.
     let mail = desk.path("sendmail");
     let start =
