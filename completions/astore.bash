@@ -1582,7 +1582,7 @@ _astore_with_store() {
             root=${word#*=}
         else
             case $word in
-                --actor | --class | --color | --exclude | --format | --head | --keep | --limit | --link | --meta | --min-age | --name | --older-than | --out | --package | --range | --reason | --root | --since | --stdin-name | --threads | --type | --until | --wait | --without) option=$word ;;
+                --actor | --class | --color | --exclude | --exclude-from | --files-from | --format | --from-command | --head | --keep | --limit | --link | --meta | --min-age | --name | --older-than | --out | --package | --range | --reason | --root | --since | --stdin-name | --threads | --type | --until | --wait | --without) option=$word ;;
             esac
         fi
     done

@@ -265,9 +265,12 @@ never\:"Not at all"))' \
 ;;
 (add)
 _arguments "${_arguments_options[@]}" : \
+'()--files-from=[Add what FILE lists, one path a line; - is standard input]:FILE:_files' \
+'(--files-from)*--from-command=[Add what a command prints; all that follows is the command]:CMD:_default' \
 '*--meta=[A label to keep with the package; may be repeated]:KEY=VALUE:_default' \
-'*--exclude=[Leave out what matches, by its path in the package or its last component; may be repeated]:GLOB:_default' \
-'--stdin-name=[The path in the package of what standard input says \[default\: stdin\]]:PATH:_default' \
+'*--exclude=[Leave out what matches, as a line of .gitignore would; may be repeated]:PATTERN:_default' \
+'*--exclude-from=[Leave out what matches the patterns in FILE, one a line as in .gitignore; may be repeated]:FILE:_files' \
+'--stdin-name=[The path in the package of what standard input or CMD says \[default\: stdin\]]:PATH:_default' \
 '--name=[The package'\''s name \[default\: the last component of PATH\]]:NAME:_astore_names' \
 '(--name --class --meta)--package=[Add to this open package instead of making a new one]:REF:_astore_open' \
 '--class=[The retention class\: how long the package is wanted \[default\: permanent-record\]]:CLASS:_astore_classes' \
@@ -277,10 +280,13 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
+'-0[Each path of --files-from ends with NUL, as after find -print0]' \
+'--from0[Each path of --files-from ends with NUL, as after find -print0]' \
 '--finalize[Freeze the package and write its manifest in the same step]' \
 '(--package)--if-changed[Print the newest version and make none where its content is the same]' \
 '--replace[Let what is added displace what stands under the same path]' \
 '--mtime[Keep modification times]' \
+'--exclude-caches[Of a directory that is marked as a cache by a CACHEDIR.TAG, take the tag alone]' \
 '--one-file-system[Do not enter directories where other file systems are mounted]' \
 '--no-cache[Read every file, even where its size and times are as they were]' \
 '--keep-going[Leave out what cannot be read, list it, and exit with 3]' \
