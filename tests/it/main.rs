@@ -32,6 +32,8 @@ mod hostile_bytes;
 mod hostile_trees;
 mod hurry;
 mod keeping;
+mod left_out;
+mod listed;
 mod manual;
 mod mistyped;
 mod model;
