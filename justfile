@@ -64,9 +64,22 @@ bench-scale *ARGS:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
-# Checks licences, sources and bans of the dependencies.
+# Builds the release, with no path of this machine in it.
+release:
+    .ci/release
+
+# Builds the release twice in different places and compares the binaries.
+reproducible:
+    .ci/reproducible
+
+# Makes the Debian package in target/debian, looks at it with lintian, and tries it without installing it.
+deb:
+    .ci/deb target/debian
+
+# Checks licences, sources and bans of the dependencies, and what is known against them (that needs the network).
 deny:
-    cargo deny check bans licenses sources
+    cargo deny --locked check bans licenses sources
+    cargo deny --locked check advisories
 
 # Writes man/, completions/ and the schema in store-layout.md anew.
 generate:

@@ -185,7 +185,7 @@ _astore() {
 
     case "${cmd}" in
         astore)
-            opts="-q -h -V --root --json --quiet --actor --wait --color --help --version init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help"
+            opts="-q -h -V --root --json --quiet --actor --wait --color --verbose --help --version init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -215,7 +215,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__add)
-            opts="-0 -q -h --files-from --from0 --from-command --name --finalize --if-changed --package --replace --class --meta --mtime --exclude --exclude-from --exclude-caches --one-file-system --no-cache --keep-going --stdin-name --root --json --quiet --actor --wait --color --help"
+            opts="-0 -q -h --files-from --from0 --from-command --name --finalize --if-changed --package --replace --class --meta --mtime --exclude --exclude-from --exclude-caches --one-file-system --no-cache --keep-going --stdin-name --metrics-file --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -254,6 +254,10 @@ _astore() {
                     return 0
                     ;;
                 --stdin-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --metrics-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -499,7 +503,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__gc)
-            opts="-q -h --confirm --min-age --without --yes --reason --accept-clock --root --json --quiet --actor --wait --color --help"
+            opts="-q -h --confirm --min-age --without --yes --reason --accept-clock --metrics-file --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -518,6 +522,10 @@ _astore() {
                     return 0
                     ;;
                 --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --metrics-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -545,12 +553,16 @@ _astore() {
             return 0
             ;;
         astore__subcmd__health)
-            opts="-q -h --root --json --quiet --actor --wait --color --help"
+            opts="-q -h --metrics-file --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --metrics-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1073,7 +1085,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__man)
-            opts="-q -h --out --root --json --quiet --actor --wait --color --help"
+            opts="-q -h --out --sections --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1409,12 +1421,16 @@ _astore() {
             return 0
             ;;
         astore__subcmd__stats)
-            opts="-q -h --root --json --quiet --actor --wait --color --help"
+            opts="-q -h --metrics-file --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --metrics-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1473,7 +1489,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__verify)
-            opts="-q -h --quick --both --head --budget --sample --max-age --no-record --threads --root --json --quiet --actor --wait --color --help"
+            opts="-q -h --quick --both --head --budget --sample --max-age --no-record --threads --metrics-file --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1496,6 +1512,10 @@ _astore() {
                     return 0
                     ;;
                 --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --metrics-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1529,4 +1549,137 @@ if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERS
     complete -F _astore -o nosort -o bashdefault -o default astore
 else
     complete -F _astore -o bashdefault -o default astore
+fi
+
+# From here on: what the store knows. astore is asked at each TAB, of the store that the line names, and says nothing
+# where there is none.
+
+# Puts the words up to the cursor into `words`. Bash cuts at '@', ':' and '=' too, which stand within references.
+_astore_words() {
+    local rest=${COMP_LINE:0:COMP_POINT} blank piece i
+    words=()
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        blank=${rest%%[![:space:]]*}
+        rest=${rest#"$blank"}
+        piece=${COMP_WORDS[i]}
+        ((i < COMP_CWORD)) || piece=$rest
+        if [[ -n $blank || $i -eq 0 ]]; then words+=("$piece"); else words[-1]+=$piece; fi
+        rest=${rest#"$piece"}
+    done
+}
+
+# Prints what may stand there, one a line: $1 says what kind of thing, $2 what is typed of it.
+_astore_candidates() {
+    local with_names='{ name = $0; sub(/@.*/, "", name) } !seen[name]++ { print name } { print }'
+    case $1 in
+        references) "${asked[@]}" list --quiet --limit 10000 | awk "$with_names" ;;
+        open) "${asked[@]}" list --quiet --open | awk "$with_names" ;;
+        removed) "${asked[@]}" list --quiet --removed | awk "$with_names" ;;
+        names) "${asked[@]}" list --quiet --all | sed 's/@.*//' | sort -u ;;
+        pins) "${asked[@]}" pins --quiet ;;
+        classes)
+            "${asked[@]}" log --type v1.store.created --json | head -n 1 | grep -o '"name":"[^"]*"' | cut -d '"' -f 4
+            ;;
+        stored)
+            if [[ $2 != *:* ]]; then
+                _astore_candidates references "$2" | sed 's/$/:/'
+                return
+            fi
+            # One level of the tree; paths that are written out, since they have control characters, are left aside.
+            "${asked[@]}" files "${2%%:*}" --quiet | grep -v '\\' | awk -v typed="${2#*:}" -v package="${2%%:*}:" '
+                index($0, typed) == 1 {
+                    slash = index(substr($0, length(typed) + 1), "/")
+                    path = slash ? substr($0, 1, length(typed) + slash) : $0
+                    if (!(path in known)) { known[path]; paths[++count] = path }
+                }
+                END { for (i = 1; i <= count; i++) if (!((paths[i] "/") in known)) print package paths[i] }'
+            ;;
+    esac 2>/dev/null </dev/null
+}
+
+_astore_with_store() {
+    local words current place option= command= root= position=1 ended= word i
+    _astore_words
+    current=${words[-1]}
+    for ((i = 1; i < ${#words[@]} - 1; i++)); do
+        word=${words[i]}
+        if [[ -n $option ]]; then
+            [[ $option != --root ]] || root=$word
+            option=
+        elif [[ -n $ended || $word != -?* ]]; then
+            if [[ -z $command ]]; then command=$word; else ((position++)); fi
+        elif [[ $word == -- ]]; then
+            ended=1
+        elif [[ $word == --root=* ]]; then
+            root=${word#*=}
+        else
+            case $word in
+                --actor | --budget | --class | --color | --exclude | --exclude-from | --files-from | --format | --from-command | --head | --keep | --limit | --link | --max-age | --meta | --metrics-file | --min-age | --name | --older-than | --out | --package | --range | --reason | --root | --sample | --since | --stdin-name | --threads | --type | --until | --wait | --without) option=$word ;;
+            esac
+        fi
+    done
+    if [[ -n $option ]]; then
+        place=$command:$option
+    elif [[ -z $ended && $current == --*=* ]]; then
+        place=$command:${current%%=*}
+        current=${current#*=}
+    elif [[ -z $ended && $current == -* ]]; then
+        place=
+    else
+        place=$command:$position
+    fi
+
+    local kind= files=
+    case $place in
+        add:--name) kind=names ;;
+        add:--package) kind=open ;;
+        add:--class) kind=classes ;;
+        finalize:1) kind=open ;;
+        manifest:1) kind=references ;;
+        show:1) kind=references ;;
+        files:1) kind=references ;;
+        diff:1) kind=references ;;
+        diff:2) kind=references files=yes ;;
+        explain:1) kind=stored files=yes ;;
+        cat:1) kind=stored ;;
+        export:1) kind=references ;;
+        remove:[1-9]*) kind=references ;;
+        restore:1) kind=removed ;;
+        pin:1) kind=pins ;;
+        pin:2) kind=references ;;
+        unpin:1) kind=pins ;;
+        retain:1) kind=references ;;
+        retain:--class) kind=classes ;;
+        gc:--without) kind=references ;;
+        verify:[1-9]*) kind=references ;;
+    esac
+    if [[ -z $kind ]]; then
+        _astore "$@"
+        return
+    fi
+    COMPREPLY=()
+    # A file, as bash completes it.
+    [[ -z $files || $current != [./~]* ]] || return
+
+    # What is typed may be quoted; so may the root.
+    current=${current//[\\\"\']/}
+    root=${root//[\\\"\']/}
+    root=${root/#\~\//$HOME/}
+    local asked=("$1" --wait 1s) candidate cut
+    [[ -z $root ]] || asked+=(--root "$root")
+    # Bash puts what is found in the place of what stands behind the last of its word breaks.
+    cut=${current##*[@:=]}
+    cut=${current%"$cut"}
+    while IFS= read -r candidate; do
+        if [[ $candidate == "$current"* ]]; then
+            printf -v candidate %q "${candidate#"$cut"}"
+            COMPREPLY+=("$candidate")
+        fi
+    done < <(_astore_candidates "$kind" "$current")
+    [[ -n $files ]] || compopt +o default +o bashdefault 2>/dev/null
+    [[ $kind != stored || ${COMPREPLY[0]} != *[:/] ]] || compopt -o nospace 2>/dev/null
+}
+
+if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
+    complete -F _astore_with_store -o nosort -o bashdefault -o default astore
 fi

@@ -1,4 +1,5 @@
-//! `astore man`: the manual, made from the same definitions as the help texts.
+//! `astore man`: the manual. The pages of commands are made from the same definitions as the help texts; those on the
+//! formats and on the ideas are written by hand.
 
 use std::fs;
 use std::io;
@@ -18,34 +19,46 @@ const EXAMPLES: &str = "\
 Examples:
   Read about a command:
       astore man add | man -l -
+  Read how it is meant to be used, and what its files are:
+      astore man tutorial | man -l -
+      astore man formats | man -l -
   Install the whole manual:
-      astore man --out /usr/local/share/man/man1";
+      astore man --out /usr/local/share/man --sections";
+
+/// The pages that are no command's: their title, their section, and their text below the title.
+const BY_HAND: [(&str, char, &str); 2] =
+    [("formats", '5', include_str!("man/formats.5")), ("tutorial", '7', include_str!("man/tutorial.7"))];
 
 /// Print the manual, or write all of its pages
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The command whose page is printed [default: the overview]
+    /// The command whose page is printed, or tutorial or formats [default: the overview]
     #[arg(value_name = "COMMAND", conflicts_with = "out")]
     command: Option<String>,
 
     /// Write every page into this directory, which is made if it is missing
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+
+    /// Put the pages into man1, man5 and man7 beneath it
+    #[arg(long, requires = "out")]
+    sections: bool,
 }
 
 pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     ctx.refuse_json("a manual page is no document")?;
     let pages = pages().context("cannot make the manual")?;
     if let Some(directory) = &args.out {
-        write_all(&pages, directory)?;
+        write_all(&pages, directory, args.sections)?;
         return Ok(Exit::Done);
     }
     let wanted = match &args.command {
-        Some(command) => format!("astore-{command}.1"),
-        None => "astore.1".to_owned(),
+        Some(command) => format!("astore-{command}"),
+        None => "astore".to_owned(),
     };
-    let Some((_, text)) = pages.iter().find(|(name, _)| *name == wanted) else {
+    let is_wanted = |name: &str| name.rsplit_once('.').is_some_and(|(page, _)| page == wanted);
+    let Some((_, text)) = pages.iter().find(|(name, _)| is_wanted(name)) else {
         let command = args.command.as_deref().unwrap_or_default();
         return Err(usage(format!("no command is called '{}'", escape::line(command))));
     };
@@ -56,9 +69,12 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     clippy::disallowed_methods,
     reason = "the manual goes where the user says, never under a store's root"
 )]
-fn write_all(pages: &[(String, Vec<u8>)], directory: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", escape::path(directory)))?;
+fn write_all(pages: &[(String, Vec<u8>)], directory: &Path, sections: bool) -> anyhow::Result<()> {
     for (name, text) in pages {
+        let section = name.rsplit('.').next().filter(|_| sections).map(|section| format!("man{section}"));
+        let directory = section.map_or_else(|| directory.to_owned(), |section| directory.join(section));
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("cannot make {}", escape::path(&directory)))?;
         let page = directory.join(name);
         fs::write(&page, text).with_context(|| format!("cannot write {}", escape::path(&page)))?;
     }
@@ -73,7 +89,17 @@ fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     for command in definition.get_subcommands() {
         pages.push((format!("astore-{}.1", command.get_name()), page(command, &definition)?));
     }
+    for (name, section, text) in BY_HAND {
+        let head = title(&format!("astore-{name}"), section);
+        pages.push((format!("astore-{name}.{section}"), format!("{head}{text}").into_bytes()));
+    }
     Ok(pages)
+}
+
+/// Writes by hand what the library would, since it drops the empty date: pages must not change with the day they are made.
+fn title(name: &str, section: char) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!(".TH {} {section} \"\" \"astore {version}\" \"astore manual\"\n", name.to_uppercase())
 }
 
 fn page(command: &clap::Command, overview: &clap::Command) -> io::Result<Vec<u8>> {
@@ -82,10 +108,7 @@ fn page(command: &clap::Command, overview: &clap::Command) -> io::Result<Vec<u8>
     let usage = command.clone().render_usage().to_string();
     let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
     let man = Man::new(command.clone().display_name(&title).override_usage(usage));
-    // By hand, since the library drops the empty date: pages must not change with the day they are made.
-    let version = env!("CARGO_PKG_VERSION");
-    let mut text =
-        format!(".TH {} 1 \"\" \"astore {version}\" \"astore manual\"\n", title.to_uppercase()).into_bytes();
+    let mut text = self::title(&title, '1').into_bytes();
     man.render_name_section(&mut text)?;
     man.render_synopsis_section(&mut text)?;
     let mut roff = Roff::new();
@@ -156,7 +179,7 @@ fn examples(command: &clap::Command, roff: &mut Roff) {
     }
     roff.control("SH", ["EXAMPLES"]);
     let mut in_code = false;
-    for line in lines {
+    for (index, line) in lines.into_iter().enumerate() {
         let is_code = line.starts_with("      ");
         match (in_code, is_code) {
             (false, true) => {
@@ -169,7 +192,7 @@ fn examples(command: &clap::Command, roff: &mut Roff) {
             }
             (false, false) | (true, true) => {}
         }
-        if !is_code {
+        if !is_code && index > 0 {
             roff.control("PP", []);
         }
         roff.text([roman(line.trim_start())]);
@@ -271,7 +294,10 @@ fn files(roff: &mut Roff) {
         roff.text([roman(meaning)]);
     }
     roff.control("PP", []);
-    roff.text([roman("store-layout.md in the source of astore specifies all of this.")]);
+    roff.text([
+        bold("astore-formats"),
+        roman("(5) tells more; store-layout.md in the source of astore specifies all of it."),
+    ]);
 }
 
 fn see_also(command: &clap::Command, overview: &clap::Command, is_overview: bool, roff: &mut Roff) {
@@ -283,10 +309,13 @@ fn see_also(command: &clap::Command, overview: &clap::Command, is_overview: bool
     let others =
         overview.get_subcommands().map(clap::Command::get_name).filter(|name| *name != command.get_name());
     pages.extend(others.map(|name| format!("astore-{name}")));
+    let mut pages: Vec<(String, char)> = pages.into_iter().map(|page| (page, '1')).collect();
+    pages.extend(BY_HAND.map(|(name, section, _)| (format!("astore-{name}"), section)));
     let mut line = Vec::new();
-    for (index, page) in pages.iter().enumerate() {
+    for (index, (page, section)) in pages.iter().enumerate() {
+        let comma = if index + 1 < pages.len() { ", " } else { "" };
         line.push(bold(page.as_str()));
-        line.push(roman(if index + 1 < pages.len() { "(1), " } else { "(1)" }));
+        line.push(roman(format!("({section}){comma}")));
     }
     roff.text(line);
 }
@@ -311,8 +340,8 @@ mod tests {
     }
 
     #[test]
-    fn every_page_lists_every_exit_code() {
-        for (name, text) in pages().unwrap() {
+    fn every_page_of_a_command_lists_every_exit_code() {
+        for (name, text) in pages().unwrap().into_iter().filter(|(name, _)| name.ends_with(".1")) {
             let text = String::from_utf8(text).unwrap();
             for (exit, meaning) in Exit::ALL {
                 let item = format!(".TP\n\\fB{}\\fR\n{}\n", exit.code(), meaning.replace('-', "\\-"));

@@ -49,6 +49,7 @@ mod status;
 mod unpin;
 mod values;
 mod verify;
+mod version;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -102,6 +103,9 @@ its newest finalised version that is not removed, else its newest open one.";
 struct Cli {
     #[command(flatten)]
     global: Global,
+    /// With --version: the commit and the formats too
+    #[arg(long)]
+    verbose: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -170,6 +174,10 @@ pub(crate) fn run(
         Err(error) => return answer(&error, &arguments, environment, &mut streams),
     };
     let mut ctx = Context::new(&cli.global, environment, interrupt, streams);
+    if cli.verbose {
+        let error = failure::usage("--verbose goes with --version: commands say all that they have to say");
+        return fail(&error, &mut ctx);
+    }
     let is_about_a_store = cli.command.as_ref().is_none_or(Command::is_about_a_store);
     let settled = if is_about_a_store { ctx.settle() } else { Ok(()) };
     let metrics = match cli.command.as_ref().and_then(Command::metrics) {
@@ -275,7 +283,13 @@ fn answer(
     let choice = Settings::new(&environment.settings).get(None, &settings::COLOR).ok().flatten();
     let choice = choice.map_or(ColorChoice::Auto, |chosen| chosen.value);
     let style = choice.style(streams.out_is_terminal, environment.no_color);
-    let text = if style == Style::Colour { help.ansi().to_string() } else { help.to_string() };
+    let verbose =
+        error.kind() == ErrorKind::DisplayVersion && arguments.iter().any(|word| word == "--verbose");
+    let text = match (verbose, style) {
+        (true, _) => version::verbose(),
+        (false, Style::Colour) => help.ansi().to_string(),
+        (false, Style::Plain) => help.to_string(),
+    };
     let written = streams.out.write_all(text.as_bytes()).and_then(|()| streams.out.flush());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -13,5 +13,5 @@ mod words;
 pub use error::DbError;
 pub(crate) use indices::index_statements;
 pub(crate) use open::SCHEMA;
-pub use open::{Database, OpenMode, SCHEMA_VERSION, WriteHold};
+pub use open::{Database, OpenMode, SCHEMA_VERSION, WriteHold, sqlite_version};
 pub use tx::{ReadTx, WriteTx};

@@ -13,6 +13,11 @@ use crate::disk::through_symlinks;
 /// The version of the tables `events` and `bookkeeping`, in `PRAGMA user_version`. The views have their own.
 pub const SCHEMA_VERSION: i64 = 1;
 
+/// Returns the version of the SQLite that is built in.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}
+
 /// How long a connection waits for another one until it is told otherwise.
 const WAIT: Duration = Duration::from_secs(600);
 

@@ -34,7 +34,7 @@ pub use log::{
 };
 pub(crate) use log::{digest_column, instant, signed, unsigned};
 pub use merge::{Merged, merge};
-pub use record::{NO_PREDECESSOR, Record, RecordError};
+pub use record::{NO_PREDECESSOR, RECORD_VERSION, Record, RecordError};
 pub use replay::{ChainFault, PayloadUnavailable, Payloads, check_link, replay};
 pub use settle::{Compared, Settled, compare, settle};
 pub use walk::{Step, Walk};

@@ -5,7 +5,7 @@ use crate::identity::Blake3;
 use crate::manifest::cbor::{CborError, Decoder, Encoder};
 
 /// The version of the record's form, its first element.
-const RECORD_VERSION: u64 = 1;
+pub const RECORD_VERSION: u64 = 1;
 
 /// The longest text of a record, in bytes (store-layout.md 5.5).
 pub(super) const TEXT_BYTES_MAX: usize = 65_536;

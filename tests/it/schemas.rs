@@ -104,6 +104,7 @@ fn odd_tree(desk: &Desk) {
 }
 
 fn packages(program: &mut Program) {
+    assert!(program.one(0, &[])["store_id"].is_null(), "no store is there yet");
     let error = program.error(8, &["list"]);
     assert_eq!(
         (error["kind"].as_str(), error["hint"].as_str()),
@@ -227,6 +228,8 @@ fn keeping(program: &mut Program) {
 fn damage(program: &mut Program) {
     program.one(0, &["verify"]);
     program.one(0, &["health"]);
+    assert!(program.one(0, &["verify", "--budget", "1h", "--max-age", "30d"])["part"].is_object());
+    assert_eq!(program.one(12, &["verify", "--quick", "--max-age", "0s"])["overdue"]["max_age_seconds"], 0);
     fs::remove_file(file_of(&program.desk.root(), LOST)).unwrap();
     assert_eq!(program.one(4, &["explain", "tree@1:beneath/lost"])["fault"]["kind"], "missing");
     let verified = program.one(4, &["verify"]);
@@ -234,6 +237,8 @@ fn damage(program: &mut Program) {
     let exported = program.run(4, &["export", "tree@1", "again"]);
     assert_eq!(exported.err[0]["schema"], "astore/remark/v1");
     program.one(4, &["health"]);
+    assert_eq!(program.one(4, &["verify", "--quick"])["sound"], false);
+    assert_eq!(program.one(0, &[])["damage"], true);
     let healed = program.one(0, &["add", "tree/beneath", "--name", "healing", "--no-cache"]);
     assert_eq!(healed["healed"].as_array().map(Vec::len), Some(1), "{healed}");
     assert!(program.run(0, &["log"]).out.len() > 20);

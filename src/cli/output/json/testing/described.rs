@@ -60,6 +60,7 @@ fn documents() -> Vec<Value> {
         document(schema::CLAIMS, ClaimsImported::of(&samples::imported())),
         document(schema::STATS, Stats::of(&samples::stats())),
         document(schema::HEALTH, Health::of(&samples::health())),
+        document(schema::STATUS, status::sample()),
         document(schema::PACKAGE, Package::of(&samples::open())),
         document(schema::RESTORE, OnePackage::of(&samples::finalized())),
         document(schema::REMOVE, Remove::dry(&[samples::finalized()])),
