@@ -241,6 +241,9 @@ mod tests {
         # HELP astore_verify_faults Faults that were found.
         # TYPE astore_verify_faults gauge
         astore_verify_faults{command="verify",root="/srv/a \"b\"\\\n"} 1
+        # HELP astore_verify_on_record_faults Faults on record that were not read again.
+        # TYPE astore_verify_on_record_faults gauge
+        astore_verify_on_record_faults{command="verify",root="/srv/a \"b\"\\\n"} 0
         # HELP astore_verify_notes Notes beside the faults.
         # TYPE astore_verify_notes gauge
         astore_verify_notes{command="verify",root="/srv/a \"b\"\\\n"} 1
@@ -274,7 +277,7 @@ mod tests {
     fn every_metric_is_documented() {
         let mut metrics = Metrics::default();
         metrics.added(&samples::added());
-        metrics.verified(&samples::verified(Vec::new()));
+        metrics.verified(&samples::part_verified());
         metrics.collected(&samples::collected());
         metrics.health(&samples::health());
         metrics.stats(&samples::stats());

@@ -1,6 +1,7 @@
 //! One report of each kind, for tests of how it is rendered.
 
 mod claims;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use astore::registry::report::*;
 use uuid::Uuid;
 
 pub(crate) use claims::{claims, imported};
+pub(crate) use verify::{part_verified, verified};
 
 pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(1_800_000_000_000_000 + second * 1_000_000 + 250)
@@ -270,22 +272,6 @@ pub(crate) fn explained_purged() -> ExplainReport {
         collectable: None,
         notes: Vec::new(),
         ..report
-    }
-}
-
-pub(crate) fn verified(faults: Vec<Fault>) -> VerifyReport {
-    VerifyReport {
-        head_sequence: 7,
-        head_digest: Blake3::of(b"digest"),
-        objects: 3,
-        bytes: 4096,
-        events: 7,
-        recorded: if faults.is_empty() { Ok(8) } else { Err("the store cannot be written".into()) },
-        faults,
-        on_record: Vec::new(),
-        part: None,
-        overdue: None,
-        notes: vec!["tmp/ holds leftovers of 1 writer".into()],
     }
 }
 

@@ -101,9 +101,6 @@ pub(crate) fn last(last: &r::LastVerify, style: Style) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use astore::identity::Blake3;
     use insta::assert_snapshot;
 
     use super::super::samples;
@@ -137,25 +134,8 @@ mod tests {
 
     #[test]
     fn a_part_says_where_the_next_begins() {
-        let at = |byte: u8| ContentAddress::new(Blake3::from_bytes([byte; 32]));
-        let mut report = samples::verified(vec![]);
+        let mut report = samples::part_verified();
         report.notes.clear();
-        report.part = Some(r::VerifyPart {
-            first: at(0),
-            last: at(0x3f),
-            next: Some(at(0x40)),
-            since: Some(samples::at(5)),
-            parts: 2,
-            objects_left: 12,
-            bytes_left: 4096,
-            views_compared: false,
-        });
-        report.overdue = Some(r::Overdue {
-            max_age: Duration::from_secs(30 * 86_400),
-            objects: 2,
-            bytes: 2048,
-            oldest: Some((samples::at(9), at(0x77))),
-        });
         assert_snapshot!(rendered(|out| verified(&report, Style::Plain, out)), @"
         part 2 of a pass, begun 2027-01-15T08:00:05Z: from blake3:00000000… to blake3:3f3f3f3f…
         the views are compared with the log by the first part of a pass

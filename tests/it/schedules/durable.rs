@@ -85,12 +85,15 @@ fn a_failed_fsync_in_one_process_is_not_believed_by_the_commit_in_the_next() {
     assert!(states > 50);
 }
 
-/// Two contents whose objects share the outer shard directory, or both.
-fn neighbours(shared: usize) -> (Vec<u8>, Vec<u8>) {
-    let first = b"content 0".to_vec();
+/// Two contents whose objects share the outer shard directory, or both. No other object of the store is in it.
+fn neighbours(shared: usize, root: &Path) -> (Vec<u8>, Vec<u8>) {
+    let mut contents = (0..).map(|nth: u32| format!("content {nth}").into_bytes());
+    let outer =
+        |content: &Vec<u8>| root.join("blake3").join(format!("{:02x}", blake3::hash(content).as_bytes()[0]));
+    let first =
+        contents.by_ref().find(|content| !outer(content).exists()).expect("an outer directory that is free");
     let prefix = blake3::hash(&first).as_bytes()[..shared].to_vec();
-    let other = (1..).map(|nth: u32| format!("content {nth}").into_bytes());
-    let second = other.into_iter().find(|content| blake3::hash(content).as_bytes()[..shared] == prefix[..]);
+    let second = contents.find(|content| blake3::hash(content).as_bytes()[..shared] == prefix[..]);
     (first, second.expect("a neighbour"))
 }
 
@@ -100,8 +103,8 @@ fn neighbours(shared: usize) -> (Vec<u8>, Vec<u8>) {
 fn a_shard_directory_that_another_has_made_and_not_synced_is_synced_by_who_uses_it() {
     let mut states = 0;
     for shared in [1, 2] {
-        let (ours, theirs) = neighbours(shared);
         let stage = Stage::new();
+        let (ours, theirs) = neighbours(shared, &stage.copy().root());
         each_call(8, |nth| {
             let copy = stage.copy();
             let root = copy.root();

@@ -66,6 +66,7 @@ fn documents() -> Vec<Value> {
         document(schema::REMOVE, Remove::dry(&[samples::finalized()])),
         document(schema::EVENT, Event::of(&samples::event())),
         document(schema::VERIFY, Verify::of(&samples::verified(Vec::new()))),
+        document(schema::VERIFY, Verify::of(&samples::part_verified())),
     ];
     documents.extend(samples::entries().iter().map(|entry| document(schema::ENTRY, EntryText::of(entry))));
     let ambiguous = ["doc@1".to_owned(), "doc@2".to_owned()];
