@@ -83,7 +83,7 @@ deny:
 
 # Writes man/, completions/ and the schema in store-layout.md anew.
 generate:
-    UPDATE_DOCUMENTS=1 cargo test --quiet --test it -- documents::the_layout_quotes_the_schema
+    UPDATE_DOCUMENTS=1 cargo test --quiet --test it -- the_layout_quotes_the_schema the_first_ten_minutes
     cargo run --quiet -- man --out man
     for shell in bash zsh fish; do cargo run --quiet -- completions $shell > completions/astore.$shell; done
 

@@ -46,9 +46,11 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     if args.event_type.as_deref() == Some("") {
         return Err(usage("--type is empty; name a type, such as v1.package.finalized"));
     }
-    let filter = LogFilter { since: args.since, event_type: args.event_type };
-    let registry = ctx.open("log", Access::Log)?;
     let (form, page) = (ctx.form, ctx.page);
+    // What goes into a pipe names what it is about by an id that is never given again.
+    let names_packages = form == Form::Text && page.window.is_some();
+    let filter = LogFilter { since: args.since, event_type: args.event_type, names_packages };
+    let registry = ctx.open("log", Access::Log)?;
     let mut printed = false;
     let out = ctx.out();
     let mut print = |row: EventRow| -> io::Result<()> {

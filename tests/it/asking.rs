@@ -186,7 +186,7 @@ fn the_log_is_told_from_where_it_is_asked_for() {
     let store = store();
     let registry = open(&store.root, Access::Log).expect("open");
     let told = |since, event_type: Option<&str>| {
-        let filter = LogFilter { since, event_type: event_type.map(str::to_owned) };
+        let filter = LogFilter { since, event_type: event_type.map(str::to_owned), ..LogFilter::default() };
         let mut told = Vec::new();
         let mut each = |row: astore::registry::report::EventRow| {
             assert_eq!(Blake3::of(&registry.payload(&row).expect("a payload")), row.payload_digest);
@@ -213,7 +213,7 @@ fn a_follower_hears_of_what_comes() {
     std::thread::scope(|scope| {
         let (tell, heard) = std::sync::mpsc::channel();
         let following = scope.spawn(move || {
-            follower.follow(&LogFilter { since: 5, event_type: None }, &mut |row| {
+            follower.follow(&LogFilter { since: 5, ..LogFilter::default() }, &mut |row| {
                 tell.send(row.line.sequence).map_err(io::Error::other)
             })
         });

@@ -21,6 +21,7 @@ mod documents;
 mod embedding;
 mod explain;
 mod faults;
+mod first_minutes;
 mod from_command;
 mod full;
 mod gc_confirmed;

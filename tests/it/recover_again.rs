@@ -61,7 +61,7 @@ fn head(root: &Path) -> u64 {
     let mut last = 0;
     open(root, Access::Log)
         .unwrap()
-        .log(&LogFilter { since: 0, event_type: None }, &mut |row| {
+        .log(&LogFilter { since: 0, ..LogFilter::default() }, &mut |row| {
             last = row.line.sequence;
             Ok(())
         })
@@ -270,7 +270,7 @@ fn who_follows_the_log_hears_of_what_comes_after_a_recover_or_that_he_cannot() {
     add(&registry, "z", &source, Completion::Finalize).unwrap();
     let (send, hear) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {
-        follower.follow(&LogFilter { since: 0, event_type: None }, &mut |row| {
+        follower.follow(&LogFilter { since: 0, ..LogFilter::default() }, &mut |row| {
             send.send(row.line.sequence).map_err(std::io::Error::other)?;
             if row.line.sequence > 5 { Err(std::io::Error::other("enough")) } else { Ok(()) }
         })

@@ -93,7 +93,11 @@ pub(crate) fn event(row: &r::EventRow, Page { style, window }: Page, out: &mut d
     let room = window.columns.saturating_sub(width(&facts));
     let what = window.cut(&what, room.min(24));
     let pad = " ".repeat(24_usize.saturating_sub(width(&what)));
-    let rest = format!("{pad}  {kind} {}  {actor}{gist}", begun(&subject));
+    let about = match &row.package {
+        Some(reference) => reference.clone(),
+        None => format!("{kind} {}", begun(&subject)),
+    };
+    let rest = format!("{pad}  {about}  {actor}{gist}");
     let rest =
         if is_narrow { String::new() } else { window.cut_end(&rest, room.saturating_sub(width(&what))) };
     writeln!(out, "{facts}{}{rest}", style.strong(&what))
@@ -194,7 +198,7 @@ mod tests {
         -rwsr-xr-x         8 B  bin/tool
         -rw-r--r--         5 B  caf\xe9\n
         lrwxrwxrwx           -  link -> ../\xff
-             7  2027-01-15T08:00:09Z  v1.package.removed        package 0193c2a4-7e1f  ann@box\n
+             7  2027-01-15T08:00:09Z  v1.package.removed        doc@1  ann@box\n
         "#);
         assert_snapshot!(seen(80), @r#"
         REFERENCE             STATE      FILES     SIZE  CREATED     CLASS

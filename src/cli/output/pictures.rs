@@ -42,7 +42,7 @@ pub(crate) fn stats(
             out,
         )?;
     }
-    page.say_under(&format!("{:<16}'{plan}' says", "a gc would free"), 16, out)?;
+    page.say_under(&format!("{:<16}see '{plan}'", "a gc would free"), 16, out)?;
     let packages = |number: u64| count(number, "package");
     let largest = report.largest.iter().map(|(name, bytes)| (name.clone(), String::new(), *bytes));
     chart("largest packages", largest.collect(), window, page, out)?;
@@ -156,7 +156,7 @@ mod tests {
         last gc         2027-01-15T08:00:11Z by ann@box, event 11: disk\nfull
         log and views   64.0 KiB
         sharing saves   8.0 KiB of 12.0 KiB (66%)
-        a gc would free 'astore gc' says
+        a gc would free see 'astore gc'
         largest packages
           doc@2      8.0 KiB  ████████████████████████████████████████
           run@11     4.0 KiB  ████████████████████
@@ -185,7 +185,7 @@ mod tests {
         log and views   64.0 KiB
         sharing saves   8.0 KiB of 12.0 KiB
                         (66%)
-        a gc would free 'astore gc' says
+        a gc would free see 'astore gc'
         largest packages
           doc@2      8.0 KiB  ##################
           run@11     4.0 KiB  #########

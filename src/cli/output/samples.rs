@@ -79,6 +79,7 @@ pub(crate) fn event() -> EventRow {
             subject_id: finalized().id.to_string(),
             actor: "ann@box\n".into(),
         },
+        package: Some("doc@1".into()),
         // {"reason": "wrong branch", "digest": h'00ff', "count": -2}
         payload: Some(b"\xa3\x66reason\x6cwrong branch\x66digest\x42\x00\xff\x65count\x21".to_vec()),
         payload_digest: Blake3::of(b"payload"),

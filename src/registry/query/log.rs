@@ -8,6 +8,7 @@ use super::super::report::{EventRow, LogFilter};
 use super::event_row;
 use crate::error::Error;
 use crate::events::{self, Bookkeeping, EventType, Payloads as _, Step, Stored};
+use crate::views::packages;
 
 /// How often a follower looks for news.
 const POLL: Duration = Duration::from_millis(100);
@@ -77,10 +78,19 @@ impl Registry {
         each: &mut dyn FnMut(EventRow) -> io::Result<()>,
     ) -> Result<u64, Error> {
         let mut told = after;
-        events::each_after(&self.db.read()?, after, |event| -> Result<(), Error> {
+        let tx = self.db.read()?;
+        events::each_after(&tx, after, |event| -> Result<(), Error> {
             self.check_cancelled()?;
             told = event.record.sequence;
-            pass_on(filter, event, each)
+            if !is_wanted(filter, &event) {
+                return Ok(());
+            }
+            let mut row = event_row(event);
+            if filter.names_packages {
+                let package = packages::by_subject(&tx, &row.line.subject_id)?;
+                row.package = package.map(|package| format!("{}@{}", package.name, package.version));
+            }
+            each(row).map_err(Error::Output)
         })?;
         Ok(told)
     }
@@ -102,8 +112,12 @@ fn pass_on(
     event: Stored,
     each: &mut dyn FnMut(EventRow) -> io::Result<()>,
 ) -> Result<(), Error> {
-    if filter.event_type.as_ref().is_some_and(|wanted| *wanted != event.record.event_type) {
+    if !is_wanted(filter, &event) {
         return Ok(());
     }
     each(event_row(event)).map_err(Error::Output)
+}
+
+fn is_wanted(filter: &LogFilter, event: &Stored) -> bool {
+    filter.event_type.as_ref().is_none_or(|wanted| *wanted == event.record.event_type)
 }

@@ -66,6 +66,7 @@ pub(super) fn event_line(event: Stored) -> EventLine {
 
 fn event_row(mut event: Stored) -> EventRow {
     EventRow {
+        package: None,
         payload: event.payload.take(),
         payload_digest: event.record.payload_digest,
         previous_digest: event.record.previous_digest,

@@ -3,6 +3,7 @@
 mod claims;
 mod explain;
 mod gc;
+mod log;
 mod recover;
 mod remedy;
 mod roots;
@@ -33,6 +34,7 @@ pub use gc::{
     ClockDoubt, ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, Keeper, Kept,
     LosingPackage, Lost, PlanReport, PlanRequest, Round, WithoutReport, Young,
 };
+pub use log::{EventLine, EventRow, LogFilter};
 pub use recover::{LeftOut, LogMended, RecoverReport};
 pub use remedy::Remedy;
 pub use roots::{
@@ -306,47 +308,6 @@ pub struct PurgedPart {
     pub objects: u64,
     /// The sum of their sizes.
     pub bytes: u64,
-}
-
-/// An event in a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventLine {
-    /// Its number.
-    pub sequence: u64,
-    /// When the clock said it happened.
-    pub created_at: Timestamp,
-    /// Its type.
-    pub event_type: String,
-    /// What kind of thing it is about.
-    pub subject_kind: String,
-    /// Which of them.
-    pub subject_id: String,
-    /// Who did it.
-    pub actor: String,
-}
-
-/// An event in full, as the log has it.
-#[derive(Clone, Debug)]
-pub struct EventRow {
-    /// What a line says.
-    pub line: EventLine,
-    /// The payload's bytes (canonical CBOR); `None` where it is an object, named by `payload_digest`.
-    pub payload: Option<Vec<u8>>,
-    /// BLAKE3 of the payload.
-    pub payload_digest: Blake3,
-    /// The digest of the event before.
-    pub previous_digest: Blake3,
-    /// The digest of this event's record.
-    pub digest: Blake3,
-}
-
-/// Which events `log` tells.
-#[derive(Clone, Debug, Default)]
-pub struct LogFilter {
-    /// Only events after this sequence number.
-    pub since: u64,
-    /// Only events of this type.
-    pub event_type: Option<String>,
 }
 
 /// Which packages `list` tells.

@@ -85,7 +85,7 @@ fn ask(root: &Path) {
     registry.show(&app).unwrap();
     registry.files(&app, &mut |_| Ok(())).unwrap();
     registry.list(ListFilter::Present, Some(10)).unwrap();
-    registry.log(&LogFilter { since: 3, event_type: None }, &mut |_| Ok(())).unwrap();
+    registry.log(&LogFilter { since: 3, ..LogFilter::default() }, &mut |_| Ok(())).unwrap();
     registry.pins().unwrap();
     registry.health().unwrap();
     registry.glance().unwrap();

@@ -55,7 +55,11 @@ fn all_events(registry: &Registry) -> Result<String, Error> {
         writeln!(told, "{row:?} {payload:?}").expect("a String takes it");
         Ok(())
     })?;
-    let only = LogFilter { since: 0, event_type: Some(EventType::PackageFinalized.name().to_owned()) };
+    let only = LogFilter {
+        since: 0,
+        event_type: Some(EventType::PackageFinalized.name().to_owned()),
+        ..LogFilter::default()
+    };
     registry.log(&only, &mut |_| Ok(()))?;
     Ok(told)
 }

@@ -9,5 +9,6 @@ pub(crate) mod prometheus;
 pub(crate) mod stalled;
 pub(crate) mod store;
 pub(crate) mod sweep;
+pub(crate) mod terminal;
 pub(crate) mod trees;
 pub(crate) mod verdict;
