@@ -47,7 +47,10 @@ impl Environment {
             columns: std::env::var_os("COLUMNS"),
             glyphs: glyphs(&["LC_ALL", "LC_CTYPE", "LANG"].map(std::env::var_os)),
             user_at_host: user_at_host(std::env::var_os("USER").as_deref()),
-            scratch: std::env::temp_dir(),
+            // An empty or a relative one would be the working directory, or whatever that happens to be.
+            scratch: Some(std::env::temp_dir())
+                .filter(|path| path.is_absolute())
+                .unwrap_or_else(|| "/tmp".into()),
         }
     }
 

@@ -97,6 +97,13 @@ pub(crate) struct Args {
     pub(super) metrics: MetricsArgs,
 }
 
+impl Args {
+    /// Returns whether it is about what the store holds as it is, and not as it would be.
+    pub(super) const fn is_of_all(&self) -> bool {
+        self.without.is_empty()
+    }
+}
+
 pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     match args.confirm {
         Some(plan) => confirmed(plan, args, ctx),

@@ -146,17 +146,29 @@ impl Command {
         !matches!(self, Self::Init(_) | Self::Completions(_) | Self::Man(_))
     }
 
+    /// Returns whether it looks at the whole store, as whoever watches its metrics takes for granted: a file that is not
+    /// named for this one run must not say that all is well after a look at a part.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others have no part")]
+    fn measures_all(&self) -> bool {
+        match self {
+            Self::Verify(args) => args.is_of_all(),
+            Self::Gc(args) => args.is_of_all(),
+            _ => true,
+        }
+    }
+
     /// Returns the name of a command that has something to measure, and what it was told about that.
     #[expect(clippy::wildcard_enum_match_arm, reason = "most commands measure nothing")]
-    const fn metrics(&self) -> Option<(&'static str, &MetricsArgs)> {
-        match self {
+    fn metrics(&self) -> Option<(&'static str, &MetricsArgs)> {
+        let measured = match self {
             Self::Add(args) => Some(("add", &args.metrics)),
             Self::Gc(args) => Some(("gc", &args.metrics)),
             Self::Verify(args) => Some(("verify", &args.metrics)),
             Self::Stats(args) => Some(("stats", &args.metrics)),
             Self::Health(args) => Some(("health", &args.metrics)),
             _ => None,
-        }
+        };
+        measured.filter(|(_, args)| args.metrics_file.is_some() || self.measures_all())
     }
 }
 
@@ -274,13 +286,14 @@ fn answer(
     if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         let definition = definition();
         let named = |argument: &OsString| definition.find_subcommand(argument).map(clap::Command::get_name);
-        let command = arguments.iter().skip(1).find_map(named);
+        let command = words(arguments).find_map(named);
         let line = Failure::of_usage(error, command).line(form_of(arguments));
         drop(writeln!(streams.err, "{line}"));
         return Exit::Usage;
     }
     let help = error.render();
-    let choice = Settings::new(&environment.settings).get(None, &settings::COLOR).ok().flatten();
+    let choice =
+        Settings::new(&environment.settings).get(typed_color(arguments), &settings::COLOR).ok().flatten();
     let choice = choice.map_or(ColorChoice::Auto, |chosen| chosen.value);
     let style = choice.style(streams.out_is_terminal, environment.no_color);
     let verbose =
@@ -300,6 +313,25 @@ fn answer(
         }
         Ok(()) | Err(_) => Exit::Done,
     }
+}
+
+/// Returns the words of a command line that makes no sense or asks for help, without the values of global options.
+fn words(arguments: &[OsString]) -> impl Iterator<Item = &OsString> {
+    let mut is_value = false;
+    arguments.iter().skip(1).filter(move |argument| {
+        let was_value = is_value;
+        is_value =
+            !was_value && ["--root", "--actor", "--wait", "--color"].iter().any(|option| argument == option);
+        !was_value
+    })
+}
+
+/// Returns what `--color` says there.
+fn typed_color(arguments: &[OsString]) -> Option<ColorChoice> {
+    let mut behind = arguments.iter().skip_while(|argument| *argument != "--color").skip(1);
+    let joined = arguments.iter().find_map(|argument| argument.to_str()?.strip_prefix("--color="));
+    let value = joined.or_else(|| behind.next()?.to_str())?;
+    <ColorChoice as clap::ValueEnum>::from_str(value, false).ok()
 }
 
 /// Returns the definition of the whole command line, from which manual and completions are made.

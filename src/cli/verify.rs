@@ -96,6 +96,13 @@ pub(crate) struct Args {
     pub(super) metrics: MetricsArgs,
 }
 
+impl Args {
+    /// Returns whether bytes of the whole store are read, at once or part by part.
+    pub(super) const fn is_of_all(&self) -> bool {
+        self.references.is_empty() && !self.quick
+    }
+}
+
 pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let threads = ctx.setting(args.threads, &settings::THREADS)?;
     let request = VerifyRequest {

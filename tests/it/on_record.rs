@@ -54,10 +54,15 @@ fn a_quick_verify_does_not_call_sound_what_is_on_record_as_damaged() {
     let said = desk.expect(4, ["explain", &address]);
     assert!(said.contains("note: a verify found it damaged already"), "{said}");
     assert!(said.ends_with("\nadding the same content again heals it\n"), "{said}");
-    // The bytes are back, and the record stays: that is said, and no damage.
+    // The bytes are back, and the record stays: every command says so.
     overwrite(&whole);
-    let said = desk.ok(["verify"]);
-    assert!(said.contains("note: 1 object(s) found damaged once are whole now: blake3:"), "{said}");
+    let said = desk.expect(4, ["verify"]);
+    assert!(
+        said.contains(
+            "; its bytes are whole now, and the record goes when the same content is added again\n"
+        ),
+        "{said}"
+    );
     assert!(desk.ok(["explain", &address]).contains("stays on record until the same content is added again"));
     desk.expect(4, ["health"]);
     desk.ok(["add", "doc", "--name", "again", "--finalize", "--no-cache"]);

@@ -209,7 +209,7 @@ mod tests {
         -rwsr-xr-x         8 B  bin/tool
         -rw-r--r--         5 B  caf\xe9\n
         lrwxrwxrwx           -  link -> ../\xff
-             7  2027-01-15T08:00:09Z  v1.package.removed        package 0193c2a4-7e1f  …
+             7  2027-01-15T08:00:09Z  v1.package.removed        doc@1  ann@box\n
         "#);
         assert_snapshot!(seen(40), @r#"
         REFERENCE               SIZE  CREATED

@@ -8,7 +8,7 @@ use super::objects::{Scope, remedy_of_damage};
 use super::part::KEYS;
 use super::reads::Unread;
 use crate::db::{DbError, ReadTx};
-use crate::error::{Error, rest_in_words};
+use crate::error::Error;
 use crate::events::{self, Event, Payloads as _, RecordedFault, decode};
 use crate::identity::{Blake3, ContentAddress};
 use crate::views::runs::{self, ReadingRun};
@@ -16,9 +16,6 @@ use crate::views::{ObjectRecord, objects};
 
 /// How many verifies are read from the views at once: parts of a pass, as a rule.
 const PAGE_RUNS: u32 = 64;
-
-/// How many objects are named in a note.
-const NAMED_MAX: usize = 3;
 
 /// What every verify of a range looks at, whatever the range.
 const LOOKED_AT_ALWAYS: [&str; 4] = ["chain", "log", "root", "head"];
@@ -34,6 +31,9 @@ pub(in crate::registry) struct PastVerifies {
     /// Faults that they found and of which nothing says that they are mended; damaged objects are not counted here.
     pub(in crate::registry) outstanding: u64,
 }
+
+/// What is said of damage on record whose bytes were read and are as they should be.
+const WHOLE_NOW: &str = "; its bytes are whole now, and the record goes when the same content is added again";
 
 impl Registry {
     /// Goes back from the last verify until all keys are covered.
@@ -121,8 +121,8 @@ impl Registry {
         Ok(read.is_ok().then_some(all))
     }
 
-    /// Adds what is on record as damaged and what this verify, which has covered some keys, says nothing of; and a note
-    /// about what it found whole.
+    /// Adds what is on record as damaged and what this verify, which has covered some keys, has not found damaged itself.
+    /// What it has read and found whole stays on record too, so that all verifies and `health` say the same.
     pub(super) fn tell_damage_on_record(
         &self,
         request: &VerifyRequest,
@@ -133,7 +133,6 @@ impl Registry {
         let tx = self.db.read()?;
         let told: BTreeSet<ContentAddress> = report.faults.iter().filter_map(|fault| fault.address).collect();
         let mut kinds = BTreeMap::new();
-        let mut whole = Vec::new();
         for object in objects::damaged(&tx)? {
             self.check_cancelled()?;
             let address = object.digests.address();
@@ -145,21 +144,9 @@ impl Registry {
             let is_read = request.depth != VerifyDepth::Quick
                 && is_covered
                 && object.stored_sequence <= report.head_sequence;
-            if is_read {
-                whole.push(address);
-            } else {
-                report.on_record.push(self.on_record(&tx, &object, &mut kinds)?);
-            }
-        }
-        if !whole.is_empty() {
-            let named: Vec<String> = whole.iter().take(NAMED_MAX).map(ToString::to_string).collect();
-            let more = rest_in_words(whole.len() as u64, named.len());
-            report.notes.push(format!(
-                "{} object(s) found damaged once are whole now: {}{more}; they stay on record as damaged until the same \
-                 content is added again",
-                whole.len(),
-                named.join(", "),
-            ));
+            let mut fault = self.on_record(&tx, &object, &mut kinds)?;
+            fault.detail.push_str(if is_read { WHOLE_NOW } else { ", and not mended since" });
+            report.on_record.push(fault);
         }
         Ok(())
     }
@@ -183,9 +170,9 @@ impl Registry {
         let kind = kinds.get(&object.digests.blake3).map_or("damaged", String::as_str).to_owned();
         let (harms, more) = self.harms_of_object(tx, tx, object)?;
         let remedy = remedy_of_damage(self, tx, object, &harms)?;
-        let mut detail = format!("found by the verify of event {sequence}, and not mended since");
+        let mut detail = format!("found by the verify of event {sequence}");
         if more {
-            detail.push_str("; more paths than are named here");
+            detail.push_str(" (in more paths than are named here)");
         }
         Ok(Fault { kind, address: Some(address), subject: address.to_string(), detail, harms, remedy })
     }

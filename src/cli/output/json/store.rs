@@ -355,6 +355,7 @@ pub(crate) struct Health {
     free_bytes: u64,
     writable: bool,
     last_verify: Option<LastVerify>,
+    damage: bool,
     concerns: Vec<String>,
 }
 
@@ -367,6 +368,7 @@ impl Health {
             free_bytes: report.free_bytes,
             writable: report.writable,
             last_verify: report.last_verify.map(LastVerify::of),
+            damage: report.damage,
             concerns: report.concerns.clone(),
         }
     }
