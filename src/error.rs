@@ -391,7 +391,11 @@ impl Error {
                 | ServeError::Storage(StorageError::NotAFile { .. }),
             ) => ErrorKind::Damage,
             Self::Serve(ServeError::OutOfRange { .. })
-            | Self::Export(ExportError::NotEmpty { .. } | ExportError::NoReflink { .. }) => ErrorKind::Usage,
+            | Self::Export(
+                ExportError::NotEmpty { .. }
+                | ExportError::InsideStore { .. }
+                | ExportError::NoReflink { .. },
+            ) => ErrorKind::Usage,
             Self::Serve(ServeError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
                 ErrorKind::ClosedPipe
             }

@@ -88,7 +88,7 @@ pub(crate) struct Args {
     ///
     /// CMD is run, without a shell, and what it writes to standard output becomes one file. If it fails, nothing is
     /// added: add exits with 1 and says how CMD ended. CMD has the standard input and standard error of add, and is
-    /// ended where add is. Other options go before this one; -- may stand between it and CMD.
+    /// ended where add ends by itself or by SIGINT or SIGTERM; what CMD started is not. Other options go before this one; -- may stand between it and CMD.
     #[arg(
         long,
         value_name = "CMD",
@@ -182,6 +182,8 @@ pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let report = match program {
         Some(mut program) => {
             registry.add(request, &mut program, &ctx.terminal).map_err(|error| match program.failure() {
+                // A Ctrl-C ends both, and was meant for both.
+                Some(_) if ctx.interrupted().is_some() => Error::Cancelled.into(),
                 Some(failure) => anyhow!("{failure}; nothing was added"),
                 None => blamed(error, class_of),
             })

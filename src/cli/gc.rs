@@ -231,13 +231,15 @@ fn collect(request: &CollectRequest, shown: bool, ctx: &mut Context) -> anyhow::
     drop((registry, last_words));
     let report = match (report, ended) {
         (Ok(report), _) => report,
-        (Err(error), Some(done)) if ctx.form == Form::Json => {
-            // What was done is in the document; the failure is told besides.
+        (Err(error), Some(done)) => {
             ctx.metrics.collected(&done);
-            told(&done, Exit::Failed, ctx)?;
+            if ctx.form == Form::Json {
+                // What was done is in the document; the failure is told besides.
+                told(&done, Exit::Failed, ctx)?;
+            }
             return Err(error.into());
         }
-        (Err(error), _) => return Err(error.into()),
+        (Err(error), None) => return Err(error.into()),
     };
     ctx.metrics.collected(&report);
     let failed = report.failed().count() as u64;

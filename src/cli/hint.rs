@@ -182,6 +182,7 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
             "'astore verify' records it and says what it harms; then adding the same content again heals it"
         }
         Error::Export(ExportError::NotEmpty { .. }) => "name a directory that is missing or empty",
+        Error::Export(ExportError::InsideStore { .. }) => "name a directory elsewhere",
         Error::Export(ExportError::Destination { source, .. })
             if source.kind() == io::ErrorKind::NotFound =>
         {

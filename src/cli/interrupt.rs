@@ -53,10 +53,11 @@ impl Interrupt {
     /// word. That takes a thread: a handler may not write lines. Where there is none, all stays as it was.
     pub(crate) fn last_words(&self, say: impl Fn() + Send + 'static) -> Option<LastWords> {
         let heard = ASKING.iter().map(|(number, _)| *number).chain((!is_ignored(SIGHUP)).then_some(SIGHUP));
-        let mut signals = Signals::new(heard).ok()?;
-        let handle = signals.handle();
+        // Before it listens: the first signal must not be taken for the second.
         let asked = self.flag();
         let mut is_asked = asked.load(Ordering::Relaxed);
+        let mut signals = Signals::new(heard).ok()?;
+        let handle = signals.handle();
         let listen = move || {
             for number in signals.forever() {
                 let exit = ASKING.iter().find(|(asking, _)| *asking == number).map(|(_, exit)| exit.code());

@@ -5,13 +5,15 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use astore::env::Env;
+use astore::storage::layout;
 use rustix::fs::{Access, Mode};
 use uuid::Uuid;
 
@@ -32,6 +34,9 @@ pub(crate) struct MetricsArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) metrics_file: Option<PathBuf>,
 }
+
+/// How a file of metrics begins.
+const METRICS: &[u8] = b"# HELP astore_";
 
 /// Where the metrics of a command go.
 pub(crate) struct MetricsFile {
@@ -61,6 +66,12 @@ impl MetricsFile {
             return Err(usage(format!("{source} is '{}': expected an absolute path", escape::path(&path))));
         }
         let root = ctx.root_of_settings().map(Path::to_owned);
+        if matches!(source, Source::Store(..)) && !root.as_deref().is_some_and(is_trusted) {
+            ctx.terminal.warn(&format!(
+                "astore: no metrics are written: {source} belongs to another user, who may not say where you write"
+            ));
+            return Ok(None);
+        }
         match usable(&path, root.as_deref()) {
             Ok(path) => Ok(Some(Self { path, source, command, root, begun })),
             Err(why) => {
@@ -114,6 +125,10 @@ fn named(path: &Path, command: &str) -> PathBuf {
 fn usable(path: &Path, root: Option<&Path>) -> Result<PathBuf, String> {
     let name = path.file_name().ok_or("it has no file name")?;
     let file = match fs::metadata(path) {
+        // What stands there would get a name no more, and what is written to it later with it.
+        Ok(found) if found.is_file() && is_stream(&found) => {
+            return Err("it is where standard input, output or error goes".to_owned());
+        }
         Ok(found) if found.is_file() => fs::canonicalize(path).map_err(|error| error.to_string())?,
         // A rename would put a file in the place of a device or a pipe, or of a symlink to one: /dev/stdout leads to
         // what has no path.
@@ -135,9 +150,36 @@ fn usable(path: &Path, root: Option<&Path>) -> Result<PathBuf, String> {
     if root.and_then(|root| fs::canonicalize(root).ok()).is_some_and(|root| file.starts_with(root)) {
         return Err("it is inside the store".to_owned());
     }
+    // Nobody's other file, an object or a log of another store least of all, is ever replaced.
+    if file.is_file() && !is_metrics(&file).map_err(|error| error.to_string())? {
+        return Err("there is a file with something else in it".to_owned());
+    }
     rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK)
         .map_err(|error| format!("its directory: {}", io::Error::from(error)))?;
     Ok(file)
+}
+
+/// Returns whether a file is empty or begins as metrics of astore do.
+fn is_metrics(path: &Path) -> io::Result<bool> {
+    let mut begin = Vec::new();
+    fs::File::open(path)?.take(METRICS.len() as u64).read_to_end(&mut begin)?;
+    Ok(begin.is_empty() || begin == METRICS)
+}
+
+/// Returns whether the astore.toml of a root is this user's own or root's: what another user wrote there must not make
+/// this one write somewhere.
+fn is_trusted(root: &Path) -> bool {
+    let config: PathBuf = root.iter().chain([OsStr::new(layout::CONFIG)]).collect();
+    let ours = rustix::process::geteuid().as_raw();
+    fs::metadata(config).is_ok_and(|found| found.uid() == ours || found.uid() == 0)
+}
+
+/// Returns whether a file is one of this process's three streams: `/dev/stdout`, redirected, leads to one.
+fn is_stream(found: &fs::Metadata) -> bool {
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()].into_iter().any(|stream| {
+        rustix::fs::fstat(stream).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (found.dev(), found.ino()))
+    })
 }
 
 /// Gives the file these bytes: they stand beside it under another name until they are whole and durable.
@@ -184,12 +226,13 @@ mod tests {
         let root = at("store");
         let try_at = |path: &Path| usable(path, Some(&root));
         assert!(try_at(&file).is_ok(), "it need not be there");
-        replace(&file, b"one").unwrap();
+        replace(&file, b"# HELP astore_one").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
         let behind = try_at(&link).unwrap();
         assert_eq!(behind, fs::canonicalize(&file).unwrap());
         replace(&behind, b"two").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"two");
+        assert_eq!(try_at(&file).unwrap_err(), "there is a file with something else in it");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         for (path, why) in [
             (inside.as_path(), "inside the store"),

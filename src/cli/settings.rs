@@ -154,11 +154,11 @@ impl Settings {
     /// Where the file is there and cannot be read: what it says may matter.
     pub(crate) fn read_store(&mut self, root: &Path) -> anyhow::Result<Option<String>> {
         self.root = Some(root.to_owned());
-        let stood = match root::read_defaults(root) {
+        let (stood, others) = match root::read_defaults(root) {
             Ok(stood) => stood,
             // Whoever opens the store says so, and what to do.
-            Err(StorageError::Config { .. } | StorageError::UnknownFormat { .. }) => None,
-            Err(error) if is_absent(&error) => None,
+            Err(StorageError::Config { .. } | StorageError::UnknownFormat { .. }) => (None, Vec::new()),
+            Err(error) if is_absent(&error) => (None, Vec::new()),
             Err(error) => return Err(astore::error::Error::from(error).into()),
         };
         self.file = root.iter().chain([OsStr::new(layout::CONFIG)]).collect();
@@ -173,7 +173,14 @@ impl Settings {
         };
         let unknown = self.store.keys().filter(|key| !KEYS.contains(&key.as_str()));
         let unknown: Vec<String> = unknown.map(|key| escape::line(key)).collect();
+        // At the top of the file it would be taken for a default by whoever wrote it, and by nobody else.
+        let misplaced = others.iter().filter(|key| KEYS.contains(&key.as_str()));
+        let misplaced: Vec<String> = misplaced.map(|key| escape::line(key)).collect();
         Ok(match unknown.as_slice() {
+            [] if !misplaced.is_empty() => Some(format!(
+                "{file} has keys at its top that mean nothing: {}; defaults stand under [defaults]",
+                misplaced.join(", ")
+            )),
             [] => None,
             unknown => Some(format!(
                 "[defaults] in {file} has keys that this build does not know: {}; it knows {}",

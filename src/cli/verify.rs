@@ -9,6 +9,7 @@ use astore::registry::report::{Recorded, Reference, Sample, VerifyDepth, VerifyR
 use super::context::{Context, Form};
 use super::exit::Exit;
 use super::metrics::MetricsArgs;
+use super::output::escape;
 use super::output::json::{self, schema};
 use super::output::{human, verify};
 use super::progress::Volume;
@@ -25,8 +26,7 @@ Examples:
       ionice -c3 nice -n19 astore verify --quiet --threads 1
   Names, sizes and the log only, in seconds:
       astore verify --quick
-  Half an hour every night, going on where the last night ended; exit 12 if that is too little to read everything
-  once in 30 days:
+  Half an hour a night, going on where the last one ended; exit 12 if not everything was read in 30 days:
       astore verify --quiet --budget 30m --max-age 30d
   The same in twenty nights, whatever each takes:
       astore verify --quiet --sample 5%
@@ -119,6 +119,7 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         max_age: args.max_age,
         record: if args.no_record { Recorded::No } else { Recorded::Yes },
     };
+    let wanted = request.record;
     let registry = ctx.open("verify", Access::Read)?;
     let report = registry.verify(&request, &ctx.terminal)?;
     ctx.metrics.verified(&report);
@@ -131,6 +132,13 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         (true, true) => Exit::Overdue,
         (true, false) => Exit::Done,
     };
+    if let (Recorded::Yes, Some(_), Err(why)) = (wanted, &report.part, &report.recorded) {
+        // Each night would read the same part again, and nobody would hear of it.
+        ctx.terminal.warn(&format!(
+            "astore: the next run begins where this one did: it is not recorded: {}",
+            escape::line(why)
+        ));
+    }
     let (form, volume, style) = (ctx.form, ctx.volume, ctx.page.style);
     ctx.result(exit, |out| {
         if form == Form::Json {

@@ -122,6 +122,12 @@ pub enum ExportError {
         /// The destination.
         path: PathBuf,
     },
+    /// The destination lies within the store: nothing there is anybody else's, and a gc clears some of it.
+    #[error("{} is inside the store", path.display())]
+    InsideStore {
+        /// The destination.
+        path: PathBuf,
+    },
     /// An entry could not be written.
     #[error("cannot write {}", path.display())]
     Write {

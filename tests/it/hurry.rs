@@ -71,6 +71,21 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).unwrap();
 }
 
+/// Nothing in a store is anybody's destination: a gc clears some of it.
+#[test]
+fn nothing_is_exported_into_the_store() {
+    let person = Person::new();
+    person.done(&["add", "--finalize", "site"]);
+    for inside in ["tmp/keep", "blake3/zz/deep", ".", "log/../new"] {
+        let place = person.root().join(inside).display().to_string();
+        let said = person.run(&["export", "site", &place]);
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.err.contains(" is inside the store; name a directory elsewhere"), "{said:?}");
+    }
+    assert!(!person.root().join("tmp/keep").exists());
+    person.done(&["verify"]);
+}
+
 /// What is mistyped, misplaced or misunderstood: the exit code, and a line that says what to do.
 #[test]
 fn each_mistake_has_its_code_and_its_advice() {

@@ -167,3 +167,34 @@ fn what_could_not_be_written_is_said_before_anything_is_done() {
     desk.ok(["health"]);
     assert_eq!(value(&metrics(&file), "astore_exit_code", "health", &desk.root()), 0.0);
 }
+
+#[test]
+fn where_the_output_goes_no_file_is_put() {
+    let desk = desk();
+    let lines = desk.path("lines");
+    fs::write(&lines, "kept\n").unwrap();
+    let out = fs::OpenOptions::new().append(true).open(&lines).unwrap();
+    let mut command = desk.command(["health", "--metrics-file", "/dev/stdout"]);
+    let status = command.stdout(out).stderr(std::process::Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+    assert_eq!(fs::read_to_string(&lines).unwrap(), "kept\n");
+}
+
+/// A file that no option names is that of the whole store: a look at a part must not say that all is well.
+#[test]
+fn a_part_does_not_stand_for_the_whole() {
+    let desk = desk();
+    desk.ok(["add", "tree", "--finalize"]);
+    let file = desk.path("m.prom");
+    let with = |line: &[&str]| {
+        let mut command = desk.command(line);
+        command.env("ASTORE_METRICS_FILE", &file);
+        assert_eq!(said(command).code, 0, "{line:?}");
+    };
+    for line in [&["verify", "tree"][..], &["verify", "--quick"], &["gc", "--without", "tree"]] {
+        with(line);
+        assert!(!file.exists(), "{line:?}");
+    }
+    with(&["verify", "--budget", "1h"]);
+    assert!(file.exists());
+}

@@ -164,3 +164,17 @@ fn who_may_open_a_store_does_not_depend_on_its_defaults() {
     assert!(!fs::read_to_string(&path).unwrap().contains("nonsense"));
     desk.ok(["list"]);
 }
+
+#[test]
+fn a_default_at_the_top_of_the_file_is_told_of() {
+    let desk = desk("");
+    let file = desk.root().join("astore.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("min-age = \"30d\"\n{text}")).unwrap();
+    let said = desk.run(["list"]);
+    assert_eq!(said.code, 0);
+    assert!(
+        said.err.contains("has keys at its top that mean nothing: min-age; defaults stand under [defaults]"),
+        "{said:#?}"
+    );
+}

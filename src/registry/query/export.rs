@@ -1,5 +1,7 @@
 //! `export`: a package's tree again, checked as it is written.
 
+use std::path::Path;
+
 use super::super::Registry;
 use super::super::report::{ExportReport, ExportRequest, Fault, Harm, LinkMode, Remedy};
 use super::super::resolve::reference as spelled;
@@ -7,7 +9,7 @@ use super::summary;
 use crate::db::DbError;
 use crate::error::Error;
 use crate::monitor::Monitor;
-use crate::plane::{self, BoxError, DamagedEntry, ExportOptions, SpecialModes};
+use crate::plane::{self, BoxError, DamagedEntry, ExportError, ExportOptions, SpecialModes};
 use crate::views::{EntryPages, browse, objects};
 
 impl Registry {
@@ -19,6 +21,9 @@ impl Registry {
     /// (before anything is written, unless a gc takes them meanwhile); [`Error::Changed`], [`Error::Export`],
     /// [`Error::EntriesAstray`].
     pub fn export(&self, request: &ExportRequest, monitor: &dyn Monitor) -> Result<ExportReport, Error> {
+        if is_inside(&request.destination, &self.root) {
+            return Err(ExportError::InsideStore { path: request.destination.clone() }.into());
+        }
         let tx = self.db.read()?;
         let package = self.resolve(&tx, &request.reference)?;
         if let Some(object) = browse::purged_in_tree(&tx, package.tree)? {
@@ -62,6 +67,13 @@ impl Registry {
             damaged: exported.damaged.into_iter().map(|damaged| fault(damaged, &name)).collect(),
         })
     }
+}
+
+/// Returns whether a path lies beneath the root, as far as it is there already.
+fn is_inside(path: &Path, root: &Path) -> bool {
+    let (Ok(root), Ok(path)) = (root.canonicalize(), std::path::absolute(path)) else { return false };
+    let there = path.ancestors().find_map(|path| path.canonicalize().ok());
+    there.is_some_and(|there| there.starts_with(root))
 }
 
 fn fault(damaged: DamagedEntry, package: &str) -> Fault {

@@ -23,6 +23,27 @@ const LOOKED_AT_ALWAYS: [&str; 4] = ["chain", "log", "root", "head"];
 /// What a verify looks at that begins a pass.
 const LOOKED_AT_FIRST: [&str; 3] = ["views", "payload", "database"];
 
+/// The heads with which verifies began that ended later. One that began before another had ended says nothing of what
+/// that one found: it may have looked before.
+#[derive(Debug, Default)]
+struct Later {
+    earliest_head: Option<u64>,
+    last_head: u64,
+    /// Of those that begin a pass.
+    last_head_of_first: u64,
+}
+
+impl Later {
+    fn take(&mut self, run: &ReadingRun) {
+        let head = run.head_sequence;
+        self.earliest_head = Some(self.earliest_head.map_or(head, |earliest| earliest.min(head)));
+        self.last_head = self.last_head.max(head);
+        if run.first == KEYS.0 {
+            self.last_head_of_first = self.last_head_of_first.max(head);
+        }
+    }
+}
+
 /// What the verifies say of which no later one has covered all keys.
 #[derive(Debug, Default)]
 pub(in crate::registry) struct PastVerifies {
@@ -41,7 +62,7 @@ impl Registry {
         let mut unread = Unread::all();
         let mut past = PastVerifies::default();
         let mut found: Option<LastVerify> = None;
-        let (mut before, mut nth, mut views_since) = (None, 0_u64, false);
+        let (mut before, mut later) = (None, Later::default());
         'all: loop {
             let page = runs::reading_runs(tx, before, PAGE_RUNS)?;
             if page.is_empty() {
@@ -49,17 +70,22 @@ impl Registry {
             }
             for run in page {
                 before = Some(run.sequence);
-                if unread.take(&run.first, &run.last) {
+                // Of those that have covered all keys, each began after this one had ended.
+                if unread.is_none() && later.earliest_head.is_none_or(|head| run.sequence <= head) {
+                    break 'all;
+                }
+                let is_news = unread.take(&run.first, &run.last);
+                if is_news {
                     let (at, since) = (found.map_or(run.completed_at, |found| found.at), run.completed_at);
                     let (parts, faults) = found.map_or((0, 0), |found| (found.parts, found.faults));
                     found = Some(LastVerify { at, since, parts: parts + 1, faults: faults + run.faults });
-                    past.outstanding += self.outstanding(tx, &run, nth > 0, views_since)?;
                 }
-                nth += 1;
-                views_since |= run.first == KEYS.0;
+                if is_news || later.earliest_head.is_some_and(|head| run.sequence > head) {
+                    past.outstanding += self.outstanding(tx, &run, &later)?;
+                }
+                later.take(&run);
                 if unread.is_none() {
-                    past.last = found;
-                    break 'all;
+                    past.last = past.last.or(found);
                 }
             }
         }
@@ -68,13 +94,7 @@ impl Registry {
 
     /// Counts the faults of a verify of which nothing says that they are mended. A later one may have looked at the log
     /// again, or at the views too.
-    fn outstanding(
-        &self,
-        tx: &ReadTx<'_>,
-        run: &ReadingRun,
-        is_log_looked_at: bool,
-        are_views_looked_at: bool,
-    ) -> Result<u64, Error> {
+    fn outstanding(&self, tx: &ReadTx<'_>, run: &ReadingRun, later: &Later) -> Result<u64, Error> {
         if run.faults == 0 {
             return Ok(0);
         }
@@ -92,8 +112,9 @@ impl Registry {
                     object.as_ref().is_some_and(is_anew)
                 }
                 None => {
-                    (is_log_looked_at && LOOKED_AT_ALWAYS.contains(&&*fault.kind))
-                        || (are_views_looked_at && LOOKED_AT_FIRST.contains(&&*fault.kind))
+                    (later.last_head >= run.sequence && LOOKED_AT_ALWAYS.contains(&&*fault.kind))
+                        || (later.last_head_of_first >= run.sequence
+                            && LOOKED_AT_FIRST.contains(&&*fault.kind))
                 }
             };
             count += u64::from(!is_settled);
@@ -143,7 +164,8 @@ impl Registry {
             let is_covered = *scope != Scope::Everything || (covered.0 <= *key && *key <= covered.1);
             let is_read = request.depth != VerifyDepth::Quick
                 && is_covered
-                && object.stored_sequence <= report.head_sequence;
+                && object.stored_sequence <= report.head_sequence
+                && object.damaged_sequence.is_none_or(|found| found <= report.head_sequence);
             let mut fault = self.on_record(&tx, &object, &mut kinds)?;
             fault.detail.push_str(if is_read { WHOLE_NOW } else { ", and not mended since" });
             report.on_record.push(fault);

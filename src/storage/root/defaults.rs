@@ -10,6 +10,9 @@ use super::{StorageError, described, read_bytes, text_of};
 use crate::disk::RealDisk;
 use crate::storage::error::{Action, Doing as _};
 
+/// What means something at the top of the file.
+const TOP: [&str; 4] = ["format", "store_id", "created_at", "defaults"];
+
 /// What stands under `defaults`, as far as an option could be meant by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DefaultValue {
@@ -39,13 +42,15 @@ impl DefaultValue {
     }
 }
 
-/// Reads what stands under `defaults` in the `astore.toml` of a root; `None` where nothing does, or there is no
-/// `astore.toml`.
+/// Reads what stands under `defaults` in the `astore.toml` of a root, `None` where nothing does, and which keys stand at
+/// its top that mean nothing. Nothing at all where there is no `astore.toml`.
 ///
 /// # Errors
 /// As [`super::read_config`]: the format is looked at before anything else.
-pub fn read_defaults(root: &Path) -> Result<Option<DefaultValue>, StorageError> {
+pub fn read_defaults(root: &Path) -> Result<(Option<DefaultValue>, Vec<String>), StorageError> {
     let disk = RealDisk::open(root).doing(Action::Open, root)?;
-    let Some(bytes) = read_bytes(&disk)? else { return Ok(None) };
-    Ok(described(text_of(&bytes)?)?.get("defaults").map(DefaultValue::of))
+    let Some(bytes) = read_bytes(&disk)? else { return Ok((None, Vec::new())) };
+    let table = described(text_of(&bytes)?)?;
+    let others = table.keys().filter(|key| !TOP.contains(&key.as_str())).cloned().collect();
+    Ok((table.get("defaults").map(DefaultValue::of), others))
 }

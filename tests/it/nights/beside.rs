@@ -83,3 +83,51 @@ fn what_is_added_while_a_part_is_read_is_read_once_and_by_a_later_one() {
     assert_eq!(all.objects, 44);
     assert!(parts.len() > 3 && opened.len() > 16, "{} of them in {} parts", opened.len(), parts.len());
 }
+
+/// One verify that began before another had ended takes nothing back of what that one found.
+#[test]
+fn what_a_verify_finds_is_not_settled_by_one_that_looked_before() {
+    let place = fast_dir();
+    let root = place.path().join("store");
+    let clock = later_clock();
+    Registry::init(&root, &InitRequest::default(), &Env::on_clock("tester@here", clock.clone())).unwrap();
+    add_some(&clock, place.path(), "first");
+    let (seen, its_clock, at) = (AtomicUsize::new(0), clock.clone(), root.clone());
+    // At the last object that the slow one opens, the first one has long been read: now its mode goes wrong, and the
+    // other verify says so.
+    let disk = Observed::with_reads(real_disk(&root), move |_, call| {
+        if let Call::Open { path } = call
+            && path.starts_with("blake3")
+            && seen.fetch_add(1, Ordering::SeqCst) == 10
+        {
+            let mut objects: Vec<_> = walkdir::WalkDir::new(at.join("blake3"))
+                .sort_by_file_name()
+                .into_iter()
+                .map(|entry| entry.unwrap().into_path())
+                .filter(|path| path.is_file())
+                .collect();
+            let first = objects.remove(0);
+            std::fs::set_permissions(first, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+            let other = open_by(&its_clock, real_disk(&at), &at, options(Access::Read)).unwrap();
+            let report = other.verify(&VerifyRequest::default(), &Void).unwrap();
+            assert_eq!(report.faults.len(), 1);
+        }
+        Ok(())
+    });
+    let slow = open_by(&clock, Arc::new(disk), &root, options(Access::Read)).unwrap();
+    let request = VerifyRequest { threads: Some(1), ..VerifyRequest::default() };
+    assert!(slow.verify(&request, &Void).unwrap().faults.is_empty(), "it looked before");
+    let registry = open_by(&clock, real_disk(&root), &root, options(Access::Read)).unwrap();
+    assert!(registry.health().unwrap().damage, "the other one's finding stands");
+    // One that begins after both settles it, once there is nothing to find.
+    let found = registry.verify(&VerifyRequest::default(), &Void).unwrap();
+    assert_eq!(found.faults.len(), 1);
+    for entry in walkdir::WalkDir::new(root.join("blake3")).into_iter().map(Result::unwrap) {
+        if entry.path().is_file() {
+            std::fs::set_permissions(entry.path(), std::os::unix::fs::PermissionsExt::from_mode(0o444))
+                .unwrap();
+        }
+    }
+    assert!(registry.verify(&VerifyRequest::default(), &Void).unwrap().faults.is_empty());
+    assert!(!registry.health().unwrap().damage);
+}
