@@ -1,32 +1,29 @@
 //! `astore add`.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStringExt as _;
-use std::path::{Path, PathBuf};
+mod remarks;
+mod request;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use astore::error::{Error, ErrorKind};
-use astore::manifest::{EntryPath, Labels, PackageName};
-use astore::registry::report::{
-    AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, InitRequest, OnConflict, OnUnreadable,
-    PackageStatus, Reference,
-};
+use astore::manifest::PackageName;
+use astore::registry::report::{AddSource, InitRequest};
 use astore::registry::{Access, Registry};
 
 use super::context::{Context, Form};
 use super::environment::PlaceChoice;
 use super::exit::Exit;
-use super::failure::usage;
-use super::lists::{self, Separator};
 use super::metrics::MetricsArgs;
-use super::naming;
 use super::output::json::{self, schema};
-use super::output::units::{count, size};
 use super::output::{escape, human};
 use super::program::Program;
 use super::progress::Volume;
 use super::settings::{self, Source};
 use super::values;
+use remarks::remarks;
+use request::{Command, command, request};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -206,27 +203,6 @@ pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// The program of `--from-command`, and its arguments.
-type Command<'a> = (&'a OsStr, &'a [OsString]);
-
-fn command(typed: &[OsString]) -> anyhow::Result<Option<Command<'_>>> {
-    let words = match typed {
-        [dashes, words @ ..] if dashes == "--" => words,
-        words => words,
-    };
-    match words.split_first() {
-        None if typed.is_empty() => Ok(None),
-        None => Err(usage("--from-command names no command after --")),
-        Some((program, _)) if words.len() == typed.len() && program.as_encoded_bytes().starts_with(b"-") => {
-            let shown = escape::argument(program);
-            Err(usage(format!(
-                "--from-command takes all that follows for the command; put {shown} before it"
-            )))
-        }
-        Some((program, arguments)) => Ok(Some((program, arguments))),
-    }
-}
-
 /// Decides the class of what is new where nobody typed one, and returns who said so.
 fn settle_class(args: &mut Args, ctx: &Context) -> anyhow::Result<Option<Source>> {
     if args.package.is_some() {
@@ -245,92 +221,6 @@ fn blamed(error: Error, class_of: Option<Source>) -> anyhow::Error {
         }
         _ => error.into(),
     }
-}
-
-fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyhow::Result<AddRequest> {
-    let stdin_name = match args.stdin_name {
-        Some(name) if has_command || args.paths.iter().any(|path| is_stdin(path)) => {
-            let shown = escape::argument(&name);
-            EntryPath::new(name.into_vec())
-                .map_err(|error| usage(format!("--stdin-name {shown}: {error}")))?
-        }
-        Some(_) => {
-            return Err(usage("--stdin-name is for standard input or --from-command; give - as a PATH"));
-        }
-        None => EntryPath::new(&b"stdin"[..]).map_err(|error| usage(error.to_string()))?,
-    };
-    let target = match args.package {
-        Some(reference) => {
-            let on_conflict = if args.replace { OnConflict::Replace } else { OnConflict::Refuse };
-            AddTarget::Open { reference: Reference(reference), on_conflict }
-        }
-        None => AddTarget::New {
-            name: match (args.name, &args.files_from) {
-                (Some(name), _) => name,
-                (None, Some(_)) => {
-                    return Err(usage("a list gives the package no name; give it one with --name NAME"));
-                }
-                (None, None) if has_command => {
-                    return Err(usage("a command gives the package no name; give it one with --name NAME"));
-                }
-                (None, None) => name(&args.paths)?,
-            },
-            class: args.class,
-            metadata: labels(args.meta)?,
-            provenance: Labels::new(),
-        },
-    };
-    let source = |path: PathBuf| match is_stdin(&path) {
-        true => AddSource::Stdin(stdin_name.clone()),
-        false => AddSource::Path(path),
-    };
-    let mut exclude = lists::patterns(&args.exclude_from)?;
-    exclude.extend(args.exclude);
-    let separator = if args.from0 { Separator::Nul } else { Separator::Newline };
-    let sources = match args.files_from {
-        Some(file) => vec![AddSource::Listed(lists::paths(&file, separator, ctx)?)],
-        None if has_command => vec![AddSource::Stdin(stdin_name)],
-        None => args.paths.into_iter().map(source).collect(),
-    };
-    Ok(AddRequest {
-        sources,
-        target,
-        completion: match (args.finalize, args.if_changed) {
-            (_, true) => Completion::FinalizeIfChanged,
-            (true, false) => Completion::Finalize,
-            (false, false) => Completion::LeaveOpen,
-        },
-        exclude,
-        exclude_caches: args.exclude_caches,
-        one_file_system: args.one_file_system,
-        keep_mtime: args.mtime,
-        on_unreadable: if args.keep_going { OnUnreadable::Skip } else { OnUnreadable::Fail },
-        cache: if args.no_cache { CacheUse::Ignore } else { CacheUse::Use },
-    })
-}
-
-fn is_stdin(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
-
-fn name(paths: &[PathBuf]) -> anyhow::Result<PackageName> {
-    match paths {
-        [path] if is_stdin(path) => {
-            Err(usage("standard input gives the package no name; give it one with --name NAME"))
-        }
-        [path] => naming::default_name(path),
-        _ => Err(usage("several paths give the package no name; give it one with --name NAME")),
-    }
-}
-
-fn labels(given: Vec<(String, String)>) -> anyhow::Result<Labels> {
-    let mut labels = Labels::new();
-    for (key, value) in given {
-        if labels.insert(key.clone(), value).is_some() {
-            return Err(usage(format!("--meta {} is given twice", escape::line(&key))));
-        }
-    }
-    Ok(labels)
 }
 
 /// Opens the store and starts the command, if there is one; makes the store where nobody named a place and there is
@@ -364,87 +254,4 @@ fn open_or_make(
         ctx.terminal.note(&format!("astore: made a store at {}", escape::path(&place.root)));
     }
     Ok((ctx.open("add", Access::Write)?, program))
-}
-
-/// Says what happened beside the result.
-fn remarks(report: &AddReport, has_patterns: bool) -> Vec<String> {
-    let package = &report.package;
-    let reference = package.reference();
-    let mut remarks = Vec::new();
-    if report.unchanged {
-        remarks.push(format!("astore: {reference} has the same content; no new version"));
-    } else {
-        remarks.push(stored(report));
-    }
-    if !report.healed.is_empty() {
-        let healed = count(report.healed.len() as u64, "object");
-        remarks.push(format!("astore: healed {healed} that had been missing or damaged"));
-    }
-    match report.excluded {
-        0 if has_patterns => remarks.push("astore: excluded nothing; no pattern matched".to_owned()),
-        0 => {}
-        excluded => remarks.push(format!("astore: excluded {}", count(excluded, "path"))),
-    }
-    if !report.skipped.is_empty() {
-        remarks.push(format!("astore: left out {}", count(report.skipped.len() as u64, "path")));
-    }
-    if package.status == PackageStatus::Open {
-        remarks.push(format!("astore: {reference} is open; freeze it with: astore finalize {reference}"));
-    }
-    remarks
-}
-
-/// Says what is in the package now, and what of it was new.
-fn stored(report: &AddReport) -> String {
-    let package = &report.package;
-    let stored = match report.objects_new {
-        0 => "nothing new to store".to_owned(),
-        new => format!("{} stored ({})", count(new, "new object"), size(report.bytes_new)),
-    };
-    let cached = match report.cache_hits {
-        0 => String::new(),
-        hits => format!(", {} not read again", count(hits, "unchanged file")),
-    };
-    let files = format!("{}, {}", count(package.files, "file"), size(package.bytes));
-    let entries = count(package.entries, "entry");
-    format!("astore: {} has {entries} ({files}); {stored}{cached}", package.reference())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::output::samples;
-    use super::*;
-
-    #[test]
-    fn an_open_package_is_called_so() {
-        let mut report = samples::added();
-        insta::assert_snapshot!(remarks(&report, true).join("\n"), @"
-        astore: doc@2 has 5 entries (3 files, 1.2 MiB); 2 new objects stored (2.0 KiB), 1 unchanged file not read again
-        astore: healed 1 object that had been missing or damaged
-        astore: excluded 2 paths
-        astore: left out 1 path
-        ");
-        report.package = samples::open();
-        report.skipped.clear();
-        report.healed.clear();
-        report.cache_hits = 0;
-        report.objects_new = 0;
-        report.excluded = 0;
-        insta::assert_snapshot!(remarks(&report, true).join("\n"), @"
-        astore: run@11 has 0 entries (0 files, 0 B); nothing new to store
-        astore: excluded nothing; no pattern matched
-        astore: run@11 is open; freeze it with: astore finalize run@11
-        ");
-    }
-
-    #[test]
-    fn what_was_healed_is_said_where_nothing_else_is_new() {
-        let report = AddReport { unchanged: true, ..samples::added() };
-        insta::assert_snapshot!(remarks(&report, true).join("\n"), @"
-        astore: doc@2 has the same content; no new version
-        astore: healed 1 object that had been missing or damaged
-        astore: excluded 2 paths
-        astore: left out 1 path
-        ");
-    }
 }
