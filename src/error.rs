@@ -9,6 +9,7 @@ use crate::audit::Purge;
 use crate::db::DbError;
 use crate::env::Timestamp;
 use crate::events::{ChainFault, LogError, PayloadError, PayloadUnavailable};
+use crate::formats::checkfile::Mismatch;
 use crate::gc::PlanName;
 use crate::identity::ContentAddress;
 use crate::manifest::{EntryPath, ManifestError};
@@ -70,6 +71,14 @@ pub enum Error {
     /// A manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// Files are not what a check file says.
+    #[error("{}", mismatched(file, mismatches))]
+    Mismatch {
+        /// The check file.
+        file: PathBuf,
+        /// Every way in which they are not, in the order of paths.
+        mismatches: Vec<Mismatch>,
+    },
     /// Taking bytes in.
     #[error(transparent)]
     Ingest(#[from] IngestError),
@@ -431,6 +440,7 @@ impl Error {
             | Self::Db(_)
             | Self::Log(_)
             | Self::View(_)
+            | Self::Mismatch { .. }
             | Self::Ingest(_)
             | Self::Serve(_)
             | Self::Export(_)
@@ -458,4 +468,23 @@ pub(crate) fn rest_in_words(count: u64, named: usize) -> String {
         0 => String::new(),
         rest => format!(" and {rest} more"),
     }
+}
+/// How many paths are named where many are wrong in the same way.
+const NAMED: usize = 3;
+
+fn mismatched(file: &std::path::Path, mismatches: &[Mismatch]) -> String {
+    let named = mismatches.iter().take(NAMED).map(|mismatch| match mismatch {
+        Mismatch::Differs(path) => format!("{} holds other bytes", shown(path)),
+        Mismatch::Missing(path) => format!("{} is no file of it", shown(path)),
+        Mismatch::Unlisted(path) => format!("{} is not listed", shown(path)),
+    });
+    let mut text: Vec<String> = named.collect();
+    if mismatches.len() > NAMED {
+        text.push(format!("and {} more", mismatches.len() - NAMED));
+    }
+    format!("the tree is not what {} says: {}", file.display(), text.join(", "))
+}
+
+fn shown(path: &EntryPath) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(path.as_bytes())
 }

@@ -68,6 +68,8 @@ pub mod disk;
 pub mod manifest;
 pub mod retention;
 
+pub mod formats;
+
 pub mod storage;
 
 pub mod db;

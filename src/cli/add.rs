@@ -15,6 +15,7 @@ use astore::registry::{Access, Registry};
 use super::context::{Context, Form};
 use super::environment::PlaceChoice;
 use super::exit::Exit;
+use super::lists;
 use super::metrics::MetricsArgs;
 use super::output::json::{self, schema};
 use super::output::{escape, human};
@@ -41,6 +42,10 @@ Examples:
       find . -name '*.o' -print0 | astore add --finalize --name objs --from0 --files-from -
   Leave out what a build makes:
       astore add --finalize --exclude '*.o' --exclude /target/ --exclude-caches src
+  Take in what another machine sends, unpacked nowhere:
+      ssh build tar -cC /srv/out . | astore add --finalize --name out --tar -
+  Take in a release only if it is what its check file says:
+      astore add --finalize --check dist/SHA256SUMS dist
   In a nightly job, make no new version where nothing changed:
       astore add --finalize --if-changed target/doc";
 
@@ -65,7 +70,7 @@ Examples:
 #[expect(clippy::struct_excessive_bools, reason = "flags as they are typed; run turns them into enums")]
 pub(crate) struct Args {
     /// A file, a directory, or - for standard input
-    #[arg(required_unless_present_any = ["files_from", "from_command"], value_name = "PATH")]
+    #[arg(required_unless_present_any = ["files_from", "from_command", "tar"], value_name = "PATH")]
     paths: Vec<PathBuf>,
 
     /// Add what FILE lists, one path a line; - is standard input
@@ -94,6 +99,27 @@ pub(crate) struct Args {
         conflicts_with_all = ["paths", "files_from"]
     )]
     from_command: Vec<OsString>,
+
+    /// Add what a tar archive holds, without unpacking it to disk; - is standard input
+    ///
+    /// The entries are those of the archive, as if it had been unpacked and the directory added. It is read once, from
+    /// its beginning to its end, and refused, and nothing added, where a path is absolute or has .. in it, where a link
+    /// leads out of it, where two members have one path, and where it is cut off or its sizes do not add up. Directories
+    /// that it leaves out get the mode 0755. A compressed one is to be unpacked first: zstd -dc a.tar.zst | astore add
+    /// --tar - --name a.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["paths", "files_from", "from_command"])]
+    tar: Option<PathBuf>,
+
+    /// Take symlinks of an archive that lead out of it as they are
+    #[arg(long, requires = "tar")]
+    outside_links: bool,
+
+    /// Add nothing unless every file is as FILE says, which is what sha256sum or b3sum wrote
+    ///
+    /// Names are paths in the package. A file that differs, is missing or is not listed is named, and nothing is added;
+    /// FILE itself may lie in the tree. - is standard input.
+    #[arg(long, value_name = "FILE")]
+    check: Option<PathBuf>,
 
     /// The package's name [default: the last component of PATH]
     #[arg(long, value_name = "NAME")]
@@ -173,6 +199,7 @@ pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let class_of = settle_class(&mut args, ctx)?;
     let typed = std::mem::take(&mut args.from_command);
     let command = command(&typed)?;
+    let tar = args.tar.clone();
     let request = request(args, command.is_some(), ctx)?;
     let has_patterns = !request.exclude.is_empty();
     let (registry, program) = open_or_make(&request.sources, command, ctx)?;
@@ -186,7 +213,11 @@ pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
             })
         }
         None => {
-            registry.add(request, &mut *ctx.input(), &ctx.terminal).map_err(|error| blamed(error, class_of))
+            let mut input = match &tar {
+                Some(archive) => lists::open(archive, ctx)?,
+                None => ctx.input(),
+            };
+            registry.add(request, &mut *input, &ctx.terminal).map_err(|error| blamed(error, class_of))
         }
     }?;
     ctx.metrics.added(&report);

@@ -1,11 +1,11 @@
 //! `astore manifest`.
 
+use astore::formats::checkfile::Tool;
 use astore::registry::Access;
 use astore::registry::report::Reference;
 
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::output::checkfile::Tool;
 use super::output::json::{self, schema};
 use super::output::{escape, human, manifest};
 

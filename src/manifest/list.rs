@@ -61,6 +61,12 @@ impl EntryList {
         self.index.sort_unstable_by(|left, right| path_at(chunks, *left).cmp(path_at(chunks, *right)));
     }
 
+    /// Returns the entry of a path, in a sorted list.
+    pub fn find(&self, path: &[u8]) -> Option<Entry> {
+        let place = self.index.binary_search_by(|at| path_at(&self.chunks, *at).cmp(path));
+        place.ok().map(|there| self.get(there))
+    }
+
     /// Adds an entry where its path belongs in a sorted list; the entry that has the path already is returned
     /// instead.
     pub fn insert_sorted(&mut self, entry: &Entry) -> Option<Entry> {
@@ -237,6 +243,10 @@ mod tests {
             list.sort();
             prop_assert_eq!(list.iter().collect::<Vec<_>>(), entries.clone());
             prop_assert_eq!(list.first_repeated(), None);
+            for entry in &entries {
+                prop_assert_eq!(list.find(entry.path.as_bytes()), Some(entry.clone()));
+            }
+            prop_assert_eq!(list.find(b"no such path"), None);
             if let Some(entry) = entries.first() {
                 prop_assert_eq!(list.insert_sorted(entry), Some(entry.clone()));
                 list.push(entry);

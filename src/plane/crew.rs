@@ -20,8 +20,9 @@ use super::ingest::{
 };
 use super::leaves::Work;
 use super::queue::Queue;
-use super::roots::{Roots, add_parents, resolve};
+use super::roots::{Roots, Stdin, add_parents, resolve};
 use super::threads::crew_of;
+use super::unpack::{Unpacked, assemble};
 use super::walk::{Visitor, WalkRules, walk};
 use crate::cache::{CacheReader, Fact, FileId, Fingerprint, StatCache};
 use crate::identity::{ContentAddress, Digests};
@@ -117,7 +118,8 @@ impl<'a> Run<'a> {
     ) -> Result<Ingested, IngestError> {
         let roots = resolve(sources)?;
         let bytes = roots.bytes_known();
-        let Roots { paths, lists, stdin: stdin_name } = roots;
+        let Roots { paths, lists, stdin: input } = roots;
+        let unpacked = Mutex::new(None);
         let mut ingested = Ingested::default();
         let mut facts = Vec::new();
         self.context.monitor.start(Task::Adding, bytes);
@@ -125,18 +127,31 @@ impl<'a> Run<'a> {
             let (give, hauls) = bounded(HAULS_WAITING);
             let run = &self;
             let visitor = Walker { run, give: give.clone() };
+            let started = |started: io::Result<()>| run.attempt(|| started.map_err(IngestError::Thread));
+            let archive = match &input {
+                Some(Stdin::Entry(name)) => {
+                    let mut reader = Hand::new(run, give.clone());
+                    let read = move || run.attempt(|| reader.stdin(stdin, name));
+                    started(Builder::new().spawn_scoped(scope, read).map(drop));
+                    None
+                }
+                Some(Stdin::Tar(archive)) => Some((Hand::new(run, give.clone()), stdin, archive)),
+                None => None,
+            };
+            let unpacked = &unpacked;
+            // An archive hands its small members to the readers, as the walk its names: they end together.
             let walker = Builder::new().spawn_scoped(scope, move || {
                 run.attempt(|| walk(&paths, &lists, &run.rules, &visitor));
+                if let Some((mut reader, stream, archive)) = archive {
+                    run.attempt(|| {
+                        let took = reader.unpack(stream, archive)?;
+                        *unpacked.lock().unwrap_or_else(PoisonError::into_inner) = Some(took);
+                        Ok(())
+                    });
+                }
                 run.queue.end();
             });
-            let started = |started: io::Result<()>| run.attempt(|| started.map_err(IngestError::Thread));
             started(walker.map(drop));
-            if let Some(name) = &stdin_name {
-                let mut hand = Hand::new(run, give.clone());
-                let reader =
-                    Builder::new().spawn_scoped(scope, move || run.attempt(|| hand.stdin(stdin, name)));
-                started(reader.map(drop));
-            }
             let (_, refused) = crew_of(self.options.threads, |thread| {
                 let mut hand = Hand::new(run, give.clone());
                 thread.spawn_scoped(scope, move || run.attempt(|| hand.work()))
@@ -163,7 +178,8 @@ impl<'a> Run<'a> {
         }
         ingested.excluded = self.excluded.into_inner();
         ingested.skipped = self.skipped.into_inner().unwrap_or_else(PoisonError::into_inner);
-        finish(ingested, stdin_name.as_ref())
+        let unpacked = unpacked.into_inner().unwrap_or_else(PoisonError::into_inner);
+        finish(ingested, input.as_ref(), unpacked.as_ref())
     }
 
     /// Takes one haul in and publishes the batch where it is full.
@@ -291,6 +307,13 @@ impl<'a> Run<'a> {
         links.get(&print.id).filter(|fact| fact.print == *print).map(|fact| fact.digests)
     }
 
+    /// Counts what is left out because the options say so.
+    pub(super) fn count_excluded(&self, paths: u64) {
+        if paths > 0 {
+            self.excluded.fetch_add(paths, Ordering::Relaxed);
+        }
+    }
+
     /// Remembers what a file of several names holds.
     pub(super) fn remember_link(&self, fact: Fact) {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
@@ -320,6 +343,7 @@ fn tells(error: &IngestError) -> u8 {
         | IngestError::Unreadable { .. }
         | IngestError::Stdin(_)
         | IngestError::StdinTwice
+        | IngestError::Archive { .. }
         | IngestError::Alike { .. }
         | IngestError::NoName { .. }
         | IngestError::StoreItself { .. }
@@ -358,9 +382,7 @@ impl Visitor for Walker<'_> {
     }
 
     fn excluded(&self, paths: u64) {
-        if paths > 0 {
-            self.run.excluded.fetch_add(paths, Ordering::Relaxed);
-        }
+        self.run.count_excluded(paths);
     }
 
     fn entering(&self, name: &CStr) {
@@ -376,10 +398,14 @@ impl Visitor for Walker<'_> {
 /// Sorts what was found and makes sure that it is a tree.
 fn finish(
     mut ingested: Ingested,
-    stdin: Option<&crate::manifest::EntryPath>,
+    input: Option<&Stdin>,
+    unpacked: Option<&Unpacked>,
 ) -> Result<Ingested, IngestError> {
     ingested.entries.sort();
-    if let Some(name) = stdin {
+    if let Some(unpacked) = unpacked {
+        assemble(unpacked, &mut ingested.entries)?;
+    }
+    if let Some(Stdin::Entry(name)) = input {
         add_parents(&mut ingested.entries, name)?;
     }
     if let Some(path) = ingested.entries.first_repeated() {

@@ -98,6 +98,7 @@ impl<'a> Hand<'a> {
             match work {
                 Work::Leaves(mut leaves) => self.leaves(&mut leaves)?,
                 Work::Named(named) => self.named(&named)?,
+                Work::Small(small) => self.small(small)?,
             }
             self.deliver()?;
         }
@@ -397,7 +398,7 @@ impl<'a> Hand<'a> {
         Ok(())
     }
 
-    fn deliver(&mut self) -> Result<(), IngestError> {
+    pub(super) fn deliver(&mut self) -> Result<(), IngestError> {
         self.give.send(std::mem::take(&mut self.haul)).map_err(|_| IngestError::Cancelled)
     }
 

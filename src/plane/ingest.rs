@@ -17,6 +17,7 @@ use super::crew::Run;
 use super::exclude::PatternError;
 use super::hook::Hook;
 use super::list::PathList;
+use super::unpack::ArchiveRefusal;
 use crate::cache::{FileId, Stamp, StatCache};
 use crate::identity::{ContentAddress, Digests};
 use crate::manifest::{EntryList, EntryPath, PathError};
@@ -79,6 +80,23 @@ pub enum Source {
         /// Where it stands in the package.
         name: EntryPath,
     },
+    /// The reader handed in, as a tar archive whose members are the entries. Directories that it leaves out are made up,
+    /// with mode 0755; owners and extended attributes are not kept.
+    Tar {
+        /// What the archive is called where it is refused.
+        archive: PathBuf,
+    },
+}
+
+/// What becomes of symbolic links in an archive that lead out of it. In a tree they are taken as they are: nobody can
+/// have put them there to lead whoever unpacks it astray.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OutsideLinks {
+    /// The archive is refused.
+    #[default]
+    Refuse,
+    /// They are recorded.
+    Take,
 }
 
 /// What happens when a path cannot be read.
@@ -105,6 +123,8 @@ pub struct IngestOptions {
     pub keep_mtime: bool,
     /// What to do about what cannot be read.
     pub on_unreadable: OnUnreadable,
+    /// What becomes of symbolic links that lead out of an archive.
+    pub outside_links: OutsideLinks,
     /// How many threads read and hash, at least one; another one walks.
     pub threads: usize,
     /// From so many new bytes on a group of a batch gets its names, while the next one is written.
@@ -127,6 +147,7 @@ impl Default for IngestOptions {
             one_file_system: false,
             keep_mtime: false,
             on_unreadable: OnUnreadable::default(),
+            outside_links: OutsideLinks::default(),
             threads: std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16),
             group_bytes: 128 << 20,
             group_files: 4096,
@@ -281,6 +302,16 @@ pub enum IngestError {
     /// Standard input was asked for more than once.
     #[error("standard input can be read only once")]
     StdinTwice,
+    /// An archive is refused.
+    #[error("{} is refused{}", archive.display(), at_member(member))]
+    Archive {
+        /// The archive.
+        archive: PathBuf,
+        /// The path of the member, as far as it is one's fault; else empty.
+        member: Vec<u8>,
+        /// Why.
+        source: ArchiveRefusal,
+    },
     /// Two sources would stand under the same path.
     #[error("two of the given paths would both be stored as {}", String::from_utf8_lossy(path.as_bytes()))]
     Alike {
@@ -330,6 +361,13 @@ pub enum IngestError {
     /// The caller's flag said to stop.
     #[error("cancelled")]
     Cancelled,
+}
+
+fn at_member(member: &[u8]) -> String {
+    match member {
+        [] => String::new(),
+        member => format!(" at {}", String::from_utf8_lossy(member)),
+    }
 }
 
 /// Ingests: reads the sources, stages what the store does not have, and returns what a package of them holds.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::handle::Kind;
+use super::unpack::Small;
 use crate::manifest::{EntryPath, PathError};
 
 /// A directory that is being walked, open.
@@ -155,6 +156,7 @@ impl Named {
 pub(super) enum Work {
     Leaves(Leaves),
     Named(Named),
+    Small(Small),
 }
 
 /// Returns the bytes of the path of a name in a directory; the empty directory is where paths begin.

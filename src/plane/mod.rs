@@ -33,6 +33,7 @@ mod stream;
 pub(crate) mod threads;
 mod tick;
 mod together;
+mod unpack;
 pub mod verify;
 mod walk;
 
@@ -43,11 +44,12 @@ pub use export::{DamagedEntry, ExportError, ExportOptions, Exported, LinkMode, S
 pub use fault::Fault;
 pub use ingest::{
     BoxError, Healed, HealedFault, HealedFrom, IngestContext, IngestError, IngestOptions, IngestStore,
-    Ingested, Known, OnUnreadable, Skipped, Source, Standing, Unreadable, ingest, survey,
+    Ingested, Known, OnUnreadable, OutsideLinks, Skipped, Source, Standing, Unreadable, ingest, survey,
 };
 pub use list::{ListError, PathList};
 pub use serve::{ServeError, WHOLE_BYTES_MAX, copy_checked, read_checked};
 pub use strays::{NamedObjects, ObjectFiles, Strays, UnrecordedFile, object_files, strays};
+pub use unpack::ArchiveRefusal;
 pub use verify::{Coverage, Depth, Finding, Part, ScanOptions, Scanned, Subject, VerifyError, look, scan};
 
 #[cfg(test)]

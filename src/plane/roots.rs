@@ -8,7 +8,7 @@ use super::list::PathList;
 use crate::manifest::{Entry, EntryBody, EntryList, EntryPath};
 
 /// The mode of directories that are made up for the path of standard input.
-const MADE_UP_MODE: u32 = 0o755;
+pub(super) const MADE_UP_MODE: u32 = 0o755;
 
 /// The sources, by kind.
 #[derive(Debug)]
@@ -17,8 +17,17 @@ pub(super) struct Roots<'a> {
     pub(super) paths: Vec<(PathBuf, Option<EntryPath>)>,
     /// Paths that are taken by themselves.
     pub(super) lists: Vec<&'a PathList>,
-    /// Where standard input stands.
-    pub(super) stdin: Option<EntryPath>,
+    /// What standard input is.
+    pub(super) stdin: Option<Stdin>,
+}
+
+/// What the reader is that was handed in.
+#[derive(Debug)]
+pub(super) enum Stdin {
+    /// A file that stands under this path.
+    Entry(EntryPath),
+    /// An archive, called so.
+    Tar(PathBuf),
 }
 
 impl Roots<'_> {
@@ -43,15 +52,19 @@ pub(super) fn resolve(sources: &[Source]) -> Result<Roots<'_>, IngestError> {
             }
             Source::Path(path) => roots.paths.push((path.clone(), Some(name_of(path)?))),
             Source::Listed(list) => roots.lists.push(list),
-            Source::Stdin { name } => {
-                if roots.stdin.replace(name.clone()).is_some() {
-                    return Err(IngestError::StdinTwice);
-                }
+            Source::Stdin { .. } | Source::Tar { .. } if roots.stdin.is_some() => {
+                return Err(IngestError::StdinTwice);
             }
+            Source::Stdin { name } => roots.stdin = Some(Stdin::Entry(name.clone())),
+            Source::Tar { archive } => roots.stdin = Some(Stdin::Tar(archive.clone())),
         }
     }
+    let stdin = match &roots.stdin {
+        Some(Stdin::Entry(name)) => Some(name),
+        Some(Stdin::Tar(_)) | None => None,
+    };
     let mut names: Vec<&EntryPath> =
-        roots.paths.iter().filter_map(|(_, name)| name.as_ref()).chain(&roots.stdin).collect();
+        roots.paths.iter().filter_map(|(_, name)| name.as_ref()).chain(stdin).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(IngestError::Alike { path: pair[0].clone() }),

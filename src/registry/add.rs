@@ -69,7 +69,24 @@ impl Registry {
         let adding = self.env.random_id();
         let staging = Staging::begin(self.disk.clone(), adding)?;
         let cache = self.stat_cache(request.cache);
-        let ingested = self.ingest(&mut request, stdin, &staging, cache.as_ref(), adding, monitor)?;
+        let mut batches = match request.check {
+            Some(_) => Batches::Held(Vec::new()),
+            None if request.sources.iter().any(|source| matches!(source, AddSource::Tar { .. })) => {
+                Batches::Held(Vec::new())
+            }
+            None => Batches::Recorded,
+        };
+        let ingested =
+            self.ingest(&mut request, stdin, &staging, cache.as_ref(), adding, &mut batches, monitor)?;
+        if let Some(check) = &request.check {
+            let mismatches = check.expected.hold(&ingested.entries);
+            if !mismatches.is_empty() {
+                return Err(Error::Mismatch { file: check.file.clone(), mismatches });
+            }
+        }
+        if let Batches::Held(held) = batches {
+            held.iter().try_for_each(|batch| self.record_batch(adding, batch, monitor))?;
+        }
         let report = match target {
             Target::New(draft) => self.make_package(draft, ingested, request.completion, &staging, monitor),
             Target::Open(package, on_conflict) => {
@@ -145,7 +162,7 @@ impl Registry {
         }
     }
 
-    /// Takes the bytes in; records every batch but the last.
+    /// Takes the bytes in; records every batch but the last, or holds them back.
     fn ingest(
         &self,
         request: &mut AddRequest,
@@ -153,6 +170,7 @@ impl Registry {
         staging: &Staging,
         cache: Option<&StatCache>,
         adding: Uuid,
+        batches: &mut Batches,
         monitor: &dyn Monitor,
     ) -> Result<Ingested, Error> {
         let database = layout::within(&self.root, layout::DATABASE.as_ref());
@@ -164,6 +182,7 @@ impl Registry {
             exclude_caches: request.exclude_caches,
             one_file_system: request.one_file_system,
             keep_mtime: request.keep_mtime,
+            outside_links: request.outside_links,
             on_unreadable: match request.on_unreadable {
                 OnUnreadable::Fail => plane::OnUnreadable::Fail,
                 OnUnreadable::Skip => plane::OnUnreadable::Skip,
@@ -175,8 +194,13 @@ impl Registry {
         options.group_files = self.group_files.unwrap_or(options.group_files);
         let store = IngestStore { staging, local: &self.local, known: &known };
         let context = IngestContext { cache, monitor, cancelled: &self.cancelled };
-        let mut record =
-            |batch: Vec<Digests>| -> Result<(), BoxError> { Ok(self.record_batch(adding, &batch, monitor)?) };
+        let mut record = |batch: Vec<Digests>| -> Result<(), BoxError> {
+            match batches {
+                Batches::Recorded => self.record_batch(adding, &batch, monitor)?,
+                Batches::Held(held) => held.push(batch),
+            }
+            Ok(())
+        };
         Ok(plane::ingest(&sources, stdin, &options, store, context, &mut record)?)
     }
 
@@ -442,6 +466,7 @@ fn source(source: AddSource) -> Source {
         AddSource::Path(path) => Source::Path(path),
         AddSource::Listed(list) => Source::Listed(list),
         AddSource::Stdin(name) => Source::Stdin { name },
+        AddSource::Tar { archive } => Source::Tar { archive },
     }
 }
 
@@ -455,6 +480,14 @@ enum Attempt<'r> {
     Prepared { change: Change<'r>, number: i64 },
     /// Another add took it; this is the next free one.
     Taken { next: u64 },
+}
+
+/// What becomes of the batches that are durable before the add has ended.
+enum Batches {
+    /// They are recorded as they come, so that an interrupted add does not start from nothing.
+    Recorded,
+    /// They wait: what they are part of may yet be refused, and then nothing is to be recorded.
+    Held(Vec<Vec<Digests>>),
 }
 
 enum Target {

@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 /// Rooms by floor, the ground first. A room may name those of lower floors and itself.
 const FLOORS: [&[&str]; 5] = [
     &["identity", "env", "fill", "monitor", "disk", "fixtures"],
-    &["manifest", "retention"],
+    &["manifest", "retention", "formats"],
     &["storage", "db", "events", "views", "cache"],
     &["plane", "gc", "audit"],
     &["registry", "error"],
 ];
 
 /// Who may name whom on one floor: in the database's wing, views stand on events, and events on the database.
-const NEIGHBOURS: [(&str, &str); 4] =
-    [("events", "db"), ("views", "db"), ("views", "events"), ("registry", "error")];
+const NEIGHBOURS: [(&str, &str); 5] =
+    [("formats", "manifest"), ("events", "db"), ("views", "db"), ("views", "events"), ("registry", "error")];
 
 /// The rooms that speak to SQLite.
 const SQLITE: [&str; 4] = ["db", "events", "views", "cache"];

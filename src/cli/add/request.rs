@@ -4,9 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
+use astore::formats::checkfile::CheckFile;
 use astore::manifest::{EntryPath, Labels, PackageName};
 use astore::registry::report::{
-    AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable, Reference,
+    AddRequest, AddSource, AddTarget, CacheUse, Check, Completion, OnConflict, OnUnreadable, OutsideLinks,
+    Reference,
 };
 
 use super::super::context::Context;
@@ -57,6 +59,7 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
         None => AddTarget::New {
             name: match (args.name, &args.files_from) {
                 (Some(name), _) => name,
+                (None, None) if args.tar.is_some() => archive_name(args.tar.as_deref())?,
                 (None, Some(_)) => {
                     return Err(usage("a list gives the package no name; give it one with --name NAME"));
                 }
@@ -80,6 +83,10 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
     let sources = match args.files_from {
         Some(file) => vec![AddSource::Listed(lists::paths(&file, separator, ctx)?)],
         None if has_command => vec![AddSource::Stdin(stdin_name)],
+        None if args.tar.is_some() => {
+            let archive = args.tar.filter(|path| !is_stdin(path));
+            vec![AddSource::Tar { archive: archive.unwrap_or_else(|| "the archive".into()) }]
+        }
         None => args.paths.into_iter().map(source).collect(),
     };
     Ok(AddRequest {
@@ -95,8 +102,31 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
         one_file_system: args.one_file_system,
         keep_mtime: args.mtime,
         on_unreadable: if args.keep_going { OnUnreadable::Skip } else { OnUnreadable::Fail },
+        outside_links: if args.outside_links { OutsideLinks::Take } else { OutsideLinks::Refuse },
+        check: args.check.map(|file| check(file, ctx)).transpose()?,
         cache: if args.no_cache { CacheUse::Ignore } else { CacheUse::Use },
     })
+}
+
+/// Returns the name that an archive's file gives its package.
+fn archive_name(archive: Option<&Path>) -> anyhow::Result<PackageName> {
+    let stem = archive
+        .and_then(Path::file_name)
+        .and_then(|name| name.to_str())
+        .and_then(|name| name.strip_suffix(".tar"));
+    stem.and_then(|stem| stem.parse().ok())
+        .ok_or_else(|| usage("the archive gives the package no name; give it one with --name NAME"))
+}
+
+/// Reads a check file.
+fn check(file: PathBuf, ctx: &mut Context) -> anyhow::Result<Check> {
+    let shown = if is_stdin(&file) { "standard input".to_owned() } else { escape::path(&file) };
+    let bytes = lists::bytes(&file, ctx)?;
+    let expected = CheckFile::parse(&bytes).map_err(|error| usage(format!("{shown}: {error}")))?;
+    if expected.is_empty() {
+        return Err(usage(format!("{shown} says of no file what it holds")));
+    }
+    Ok(Check { file: PathBuf::from(shown), expected })
 }
 
 fn is_stdin(path: &Path) -> bool {

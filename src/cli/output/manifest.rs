@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 
 use anyhow::Context as _;
+use astore::formats::checkfile::{self, Line, Tool};
 use astore::manifest::{EntryPath, JcsError, Manifest, write_jcs};
 use astore::registry::report::ManifestReport;
 
-use super::checkfile::{self, Line, Tool};
 use super::json::{self, schema};
 use super::units::{count, instant, size};
 use super::{escape, human, listing};

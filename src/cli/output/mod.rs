@@ -1,7 +1,6 @@
 //! Results made visible: the same report for people or as a JSON document.
 
 pub(crate) mod change;
-pub(crate) mod checkfile;
 pub(crate) mod claims;
 pub(crate) mod escape;
 pub(crate) mod explain;

@@ -17,9 +17,11 @@ use uuid::Uuid;
 
 pub use crate::audit::{LastPurge, Outcome, Purge, Purges, PurgesOfActor};
 use crate::env::Timestamp;
+use crate::formats::checkfile::CheckFile;
 pub use crate::gc::{Candidate, Plan, PlanName};
 use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
 use crate::manifest::{Entry, EntryPath, Labels, PackageName};
+pub use crate::plane::OutsideLinks;
 pub use crate::plane::{ListError, PathList, PatternError, patterns_of};
 pub use crate::retention::{Reason, RetentionClass, Wanted};
 pub use crate::storage::Leftovers;
@@ -58,8 +60,22 @@ pub enum AddSource {
     Path(PathBuf),
     /// Paths that somebody listed, each as itself.
     Listed(PathList),
-    /// Standard input, as one entry of this path.
+    /// The reader handed in, as one entry of this path.
     Stdin(EntryPath),
+    /// The reader handed in, as a tar archive whose members are the entries.
+    Tar {
+        /// What it is called where it is refused.
+        archive: PathBuf,
+    },
+}
+
+/// What files are to hold, told by somebody else.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// What it is called where something does not match.
+    pub file: PathBuf,
+    /// The lines of it.
+    pub expected: CheckFile,
 }
 
 /// Which package `add` adds to.
@@ -150,6 +166,10 @@ pub struct AddRequest {
     pub keep_mtime: bool,
     /// What to do about what cannot be read.
     pub on_unreadable: OnUnreadable,
+    /// What becomes of symbolic links that lead out of an archive.
+    pub outside_links: OutsideLinks,
+    /// What has to hold of the files. Nothing is recorded before it was found to.
+    pub check: Option<Check>,
     /// Whether the stat cache is asked.
     pub cache: CacheUse,
 }
@@ -166,6 +186,8 @@ impl AddRequest {
             one_file_system: false,
             keep_mtime: false,
             on_unreadable: OnUnreadable::Fail,
+            outside_links: OutsideLinks::Refuse,
+            check: None,
             cache: CacheUse::Ignore,
         }
     }
