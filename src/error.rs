@@ -9,11 +9,11 @@ use crate::audit::Purge;
 use crate::db::DbError;
 use crate::env::Timestamp;
 use crate::events::{ChainFault, LogError, PayloadError, PayloadUnavailable};
-use crate::formats::checkfile::Mismatch;
+use crate::formats::checkfile::{Mismatch, mismatches_in_words};
 use crate::gc::PlanName;
 use crate::identity::ContentAddress;
 use crate::manifest::{EntryPath, ManifestError};
-use crate::plane::{ExportError, IngestError, ServeError, VerifyError};
+use crate::plane::{ExportError, IngestError, PourError, ServeError, VerifyError};
 use crate::storage::{LockError, StorageError};
 use crate::views::ViewError;
 
@@ -72,7 +72,7 @@ pub enum Error {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// Files are not what a check file says.
-    #[error("{}", mismatched(file, mismatches))]
+    #[error("the tree is not what {} says: {}", file.display(), mismatches_in_words(mismatches))]
     Mismatch {
         /// The check file.
         file: PathBuf,
@@ -85,6 +85,9 @@ pub enum Error {
     /// Handing bytes out.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// Writing a tree out in one stream.
+    #[error(transparent)]
+    Pour(#[from] PourError),
     /// Writing a tree out.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -405,6 +408,17 @@ impl Error {
                 | ExportError::InsideStore { .. }
                 | ExportError::NoReflink { .. },
             ) => ErrorKind::Usage,
+            Self::Pour(PourError::File {
+                source:
+                    ServeError::Missing { .. }
+                    | ServeError::Damaged { .. }
+                    | ServeError::Storage(StorageError::NotAFile { .. }),
+                ..
+            }) => ErrorKind::Damage,
+            Self::Pour(PourError::Cancelled) => ErrorKind::Cancelled,
+            Self::Pour(PourError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                ErrorKind::ClosedPipe
+            }
             Self::Serve(ServeError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
                 ErrorKind::ClosedPipe
             }
@@ -443,6 +457,7 @@ impl Error {
             | Self::Mismatch { .. }
             | Self::Ingest(_)
             | Self::Serve(_)
+            | Self::Pour(_)
             | Self::Export(_)
             | Self::Verify(_)
             | Self::Lock(_)
@@ -468,23 +483,4 @@ pub(crate) fn rest_in_words(count: u64, named: usize) -> String {
         0 => String::new(),
         rest => format!(" and {rest} more"),
     }
-}
-/// How many paths are named where many are wrong in the same way.
-const NAMED: usize = 3;
-
-fn mismatched(file: &std::path::Path, mismatches: &[Mismatch]) -> String {
-    let named = mismatches.iter().take(NAMED).map(|mismatch| match mismatch {
-        Mismatch::Differs(path) => format!("{} holds other bytes", shown(path)),
-        Mismatch::Missing(path) => format!("{} is no file of it", shown(path)),
-        Mismatch::Unlisted(path) => format!("{} is not listed", shown(path)),
-    });
-    let mut text: Vec<String> = named.collect();
-    if mismatches.len() > NAMED {
-        text.push(format!("and {} more", mismatches.len() - NAMED));
-    }
-    format!("the tree is not what {} says: {}", file.display(), text.join(", "))
-}
-
-fn shown(path: &EntryPath) -> std::borrow::Cow<'_, str> {
-    String::from_utf8_lossy(path.as_bytes())
 }

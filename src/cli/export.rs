@@ -1,11 +1,13 @@
 //! `astore export`.
 
+mod stream;
+
 use std::path::{Path, PathBuf};
 
 use astore::error::Error;
 use astore::plane::ExportError;
 use astore::registry::Access;
-use astore::registry::report::{ExportRequest, Fault, LinkMode, Reference};
+use astore::registry::report::{ExportRequest, Fault, LinkMode, Reference, Stream};
 
 use super::context::{Context, Form};
 use super::exit::Exit;
@@ -19,7 +21,11 @@ Examples:
       astore export doc@1 /tmp/doc
       diff -r --no-dereference /tmp/doc target/doc
   Sharing the bytes with the store on a file system that can (btrfs, xfs):
-      astore export doc@1 /tmp/doc --link reflink";
+      astore export doc@1 /tmp/doc --link reflink
+  An archive for those who have no astore:
+      astore export doc@1 --tar doc.tar
+  The tree on another machine:
+      astore export doc@1 --tar - | ssh web tar -xC /srv/doc";
 
 /// Write the tree of a package out again, checked as it is written
 ///
@@ -34,15 +40,30 @@ pub(crate) struct Args {
     reference: String,
 
     /// A directory that is missing or empty
-    #[arg(value_name = "DEST")]
-    destination: PathBuf,
+    #[arg(value_name = "DEST", required_unless_present = "stream")]
+    destination: Option<PathBuf>,
+
+    /// Write a tar archive instead: a file that does not exist yet, or - for standard output
+    ///
+    /// The same package is the same archive to the byte, wherever and whenever it is written: sorted by path, owned by
+    /// 0:0, with exact modes, and with the times that were kept (--mtime), else 1970-01-01. Prints its SHA-256. Where
+    /// an object is damaged it ends without the mark that a whole one ends with, and the exit code is 4.
+    #[arg(long, value_name = "FILE", group = "stream", conflicts_with = "destination")]
+    tar: Option<PathBuf>,
+
+    /// Write a NAR, the archive of Nix, instead: a file that does not exist yet, or - for standard output
+    ///
+    /// Prints its SHA-256, which is the hash that nix-store --dump | sha256sum gives for the same tree. A NAR keeps no
+    /// times, and of modes only whether the owner may execute.
+    #[arg(long, value_name = "FILE", group = "stream", conflicts_with = "destination")]
+    nar: Option<PathBuf>,
 
     /// How files come to be
-    #[arg(long, value_name = "HOW", default_value = "auto")]
+    #[arg(long, value_name = "HOW", default_value = "auto", conflicts_with = "stream")]
     link: Link,
 
     /// Set the setuid, setgid and sticky bits too
-    #[arg(long)]
+    #[arg(long, conflicts_with = "stream")]
     special_modes: bool,
 }
 
@@ -57,9 +78,14 @@ enum Link {
 }
 
 pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    let destination = match (args.destination, args.tar, args.nar) {
+        (_, Some(file), _) => return stream::run(args.reference, Stream::Tar, &file, ctx),
+        (_, _, Some(file)) => return stream::run(args.reference, Stream::Nar, &file, ctx),
+        (destination, None, None) => destination.unwrap_or_default(),
+    };
     let request = ExportRequest {
         reference: Reference(args.reference),
-        destination: args.destination,
+        destination,
         link: match args.link {
             Link::Auto => LinkMode::Auto,
             Link::Reflink => LinkMode::Reflink,

@@ -182,6 +182,24 @@ impl CheckFile {
     }
 }
 
+/// How many paths are named where many are wrong.
+const NAMED: usize = 3;
+
+/// Says what does not match, with the names of the first few.
+pub fn mismatches_in_words(mismatches: &[Mismatch]) -> String {
+    let shown = |path: &EntryPath| String::from_utf8_lossy(path.as_bytes()).into_owned();
+    let named = mismatches.iter().take(NAMED).map(|mismatch| match mismatch {
+        Mismatch::Differs(path) => format!("{} holds other bytes", shown(path)),
+        Mismatch::Missing(path) => format!("{} is no file of it", shown(path)),
+        Mismatch::Unlisted(path) => format!("{} is not listed", shown(path)),
+    });
+    let mut words: Vec<String> = named.collect();
+    if mismatches.len() > NAMED {
+        words.push(format!("and {} more", mismatches.len() - NAMED));
+    }
+    words.join(", ")
+}
+
 /// Takes one line apart.
 fn parse_line(line: &[u8]) -> Result<(EntryPath, [u8; 32]), LineProblem> {
     let (is_escaped, line) = match line {

@@ -3,4 +3,37 @@
 //! Nothing here opens a file or knows a store. What a format cannot carry is for the caller to say.
 
 pub mod checkfile;
+pub mod nar;
 pub mod tar;
+
+use std::io;
+
+use crate::manifest::Entry;
+
+/// A format that a tree is written in from front to end, in one stream.
+pub trait Projection {
+    /// Begins an entry. Where it is a file, its bytes follow through [`Projection::content`], all of them, and
+    /// [`Projection::end_content`].
+    ///
+    /// # Errors
+    /// Whatever the writer answers.
+    fn entry(&mut self, entry: &Entry) -> io::Result<()>;
+
+    /// Goes on with a file's bytes.
+    ///
+    /// # Errors
+    /// Whatever the writer answers.
+    fn content(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Ends a file's bytes.
+    ///
+    /// # Errors
+    /// Whatever the writer answers.
+    fn end_content(&mut self) -> io::Result<()>;
+
+    /// Ends the whole. What was not ended is known to be cut off.
+    ///
+    /// # Errors
+    /// Whatever the writer answers.
+    fn finish(&mut self) -> io::Result<()>;
+}

@@ -61,6 +61,13 @@ impl EntryList {
         self.index.sort_unstable_by(|left, right| path_at(chunks, *left).cmp(path_at(chunks, *right)));
     }
 
+    /// Sorts so that what is in a directory stands right behind it, each by its name.
+    pub fn sort_by_component(&mut self) {
+        let chunks = &self.chunks;
+        let key = |at: &u64| path_at(chunks, *at).iter().map(|&byte| if byte == b'/' { 0 } else { byte });
+        self.index.sort_unstable_by(|left, right| key(left).cmp(key(right)));
+    }
+
     /// Returns the entry of a path, in a sorted list.
     pub fn find(&self, path: &[u8]) -> Option<Entry> {
         let place = self.index.binary_search_by(|at| path_at(&self.chunks, *at).cmp(path));

@@ -23,6 +23,7 @@ mod leaves;
 mod list;
 mod listed;
 mod look;
+mod pour;
 mod queue;
 mod roots;
 pub mod serve;
@@ -47,6 +48,7 @@ pub use ingest::{
     Ingested, Known, OnUnreadable, OutsideLinks, Skipped, Source, Standing, Unreadable, ingest, survey,
 };
 pub use list::{ListError, PathList};
+pub use pour::{PourError, Poured, pour};
 pub use serve::{ServeError, WHOLE_BYTES_MAX, copy_checked, read_checked};
 pub use strays::{NamedObjects, ObjectFiles, Strays, UnrecordedFile, object_files, strays};
 pub use unpack::ArchiveRefusal;

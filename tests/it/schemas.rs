@@ -139,6 +139,7 @@ fn packages(program: &mut Program) {
         &["diff", "tree@1", "tree@1"],
         &["explain", "tree@1:file"],
         &["explain", "./tree/file"],
+        &["export", "tree@1", "--tar", "out.tar"],
         &["export", "tree@1", "out"],
         &["finalize", "open"],
     ] {

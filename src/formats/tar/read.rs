@@ -55,7 +55,9 @@ pub enum Refusal {
     #[error("a global header names all members alike")]
     Global,
     /// It is a file with holes, told in GNU tar's way.
-    #[error("it is sparse in GNU tar's own format; write the archive without --sparse")]
+    #[error(
+        "it is sparse in GNU tar's own format; write the archive without --sparse (bsdtar: with --no-read-sparse)"
+    )]
     Sparse,
     /// It is of a kind that has no place in a package: one of a volume or of an incremental backup.
     #[error("it is of the kind {:?}, which is not understood", char::from(*.0))]

@@ -1,5 +1,8 @@
+//! Archives there and back, and archives that nobody should take.
+
 use proptest::prelude::*;
 
+use super::super::Projection as _;
 use super::*;
 use crate::identity::Digests;
 use crate::manifest::{Entry, EntryBody, EntryPath, Mtime, testing};

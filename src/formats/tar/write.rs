@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use tar::{EntryType, Header};
 
+use super::super::Projection;
 use super::pax;
 use super::{BLOCK, BLOCK_BYTES};
 use crate::manifest::{Entry, EntryBody, Mtime};
@@ -15,6 +16,8 @@ use crate::manifest::{Entry, EntryBody, Mtime};
 const RECORD: u64 = 20 * BLOCK;
 /// The largest numbers that eleven octal digits say.
 const OCTAL_MAX: u64 = (1 << 33) - 1;
+/// How the record begins that says so where names are not UTF-8.
+const HDRCHARSET: &[u8] = b"21 hdrcharset=";
 /// The name of an extended header, which nobody extracts under it.
 const EXTENDED_NAME: &[u8] = b"././@PaxHeader";
 
@@ -28,77 +31,6 @@ impl<'a> Writer<'a> {
     /// Begins with nothing written.
     pub const fn new(out: &'a mut dyn Write) -> Self {
         Self { out, written: 0 }
-    }
-
-    /// Writes the header of an entry. A file's bytes are to follow through [`Writer::content`], all of them.
-    ///
-    /// # Errors
-    /// Whatever the writer answers.
-    pub fn entry(&mut self, entry: &Entry) -> io::Result<()> {
-        let mut path = entry.path.as_bytes().to_vec();
-        let (kind, mode, size, target) = match &entry.body {
-            EntryBody::File { mode, object } => (EntryType::Regular, *mode, object.size_bytes, &[][..]),
-            EntryBody::Directory { mode } => {
-                path.push(b'/');
-                (EntryType::Directory, *mode, 0, &[][..])
-            }
-            EntryBody::Symlink { target } => (EntryType::Symlink, 0o777, 0, &**target),
-        };
-        let mut records = Vec::new();
-        if [&path[..], target].iter().any(|name| std::str::from_utf8(name).is_err()) {
-            pax::write(&mut records, "hdrcharset", b"BINARY");
-        }
-        let mut header = Header::new_ustar();
-        header.set_entry_type(kind);
-        header.set_mode(mode);
-        header.set_uid(0);
-        header.set_gid(0);
-        if !set_path(&mut header, &path) {
-            pax::write(&mut records, "path", &path);
-        }
-        if !set_field(&mut header.as_old_mut().linkname, target) {
-            pax::write(&mut records, "linkpath", target);
-        }
-        if size > OCTAL_MAX {
-            pax::write(&mut records, "size", size.to_string().as_bytes());
-        }
-        header.set_size(if size > OCTAL_MAX { 0 } else { size });
-        let mtime = entry.mtime.unwrap_or(Mtime { seconds: 0, nanoseconds: 0 });
-        let seconds = u64::try_from(mtime.seconds).ok().filter(|seconds| *seconds <= OCTAL_MAX);
-        if seconds.is_none() || mtime.nanoseconds > 0 {
-            pax::write(&mut records, "mtime", pax::decimal(mtime).as_bytes());
-        }
-        header.set_mtime(seconds.unwrap_or_default());
-        if !records.is_empty() {
-            self.extended(&records)?;
-        }
-        header.set_cksum();
-        self.put(header.as_bytes())
-    }
-
-    /// Writes bytes of a file; after the last of them, [`Writer::end_content`].
-    ///
-    /// # Errors
-    /// Whatever the writer answers.
-    pub fn content(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.put(bytes)
-    }
-
-    /// Fills the last block of a file.
-    ///
-    /// # Errors
-    /// Whatever the writer answers.
-    pub fn end_content(&mut self) -> io::Result<()> {
-        self.fill_to(BLOCK)
-    }
-
-    /// Writes the mark of the end.
-    ///
-    /// # Errors
-    /// Whatever the writer answers.
-    pub fn finish(mut self) -> io::Result<()> {
-        self.put(&[0; 2 * BLOCK_BYTES])?;
-        self.fill_to(RECORD)
     }
 
     fn extended(&mut self, records: &[u8]) -> io::Result<()> {
@@ -130,6 +62,67 @@ impl<'a> Writer<'a> {
             missing -= some;
         }
         Ok(())
+    }
+}
+
+impl Projection for Writer<'_> {
+    fn entry(&mut self, entry: &Entry) -> io::Result<()> {
+        let mut path = entry.path.as_bytes().to_vec();
+        let (kind, mode, size, target) = match &entry.body {
+            EntryBody::File { mode, object } => (EntryType::Regular, *mode, object.size_bytes, &[][..]),
+            EntryBody::Directory { mode } => {
+                path.push(b'/');
+                (EntryType::Directory, *mode, 0, &[][..])
+            }
+            EntryBody::Symlink { target } => (EntryType::Symlink, 0o777, 0, &**target),
+        };
+        let mut records = Vec::new();
+        // Records are UTF-8 unless something says otherwise. GNU tar takes what it finds, and warns of this one.
+        let put_name = |records: &mut Vec<u8>, key, name: &[u8]| {
+            if std::str::from_utf8(name).is_err() && !records.starts_with(HDRCHARSET) {
+                pax::write(records, "hdrcharset", b"BINARY");
+            }
+            pax::write(records, key, name);
+        };
+        let mut header = Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_uid(0);
+        header.set_gid(0);
+        if !set_path(&mut header, &path) {
+            put_name(&mut records, "path", &path);
+        }
+        if !set_field(&mut header.as_old_mut().linkname, target) {
+            put_name(&mut records, "linkpath", target);
+        }
+        if size > OCTAL_MAX {
+            pax::write(&mut records, "size", size.to_string().as_bytes());
+        }
+        header.set_size(if size > OCTAL_MAX { 0 } else { size });
+        let mtime = entry.mtime.unwrap_or(Mtime { seconds: 0, nanoseconds: 0 });
+        let seconds = u64::try_from(mtime.seconds).ok().filter(|seconds| *seconds <= OCTAL_MAX);
+        if seconds.is_none() || mtime.nanoseconds > 0 {
+            pax::write(&mut records, "mtime", pax::decimal(mtime).as_bytes());
+        }
+        header.set_mtime(seconds.unwrap_or_default());
+        if !records.is_empty() {
+            self.extended(&records)?;
+        }
+        header.set_cksum();
+        self.put(header.as_bytes())
+    }
+
+    fn content(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.put(bytes)
+    }
+
+    fn end_content(&mut self) -> io::Result<()> {
+        self.fill_to(BLOCK)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.put(&[0; 2 * BLOCK_BYTES])?;
+        self.fill_to(RECORD)
     }
 }
 

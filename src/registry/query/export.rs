@@ -13,6 +13,11 @@ use crate::plane::{self, BoxError, DamagedEntry, ExportError, ExportOptions, Spe
 use crate::views::{EntryPages, browse, objects};
 
 impl Registry {
+    /// Returns whether a path lies within the store, as far as it is there already.
+    pub fn is_inside(&self, path: &Path) -> bool {
+        is_inside(path, &self.root)
+    }
+
     /// Writes a package's contents into a directory that is missing or empty. What is damaged is left out and
     /// listed, all of it.
     ///
@@ -21,7 +26,7 @@ impl Registry {
     /// (before anything is written, unless a gc takes them meanwhile); [`Error::Changed`], [`Error::Export`],
     /// [`Error::EntriesAstray`].
     pub fn export(&self, request: &ExportRequest, monitor: &dyn Monitor) -> Result<ExportReport, Error> {
-        if is_inside(&request.destination, &self.root) {
+        if self.is_inside(&request.destination) {
             return Err(ExportError::InsideStore { path: request.destination.clone() }.into());
         }
         let tx = self.db.read()?;

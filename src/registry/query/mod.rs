@@ -11,6 +11,7 @@ mod log;
 mod manifest;
 mod names;
 mod status;
+mod stream;
 
 pub(super) use manifest::{SoundPayloads, manifest_from_views};
 

@@ -19,7 +19,7 @@ pub use crate::audit::{LastPurge, Outcome, Purge, Purges, PurgesOfActor};
 use crate::env::Timestamp;
 use crate::formats::checkfile::CheckFile;
 pub use crate::gc::{Candidate, Plan, PlanName};
-use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
+use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests, Sha256};
 use crate::manifest::{Entry, EntryPath, Labels, PackageName};
 pub use crate::plane::OutsideLinks;
 pub use crate::plane::{ListError, PathList, PatternError, patterns_of};
@@ -438,6 +438,41 @@ pub struct ExportReport {
     pub bytes: u64,
     /// Entries whose object is damaged or missing: nothing stands under their names.
     pub damaged: Vec<Fault>,
+}
+
+/// In which format a tree is written in one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// tar, as POSIX.1-2017 has it: sorted, owned by nobody, with the times that the package keeps, else the epoch.
+    Tar,
+    /// Nix's archive; of a mode it keeps whether the owner may execute, and no times.
+    Nar,
+}
+
+/// What is asked of an export to a stream.
+#[derive(Clone, Debug)]
+pub struct StreamRequest {
+    /// Which package.
+    pub reference: Reference,
+    /// In which format.
+    pub stream: Stream,
+}
+
+/// What an export to a stream did.
+#[derive(Clone, Debug)]
+pub struct StreamReport {
+    /// The package.
+    pub package: PackageSummary,
+    /// Entries written.
+    pub entries: u64,
+    /// Bytes of files written.
+    pub bytes: u64,
+    /// The digest of all that was written: of a NAR, its NAR hash.
+    pub sha256: Sha256,
+    /// How many bytes that were.
+    pub stream_bytes: u64,
+    /// Entries of whose mode or time the format keeps a part at most.
+    pub not_carried: u64,
 }
 
 /// What `remove` did to one package.

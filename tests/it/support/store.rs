@@ -11,7 +11,8 @@ use astore::error::Error;
 use astore::manifest::Labels;
 use astore::monitor::Void;
 use astore::registry::report::{
-    AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, InitRequest, OnUnreadable, Reference,
+    AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, InitRequest, OnUnreadable,
+    OutsideLinks, Reference,
 };
 use astore::registry::{Access, OpenOptions, Registry};
 
@@ -72,6 +73,8 @@ pub(crate) fn real_disk(root: &Path) -> Arc<dyn Disk> {
 /// What a script would ask of `add` for one directory.
 pub(crate) fn request(name: &str, tree: &Path, completion: Completion) -> AddRequest {
     AddRequest {
+        outside_links: OutsideLinks::Refuse,
+        check: None,
         sources: vec![AddSource::Path(tree.to_owned())],
         target: AddTarget::New {
             name: name.parse().expect("a name"),

@@ -31,7 +31,7 @@ pub(crate) use entries::{Diff, EntryText};
 pub(crate) use explain::Explain;
 pub(crate) use failure::Failure;
 pub(crate) use gc::{GcCollected, GcPlan, GcWithout};
-pub(crate) use packages::{Add, Export, ManifestHead, OnePackage, Package, Remove, Show};
+pub(crate) use packages::{Add, Export, ExportStream, ManifestHead, OnePackage, Package, Remove, Show};
 pub(crate) use recover::Recover;
 pub(crate) use remark::{About, Level, Remark};
 pub(crate) use roots::{OnePin, Pins, Retain, Unpin};
@@ -51,6 +51,7 @@ pub(crate) mod schema {
     pub(crate) const DIFF: &str = "astore/diff/v1";
     pub(crate) const EXPLAIN: &str = "astore/explain/v1";
     pub(crate) const EXPORT: &str = "astore/export/v1";
+    pub(crate) const EXPORT_STREAM: &str = "astore/export-stream/v1";
     pub(crate) const REMOVE: &str = "astore/remove/v1";
     pub(crate) const RESTORE: &str = "astore/restore/v1";
     pub(crate) const PIN: &str = "astore/pin/v1";
@@ -71,9 +72,34 @@ pub(crate) mod schema {
 
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [&str; 27] = [
-        INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPLAIN, EXPORT, REMOVE, RESTORE, PIN,
-        UNPIN, PINS, RETAIN, GC, VERIFY, EVENT, REPLAY, RECOVER, CLAIMS, STATS, HEALTH, STATUS, ERROR,
+    pub(crate) const ALL: [&str; 28] = [
+        INIT,
+        ADD,
+        FINALIZE,
+        MANIFEST,
+        PACKAGE,
+        SHOW,
+        ENTRY,
+        DIFF,
+        EXPLAIN,
+        EXPORT,
+        EXPORT_STREAM,
+        REMOVE,
+        RESTORE,
+        PIN,
+        UNPIN,
+        PINS,
+        RETAIN,
+        GC,
+        VERIFY,
+        EVENT,
+        REPLAY,
+        RECOVER,
+        CLAIMS,
+        STATS,
+        HEALTH,
+        STATUS,
+        ERROR,
         REMARK,
     ];
 }

@@ -186,6 +186,40 @@ impl Export {
 }
 
 #[derive(Serialize)]
+pub(crate) struct ExportStream {
+    package: Package,
+    format: &'static str,
+    file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_bytes: Option<String>,
+    entries: u64,
+    bytes: u64,
+    stream_bytes: u64,
+    sha256: String,
+    not_carried: u64,
+}
+
+impl ExportStream {
+    pub(crate) fn of(report: &r::StreamReport, stream: r::Stream, file: &Path) -> Self {
+        let Text { text, bytes } = Text::of(file.as_os_str().as_bytes());
+        Self {
+            package: Package::of(&report.package),
+            format: match stream {
+                r::Stream::Tar => "tar",
+                r::Stream::Nar => "nar",
+            },
+            file: text,
+            file_bytes: bytes,
+            entries: report.entries,
+            bytes: report.bytes,
+            stream_bytes: report.stream_bytes,
+            sha256: report.sha256.to_string(),
+            not_carried: report.not_carried,
+        }
+    }
+}
+
+#[derive(Serialize)]
 pub(crate) struct Remove {
     dry_run: bool,
     packages: Vec<Package>,

@@ -3,7 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use astore::registry::report::{ExportReport, InitReport, ManifestReport, RemoveReport};
+use astore::identity::Sha256;
+use astore::registry::report::{
+    ExportReport, InitReport, ManifestReport, RemoveReport, Stream, StreamReport,
+};
 use serde_json::Value;
 
 use super::super::tests::{document, read};
@@ -28,6 +31,14 @@ fn documents() -> Vec<Value> {
         ManifestReport { package: samples::finalized(), digest: Blake3::of(b""), bytes: Vec::new() };
     let export =
         ExportReport { package: samples::finalized(), entries: 1, bytes: 1, damaged: vec![samples::fault()] };
+    let stream = StreamReport {
+        package: samples::finalized(),
+        entries: 1,
+        bytes: 1,
+        sha256: Sha256::from_bytes([7; 32]),
+        stream_bytes: 10_240,
+        not_carried: 0,
+    };
     let init = InitReport { store_id: uuid::Uuid::nil(), root: PathBuf::from("/s"), existed: false };
     let remove =
         RemoveReport { packages: vec![samples::removed()], sequences: vec![7], kept_by: samples::roots() };
@@ -45,6 +56,7 @@ fn documents() -> Vec<Value> {
         document(schema::EXPLAIN, Explain::of(&samples::explained())),
         document(schema::EXPLAIN, Explain::of(&samples::explained_purged())),
         document(schema::EXPORT, Export::of(&export, Path::new("/d"))),
+        document(schema::EXPORT_STREAM, ExportStream::of(&stream, Stream::Tar, Path::new("/d.tar"))),
         document(schema::REMOVE, Remove::of(&remove)),
         document(schema::PIN, OnePin::of(&samples::pins()[0])),
         document(schema::UNPIN, Unpin::of(&samples::unpinned())),
