@@ -3,6 +3,7 @@
 mod claims;
 mod explain;
 mod gc;
+mod interchange;
 mod log;
 mod recover;
 mod remedy;
@@ -17,9 +18,8 @@ use uuid::Uuid;
 
 pub use crate::audit::{LastPurge, Outcome, Purge, Purges, PurgesOfActor};
 use crate::env::Timestamp;
-use crate::formats::checkfile::CheckFile;
 pub use crate::gc::{Candidate, Plan, PlanName};
-use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests, Sha256};
+use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
 use crate::manifest::{Entry, EntryPath, Labels, PackageName};
 pub use crate::plane::OutsideLinks;
 pub use crate::plane::{ListError, PathList, PatternError, patterns_of};
@@ -36,6 +36,7 @@ pub use gc::{
     ClockDoubt, ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, Keeper, Kept,
     LosingPackage, Lost, PlanReport, PlanRequest, Round, WithoutReport, Young,
 };
+pub use interchange::{Check, Stream, StreamReport, StreamRequest};
 pub use log::{EventLine, EventRow, LogFilter};
 pub use recover::{LeftOut, LogMended, RecoverReport};
 pub use remedy::Remedy;
@@ -67,15 +68,6 @@ pub enum AddSource {
         /// What it is called where it is refused.
         archive: PathBuf,
     },
-}
-
-/// What files are to hold, told by somebody else.
-#[derive(Clone, Debug)]
-pub struct Check {
-    /// What it is called where something does not match.
-    pub file: PathBuf,
-    /// The lines of it.
-    pub expected: CheckFile,
 }
 
 /// Which package `add` adds to.
@@ -438,41 +430,6 @@ pub struct ExportReport {
     pub bytes: u64,
     /// Entries whose object is damaged or missing: nothing stands under their names.
     pub damaged: Vec<Fault>,
-}
-
-/// In which format a tree is written in one stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    /// tar, as POSIX.1-2017 has it: sorted, owned by nobody, with the times that the package keeps, else the epoch.
-    Tar,
-    /// Nix's archive; of a mode it keeps whether the owner may execute, and no times.
-    Nar,
-}
-
-/// What is asked of an export to a stream.
-#[derive(Clone, Debug)]
-pub struct StreamRequest {
-    /// Which package.
-    pub reference: Reference,
-    /// In which format.
-    pub stream: Stream,
-}
-
-/// What an export to a stream did.
-#[derive(Clone, Debug)]
-pub struct StreamReport {
-    /// The package.
-    pub package: PackageSummary,
-    /// Entries written.
-    pub entries: u64,
-    /// Bytes of files written.
-    pub bytes: u64,
-    /// The digest of all that was written: of a NAR, its NAR hash.
-    pub sha256: Sha256,
-    /// How many bytes that were.
-    pub stream_bytes: u64,
-    /// Entries of whose mode or time the format keeps a part at most.
-    pub not_carried: u64,
 }
 
 /// What `remove` did to one package.

@@ -1,0 +1,51 @@
+//! What is asked and answered where other people's formats come in or go out.
+
+use std::path::PathBuf;
+
+use super::{PackageSummary, Reference};
+use crate::formats::checkfile::CheckFile;
+use crate::identity::Sha256;
+
+/// What files are to hold, told by somebody else.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// What it is called where something does not match.
+    pub file: PathBuf,
+    /// The lines of it.
+    pub expected: CheckFile,
+}
+
+/// In which format a tree is written in one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// tar, as POSIX.1-2017 has it: sorted, owned by nobody, with the times that the package keeps, else the epoch.
+    Tar,
+    /// Nix's archive; of a mode it keeps whether the owner may execute, and no times.
+    Nar,
+}
+
+/// What is asked of an export to a stream.
+#[derive(Clone, Debug)]
+pub struct StreamRequest {
+    /// Which package.
+    pub reference: Reference,
+    /// In which format.
+    pub stream: Stream,
+}
+
+/// What an export to a stream did.
+#[derive(Clone, Debug)]
+pub struct StreamReport {
+    /// The package.
+    pub package: PackageSummary,
+    /// Entries written.
+    pub entries: u64,
+    /// Bytes of files written.
+    pub bytes: u64,
+    /// The digest of all that was written: of a NAR, its NAR hash.
+    pub sha256: Sha256,
+    /// How many bytes that were.
+    pub stream_bytes: u64,
+    /// Entries of whose mode or time the format keeps a part at most.
+    pub not_carried: u64,
+}
