@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::ingest::BoxError;
 use super::serve::{ServeError, WHOLE_BYTES_MAX, copy_checked, read_checked};
 use crate::formats::Projection;
 use crate::manifest::{Entry, EntryPath};
@@ -31,9 +30,6 @@ pub enum PourError {
         /// Why.
         source: ServeError,
     },
-    /// The caller's entries failed.
-    #[error("cannot tell the entries")]
-    Entries(#[source] BoxError),
     /// The writer failed; a closed pipe is such a failure.
     #[error("cannot write the output")]
     Output(#[source] io::Error),
@@ -48,7 +44,7 @@ pub enum PourError {
 /// # Errors
 /// [`PourError`].
 pub fn pour(
-    entries: &mut (dyn Iterator<Item = Result<Entry, BoxError>> + '_),
+    entries: &mut dyn Iterator<Item = Entry>,
     local: &Local,
     projection: &mut dyn Projection,
     bytes_expected: Option<u64>,
@@ -61,7 +57,6 @@ pub fn pour(
         if cancelled.load(Ordering::Relaxed) {
             return Err(PourError::Cancelled);
         }
-        let entry = entry.map_err(PourError::Entries)?;
         let mut bytes = 0;
         if let Some(object) = entry.object() {
             bytes = object.size_bytes;

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed, and says why"
 )]
 
+mod archives;
 mod asking;
 mod at_a_terminal;
 #[cfg(target_os = "linux")]

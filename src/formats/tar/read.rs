@@ -65,6 +65,9 @@ pub enum Refusal {
     /// Its path leads out, or is none.
     #[error("{0}")]
     Path(PathError),
+    /// It is another name of something out of the archive.
+    #[error("it is a link out of the archive: {0}")]
+    LinkOut(PathError),
     /// A link leads nowhere that can be stored.
     #[error("its link is empty, longer than 4,096 bytes or holds a NUL byte")]
     Link,
@@ -316,7 +319,7 @@ impl<'a, E> Reader<'a, E> {
             _ if is_directory => Body::Directory,
             EntryType::Regular | EntryType::Continuous => Body::File { size_bytes },
             EntryType::Symlink => Body::Symlink { target: target(&told.link)? },
-            EntryType::Link => Body::Link { to: self::path(&told.link)?.ok_or(Refusal::Link)? },
+            EntryType::Link => Body::Link { to: linked(&told.link)? },
             EntryType::Char => Body::Special("character device"),
             EntryType::Block => Body::Special("block device"),
             EntryType::Fifo => Body::Special("fifo"),
@@ -381,6 +384,16 @@ fn path(bytes: &[u8]) -> Result<Option<EntryPath>, Refusal> {
         [] if bytes.is_empty() => Err(Refusal::Path(PathError::Empty)),
         [] => Ok(None),
         parts => EntryPath::new(parts.join(&b'/')).map(Some).map_err(Refusal::Path),
+    }
+}
+
+/// Returns the path of the member that a hard link is another name of.
+fn linked(bytes: &[u8]) -> Result<EntryPath, Refusal> {
+    match path(bytes) {
+        Ok(to) => to.ok_or(Refusal::Link),
+        Err(Refusal::Path(PathError::Empty)) => Err(Refusal::Link),
+        Err(Refusal::Path(error)) => Err(Refusal::LinkOut(error)),
+        Err(other) => Err(other),
     }
 }
 

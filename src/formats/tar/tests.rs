@@ -168,11 +168,15 @@ fn hostile_archives_are_refused() {
         ("no number", archive(&[record("size", b"99999999999999999999"), plain.clone()]), Refusal::Record),
         ("a directory of a size", archive(&[raw(b'5', b"a", b"", 1, b"x")]), Refusal::Size(1)),
         ("a link of a size", archive(&[raw(b'1', b"a", b"b", 1, b"x")]), Refusal::Size(1)),
-        ("a link out", archive(&[raw(b'1', b"a", b"../b", 0, b"")]), Refusal::Path(PathError::DotComponent)),
+        (
+            "a link out",
+            archive(&[raw(b'1', b"a", b"../b", 0, b"")]),
+            Refusal::LinkOut(PathError::DotComponent),
+        ),
         (
             "a link to /etc",
             archive(&[raw(b'1', b"a", b"/etc/x", 0, b"")]),
-            Refusal::Path(PathError::Absolute),
+            Refusal::LinkOut(PathError::Absolute),
         ),
         ("a symlink to nothing", archive(&[raw(b'2', b"a", b"", 0, b"")]), Refusal::Link),
         (

@@ -14,7 +14,7 @@ use crate::formats::{Projection, nar, tar};
 use crate::identity::Sha256;
 use crate::manifest::{Entry, EntryBody, EntryList};
 use crate::monitor::Monitor;
-use crate::plane::{self, BoxError, PourError, ServeError};
+use crate::plane::{self, PourError, ServeError};
 use crate::views::{EntryPages, browse, objects};
 
 impl Registry {
@@ -37,22 +37,18 @@ impl Registry {
             self.refuse_purged(&tx, &object)?;
         }
         let mut out = Hashed { out, hasher: sha2::Sha256::new(), bytes: 0 };
-        let pages = EntryPages::new(&tx, package.tree);
-        let bytes = Some(package.totals.bytes);
-        let pour = |entries: &mut dyn Iterator<Item = Result<Entry, BoxError>>,
-                    projection: &mut dyn Projection| {
-            plane::pour(entries, &self.local, projection, bytes, monitor, &self.cancelled)
+        // What is in a directory right behind it: a NAR is so, and GNU tar sets a directory's time when it has left it.
+        let mut entries = EntryPages::new(&tx, package.tree).collect::<Result<EntryList, _>>()?;
+        entries.sort_by_component();
+        let pour = |projection: &mut dyn Projection| {
+            let bytes = Some(package.totals.bytes);
+            plane::pour(&mut entries.iter(), &self.local, projection, bytes, monitor, &self.cancelled)
         };
-        let mut not_carried = 0;
-        let poured = match request.stream {
-            Stream::Tar => {
-                pour(&mut pages.map(|entry| entry.map_err(BoxError::from)), &mut tar::Writer::new(&mut out))
-            }
+        let (poured, not_carried) = match request.stream {
+            Stream::Tar => (pour(&mut tar::Writer::new(&mut out)), 0),
             Stream::Nar => {
-                let mut entries = pages.collect::<Result<EntryList, _>>()?;
-                entries.sort_by_component();
-                not_carried = entries.iter().filter(loses_in_nar).count() as u64;
-                pour(&mut entries.iter().map(Ok), &mut nar::Writer::new(&mut out))
+                let losing = entries.iter().filter(loses_in_nar).count();
+                (pour(&mut nar::Writer::new(&mut out)), losing as u64)
             }
         };
         let name = spelled(&package);
