@@ -269,6 +269,8 @@ never\:"Not at all"))' \
 _arguments "${_arguments_options[@]}" : \
 '()--files-from=[Add what FILE lists, one path a line; - is standard input]:FILE:_files' \
 '(--files-from)*--from-command=[Add what a command prints; all that follows is the command]:CMD:_default' \
+'(--files-from --from-command)--tar=[Add what a tar archive holds, without unpacking it to disk; - is standard input]:FILE:_files' \
+'--check=[Add nothing unless every file is as FILE says, which is what sha256sum or b3sum wrote]:FILE:_files' \
 '*--meta=[A label to keep with the package; may be repeated]:KEY=VALUE:_default' \
 '*--exclude=[Leave out what matches, as a line of .gitignore would; may be repeated]:PATTERN:_default' \
 '*--exclude-from=[Leave out what matches the patterns in FILE, one a line as in .gitignore; may be repeated]:FILE:_files' \
@@ -285,11 +287,12 @@ always\:"Even into a pipe"
 never\:"Not at all"))' \
 '-0[Each path of --files-from ends with NUL, as after find -print0]' \
 '--from0[Each path of --files-from ends with NUL, as after find -print0]' \
+'--outside-links[Take symlinks of an archive that lead out of it as they are]' \
 '--finalize[Freeze the package and write its manifest in the same step]' \
 '(--package)--if-changed[Print the newest version and make none where its content is the same]' \
 '--replace[Let what is added displace what stands under the same path]' \
 '--mtime[Keep modification times]' \
-'--exclude-caches[Of a directory that is marked as a cache by a CACHEDIR.TAG, take the tag alone]' \
+'(--tar)--exclude-caches[Of a directory that is marked as a cache by a CACHEDIR.TAG, take the tag alone]' \
 '--one-file-system[Do not enter directories where other file systems are mounted]' \
 '--no-cache[Read every file, even where its size and times are as they were]' \
 '--keep-going[Leave out what cannot be read, list it, and exit with 3]' \
@@ -426,7 +429,9 @@ never\:"Not at all"))' \
 ;;
 (export)
 _arguments "${_arguments_options[@]}" : \
-'--link=[How files come to be]:HOW:((auto\:"By reflink where that is possible, else by copying"
+'()--tar=[Write a tar archive instead\: a file that does not exist yet, or - for standard output]:FILE:_files' \
+'()--nar=[Write a NAR, the archive of Nix, instead\: a file that does not exist yet, or - for standard output]:FILE:_files' \
+'(--tar --nar)--link=[How files come to be]:HOW:((auto\:"By reflink where that is possible, else by copying"
 reflink\:"By reflink or not at all"
 copy\:"By copying"))' \
 '--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
@@ -435,13 +440,13 @@ copy\:"By copying"))' \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--special-modes[Set the setuid, setgid and sticky bits too]' \
+'(--tar --nar)--special-modes[Set the setuid, setgid and sticky bits too]' \
 '--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
-':destination -- A directory that is missing or empty:_files' \
+'::destination -- A directory that is missing or empty:_files' \
 ':reference -- The package\: name, name@version, id or the beginning of an id:_astore_references' \
 && ret=0
 ;;

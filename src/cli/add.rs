@@ -169,7 +169,7 @@ pub(crate) struct Args {
     exclude_from: Vec<PathBuf>,
 
     /// Of a directory that is marked as a cache by a CACHEDIR.TAG, take the tag alone
-    #[arg(long)]
+    #[arg(long, conflicts_with = "tar")]
     exclude_caches: bool,
 
     /// Do not enter directories where other file systems are mounted

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use astore::registry::report::{Reference, Stream, StreamReport, StreamRequest};
 use astore::registry::{Access, Registry};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use uuid::Uuid;
 
 use super::super::context::{Context, Form};
@@ -68,17 +70,25 @@ fn to_file(
     if registry.is_inside(directory) {
         return Err(usage(format!("{shown} is inside the store; put it elsewhere")));
     }
-    let name = format!(".astore-export-{}", Uuid::new_v4());
-    let beside: PathBuf = directory.iter().chain([OsStr::new(&name)]).collect();
+    let hidden = format!(".astore-export-{}", Uuid::new_v4());
+    let beside: PathBuf = directory.iter().chain([OsStr::new(&hidden)]).collect();
     let cannot = || format!("cannot write {shown}");
     let opened = OpenOptions::new().write(true).create_new(true).open(&beside).with_context(cannot)?;
     let written = write(registry, request, opened, ctx).and_then(|report| {
-        // It may have come into being meanwhile: nothing is written over.
-        fs::hard_link(&beside, file).with_context(cannot)?;
+        name(&beside, file).with_context(cannot)?;
         Ok(report)
     });
     fs::remove_file(&beside).ok();
     written
+}
+
+/// Gives what is whole its name. Nothing is written over: the name may have come into use meanwhile.
+fn name(beside: &Path, file: &Path) -> io::Result<()> {
+    match renameat_with(CWD, beside, CWD, file, RenameFlags::NOREPLACE) {
+        // Not every file system knows how; one that does not may know of links.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => fs::hard_link(beside, file),
+        outcome => Ok(outcome?),
+    }
 }
 
 fn write(
