@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Makes the seed corpora of the fuzz targets from fixtures/: fuzz/corpus/TARGET/. What is there already stays."""
 
+import io
 import pathlib
 import re
+import tarfile
 
 here = pathlib.Path(__file__).parent
 fixtures = here.parent / "fixtures"
@@ -42,6 +44,18 @@ for cut in (1, 100, len(log) // 2):
 put("log", "two-files", log + b"FILE27;" + log[:500])
 put("config", "store", (store / "astore.toml").read_bytes())
 put("database", "store", (store / "astore.db").read_bytes())
+
+for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+        for name, kind in (("d", tarfile.DIRTYPE), ("d/f", tarfile.REGTYPE), ("l", tarfile.SYMTYPE), ("n" * 80 + "/" + "n" * 60, tarfile.LNKTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname, member.mtime = kind, "d/f", 1.5
+            member.size = 3 if kind == tarfile.REGTYPE else 0
+            archive.addfile(member, io.BytesIO(b"abc"))
+    put("tar", f"format-{form}", out.getvalue())
+sums = "".join(f"{line}\n" for line in ("0" * 64 + "  a", "\\" + "1" * 64 + " *b\\n", "SHA256 (c) = " + "2" * 64))
+put("checkfile", "sums", sums.encode())
 
 digest = "9f1ed40bab9c54cbf41493d126ef10b5b3e6dbe536d4f94ca7494eda576fa5d5"
 words = f"""blake3:{digest}

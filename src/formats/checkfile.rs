@@ -427,4 +427,17 @@ mod tests {
         let twice = format!("{digest}  a\n{digest}  a\n");
         assert_eq!(CheckFile::parse(twice.as_bytes()).unwrap().len(), 1);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_are_too_strange(lines: Vec<(u8, Vec<u8>)>) {
+            let digests = ["0".repeat(64), "a1".repeat(32), "f".repeat(32)];
+            let line = |(kind, name): (u8, Vec<u8>)| {
+                let before = if kind & 4 == 0 { "" } else { "\\" };
+                let digest = &digests[usize::from(kind) % 3];
+                [before.as_bytes(), digest.as_bytes(), b"  ", &name, b"\n"].concat()
+            };
+            crate::formats::testing::check_check_file(&lines.into_iter().map(line).collect::<Vec<_>>().concat());
+        }
+    }
 }

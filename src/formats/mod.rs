@@ -5,6 +5,8 @@
 pub mod checkfile;
 pub mod nar;
 pub mod tar;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 use std::io;
 

@@ -89,7 +89,7 @@ proptest! {
             let length = archive.len();
             archive[usize::from(at) % length] = byte;
         }
-        read(&archive).ok();
+        crate::formats::testing::check_archive(&archive);
     }
 
     #[test]

@@ -1,0 +1,8 @@
+//! Any bytes as an archive.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    astore::formats::testing::check_archive(bytes);
+});
