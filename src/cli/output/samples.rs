@@ -366,7 +366,7 @@ pub(crate) fn health() -> HealthReport {
         free_bytes: 1 << 30,
         writable: true,
         last_verify: Some(LastVerify { at: at(5), since: at(4), parts: 3, faults: 2 }),
-        concerns: vec!["2 objects are damaged".into()],
+        concerns: vec![Concern::DamagedObjects(2)],
         damage: true,
     }
 }

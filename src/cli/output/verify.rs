@@ -21,12 +21,15 @@ pub(crate) fn verified(report: &r::VerifyReport, style: Style, out: &mut dyn Wri
         self::overdue(overdue, style, out)?;
     }
     let faults = |found: &[r::Fault], what| count(found.len() as u64, what);
+    // A head that somebody had written down is nobody's object.
+    let is_all_objects = report.on_record.iter().all(|fault| fault.address.is_some());
+    let before_now = if is_all_objects { "damaged object" } else { "fault" };
     let verdict = match (report.faults.as_slice(), report.on_record.as_slice()) {
         ([], []) => style.good("sound"),
-        ([], before) => style.bad(&format!("{} on record, none found now", faults(before, "damaged object"))),
+        ([], before) => style.bad(&format!("{} on record, none found now", faults(before, before_now))),
         (found, []) => style.bad(&faults(found, "fault")),
         (found, before) => {
-            let more = faults(before, "damaged object");
+            let more = faults(before, before_now);
             style.bad(&format!("{}, {more} more on record", faults(found, "fault")))
         }
     };

@@ -35,7 +35,7 @@ pub(crate) use packages::{Add, Export, ManifestHead, OnePackage, Package, Remove
 pub(crate) use recover::Recover;
 pub(crate) use remark::{About, Level, Remark};
 pub(crate) use roots::{OnePin, Pins, Retain, Unpin};
-pub(crate) use status::StatusText;
+pub(crate) use status::Status;
 pub(crate) use store::{Event, Health, Init, Replay, Stats, Verify};
 use store::{Head, LastVerify};
 
