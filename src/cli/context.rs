@@ -207,6 +207,11 @@ impl Context {
         self.settings.get(given, setting)
     }
 
+    /// Returns the store's file of settings where something stands in it that means nothing to this build.
+    pub(crate) fn odd_settings(&self) -> Option<&Path> {
+        self.settings.odd_file()
+    }
+
     /// Returns the root whose store was asked for its settings.
     pub(crate) fn root_of_settings(&self) -> Option<&Path> {
         self.settings.root()
@@ -320,6 +325,7 @@ impl Context {
         exit: Exit,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<Exit> {
+        self.terminal.end_names();
         let written = write(&mut *self.out);
         self.done(exit, written)
     }

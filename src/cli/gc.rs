@@ -49,7 +49,8 @@ Examples:
 /// recorded in the log for ever; its bytes are gone for good. SIGINT and SIGTERM let the deletions at work come to their
 /// end, 65,536 objects at most, before they end the command.
 ///
-/// What was named or let go less than --min-age ago stays. With --quiet, the plan is its name alone, --without
+/// What was named or let go less than --min-age ago stays. As long as astore.toml has a default that this build does not
+/// know, --confirm is refused (exit code 2): it may be a --min-age that is misspelt. With --quiet, the plan is its name alone, --without
 /// prints the bytes as a number, and --confirm only what could not be deleted (exit code 1).
 #[derive(clap::Args, Debug)]
 #[command(
@@ -147,6 +148,14 @@ fn without(references: &[String], ctx: &mut Context) -> anyhow::Result<Exit> {
 }
 
 fn confirmed(plan: Option<PlanName>, args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    if let Some(file) = ctx.odd_settings() {
+        // A `min_age` that should have been `min-age` is a warning to everyone else; here it would cost what it was to keep.
+        return Err(usage(format!(
+            "nothing is deleted while {} has what this build does not know: it may be there to keep something; correct it \
+             or take it out",
+            escape::path(file)
+        )));
+    }
     if args.reason.as_deref().is_some_and(|reason| reason.trim().is_empty()) {
         return Err(usage("--reason is empty; say why, the log keeps it"));
     }

@@ -134,6 +134,8 @@ pub(crate) struct Settings {
     store: BTreeMap<String, DefaultValue>,
     root: Option<PathBuf>,
     file: PathBuf,
+    /// Whether something stands there that means nothing to this build.
+    is_odd: bool,
 }
 
 impl Settings {
@@ -147,12 +149,24 @@ impl Settings {
         Self { variables: variables.to_vec(), ..Self::default() }
     }
 
+    /// Returns the store's file where something stands in it that means nothing to this build, and may have meant much to
+    /// whoever wrote it.
+    pub(crate) fn odd_file(&self) -> Option<&Path> {
+        self.is_odd.then_some(self.file.as_path())
+    }
+
     /// Takes in what the store at `root` says, and returns what is wrong with that as a whole, as a line for people.
     /// Where there is no store, or none that can be opened, there is nothing to take in.
     ///
     /// # Errors
     /// Where the file is there and cannot be read: what it says may matter.
     pub(crate) fn read_store(&mut self, root: &Path) -> anyhow::Result<Option<String>> {
+        let wrong = self.take_in(root)?;
+        self.is_odd = wrong.is_some();
+        Ok(wrong)
+    }
+
+    fn take_in(&mut self, root: &Path) -> anyhow::Result<Option<String>> {
         self.root = Some(root.to_owned());
         let (stood, others) = match root::read_defaults(root) {
             Ok(stood) => stood,
