@@ -198,6 +198,10 @@ pub enum Error {
         what: String,
         /// The plan that holds today.
         now: PlanName,
+        /// How many objects would go by that.
+        objects: u64,
+        /// How many bytes would come back.
+        bytes: u64,
     },
     /// A plan of an instant that has not come was confirmed.
     #[error("the plan is of {instant}, and it is {now} by this machine's clock")]

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use super::asked::Asked;
 use super::output::escape;
-use super::output::units::age;
+use super::output::units::{age, count, size};
 
 const MAKE_ROOM: &str = "make room: 'astore remove' and 'astore gc' work on a full disk";
 
@@ -265,13 +265,16 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::NoSuchEventType { .. } => {
             return Some(format!("it knows {}", EventType::ALL.map(EventType::name).join(", ")));
         }
-        Error::PlanChanged { now, .. } => {
+        Error::PlanChanged { now, objects, bytes, .. } => {
             // The plan of another age is another plan: it would not show what is meant.
             let min_age = match now.min_age() {
                 usual if usual == asked.min_age.unwrap_or(DEFAULT_MIN_AGE) => String::new(),
                 other => format!(" --min-age {}", age(other)),
             };
-            return Some(format!("nothing was deleted; 'astore gc{min_age}' shows what the plan is now"));
+            let today = format!("{} ({}) would go today", count(*objects, "object"), size(*bytes));
+            return Some(format!(
+                "nothing was deleted; {today}, and 'astore gc{min_age}' shows what the plan is now"
+            ));
         }
         Error::PlanOfTheFuture { .. } => {
             "nothing was deleted; if the clock is right, make a new plan with 'astore gc'"
@@ -397,9 +400,10 @@ mod tests {
         let (past, now) = (Timestamp::from_micros(0), Timestamp::from_micros(9));
         let plan = PlanName { instant: past, min_age_seconds: 0, digest: Blake3::of(b"") };
         let usual = PlanName { min_age_seconds: 86_400, ..plan };
+        let changed = |now| Error::PlanChanged { what: "a pin".into(), now, objects: 1, bytes: 4096 };
         for (error, says) in [
-            (Error::PlanChanged { what: "a pin".into(), now: plan }, "'astore gc --min-age 0s' shows"),
-            (Error::PlanChanged { what: "a pin".into(), now: usual }, "'astore gc' shows"),
+            (changed(plan), "1 object (4.0 KiB) would go today, and 'astore gc --min-age 0s' shows"),
+            (changed(usual), "and 'astore gc' shows"),
             (Error::PlanOfTheFuture { instant: now, now: past }, "make a new plan with 'astore gc'"),
             (Error::ClockDoubted { now, last_event: past }, "--accept-clock"),
         ] {

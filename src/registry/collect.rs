@@ -17,7 +17,7 @@ use super::text::check_text;
 use super::{Access, Registry};
 use crate::db::ReadTx;
 use crate::env::Timestamp;
-use crate::error::{Error, objects_in_words, with_causes};
+use crate::error::{Error, with_causes};
 use crate::events::payload::{self, GcEnd, GcStart};
 use crate::events::{self, EventType, Head, PurgedObject};
 use crate::gc::{Candidate, PlanName};
@@ -147,7 +147,10 @@ impl Registry {
         if let Confirmed::Exactly(name) = &request.confirmed {
             let today = planned.report.plan.name();
             if today != *name {
-                return Err(Error::PlanChanged { what: what_changed(&tx, name, &planned)?, now: today });
+                let what = what_changed(&tx, name)?;
+                let plan = &planned.report.plan;
+                let (objects, bytes) = (plan.objects().len() as u64, plan.bytes());
+                return Err(Error::PlanChanged { what, now: today, objects, bytes });
             }
         }
         Ok((planned, head))
@@ -426,7 +429,7 @@ fn is_purged(tx: &ReadTx<'_>, address: &Blake3) -> Result<bool, Error> {
 
 /// Says what is different from a plan of which no more is known than its name: the events since its instant that
 /// bear on what may go.
-fn what_changed(tx: &ReadTx<'_>, name: &PlanName, planned: &Planned) -> Result<String, Error> {
+fn what_changed(tx: &ReadTx<'_>, name: &PlanName) -> Result<String, Error> {
     let since = events::since(tx, name.instant, &ROOTING, CHANGES_NAMED_MAX + 1)?;
     let mut named = Vec::new();
     for line in since.iter().take(CHANGES_NAMED_MAX) {
@@ -452,7 +455,5 @@ fn what_changed(tx: &ReadTx<'_>, name: &PlanName, planned: &Planned) -> Result<S
         (false, true) => format!("since then: {} and more", named.join(", ")),
         (false, false) => format!("since then: {}", named.join(", ")),
     };
-    let plan = &planned.report.plan;
-    let objects = objects_in_words(plan.objects().len() as u64);
-    Ok(format!("{begun}{changes}; today {objects} ({} bytes) would go", plan.bytes()))
+    Ok(format!("{begun}{changes}"))
 }

@@ -130,7 +130,8 @@ fn a_second_digest_that_is_wrong_stays_on_record_until_both_are_taken_again() {
         {
             let said = desk.expect(4, line);
             assert!(
-                said.starts_with(&second_digest) && said.contains(", and not looked at since\n"),
+                said.starts_with(&second_digest)
+                    && said.contains("; the record goes when a verify of the store takes both "),
                 "{said}"
             );
             assert!(said.contains("\n  harms doc@1:alone\n"), "{said}");

@@ -40,7 +40,7 @@ impl Window {
     }
 
     /// Returns what stands for text that was left out.
-    const fn ellipsis(self) -> &'static str {
+    pub(crate) const fn ellipsis(self) -> &'static str {
         match self.glyphs {
             Glyphs::Ascii => "...",
             Glyphs::Unicode => "…",

@@ -105,7 +105,13 @@ impl Registry {
         for Unsettled { about, sequence } in self.unsettled(&tx)? {
             self.check_cancelled()?;
             let began_after = report.head_sequence >= sequence;
-            let detail = format!("found by the verify of event {sequence}, and not looked at since");
+            let again = match about {
+                Sought::Head(_) => "the same event is compared again and is what is expected",
+                Sought::SecondDigest(_) => {
+                    "a verify of the store takes both digests again and they are right"
+                }
+            };
+            let detail = format!("found by the verify of event {sequence}; the record goes when {again}");
             match about {
                 Sought::Head(event) => {
                     let is_compared = request.head.is_some_and(|(expected, _)| expected == event);
