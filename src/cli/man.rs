@@ -271,7 +271,7 @@ fn configuration(roff: &mut Roff) {
     for paragraph in [
         "A key is called as the option is. A value is looked at by the commands that it is for: one that is none is an \
          error there (exit code 2) that names the file, the key, the value and what was expected. Keys that are not known \
-         are warned about, once a command. A NO_COLOR that is set outranks color.",
+         are warned about, once a command, and gc --confirm deletes nothing while there is one. A NO_COLOR that is set outranks color.",
         "The lines above [defaults] say what the store is: leave them as they are. astore writes the file only where it \
          is missing, in init and recover, and knows nothing of defaults then.",
     ] {

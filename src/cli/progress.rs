@@ -390,6 +390,11 @@ mod tests {
                 "{named}astore: skipped 297 more special files; --json names them all\nastore: the result\n"
             )
         );
+        let lines = Lines::default();
+        let terminal = Terminal::new(Box::new(lines.clone()), Bars::Hidden, Volume::Normal);
+        skip(&terminal.in_form(Form::Json), 300);
+        let documents = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!((documents.lines().count(), documents.matches("\"skipped\"").count()), (300, 300));
     }
 
     #[test]
