@@ -362,6 +362,7 @@ impl Context {
 
     /// Says why the command failed, and returns how it ends.
     pub(crate) fn fail(&self, failure: &Failure<'_>) -> Exit {
+        self.terminal.end_names();
         self.terminal.line(&failure.line(self.form));
         failure.exit()
     }

@@ -73,6 +73,7 @@ fn a_quick_verify_does_not_call_sound_what_is_on_record_as_damaged() {
 /// What somebody had written down is compared where somebody asks for it: a verify that does not has not looked.
 #[test]
 fn a_head_that_the_log_does_not_have_stays_on_record_until_it_is_compared_again() {
+    // store-layout.md 8.13.4
     let desk = store();
     let head = desk.ok(["health", "--quiet"]);
     let (head, wrong) = (head.trim(), format!("2:{}", "0".repeat(64)));
@@ -112,6 +113,7 @@ fn a_head_that_the_log_does_not_have_stays_on_record_until_it_is_compared_again(
 /// Most verifies take one digest of the two: what the other one told is for another that takes both.
 #[test]
 fn a_second_digest_that_is_wrong_stays_on_record_until_both_are_taken_again() {
+    // store-layout.md 8.13.4
     let desk = store();
     desk.ok(["add", "doc", "--name", "other", "--finalize", "--exclude", "alone"]);
     let set = |sha256: Sha256| {
