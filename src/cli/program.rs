@@ -82,12 +82,18 @@ impl Program {
         if is_apart {
             command.process_group(0);
         }
-        let mut child = command.spawn().with_context(|| format!("cannot run {name}"))?;
-        let out = child.stdout.take().map(|out| Interruptible::new(out, interrupt));
-        let id = Pid::from_child(&child);
-        let reach = Arc::new(Mutex::new(if is_apart { Reach::Group(id) } else { Reach::Alone(id) }));
+        // Before it runs, and what comes just then waits until it does: it may be told at once.
+        let reach = Arc::new(Mutex::new(Reach::Nothing));
         let told = Arc::clone(&reach);
         let last_words = interrupt.last_words(move || locked(&told).send(Signal::TERM));
+        let mut child = {
+            let mut reach = locked(&reach);
+            let child = command.spawn().with_context(|| format!("cannot run {name}"))?;
+            let id = Pid::from_child(&child);
+            *reach = if is_apart { Reach::Group(id) } else { Reach::Alone(id) };
+            child
+        };
+        let out = child.stdout.take().map(|out| Interruptible::new(out, interrupt));
         Ok(Self { name, child, out, ended: None, reach, _last_words: last_words })
     }
 
