@@ -87,8 +87,12 @@ pub(crate) struct Args {
     /// Add what a command prints; all that follows is the command
     ///
     /// CMD is run, without a shell, and what it writes to standard output becomes one file. If it fails, nothing is
-    /// added: add exits with 1 and says how CMD ended. CMD has the standard input and standard error of add, and is
-    /// ended where add ends by itself or by SIGINT or SIGTERM; what CMD started is not. Other options go before this one; -- may stand between it and CMD.
+    /// added: add exits with 1 and says how CMD ended. CMD has the standard input and standard error of add. Where add ends
+    /// before CMD does, by itself or by SIGINT, SIGTERM or SIGHUP, CMD gets SIGTERM, and SIGKILL if it still runs 5 seconds
+    /// later. Where no terminal controls add, so does what CMD has started, but for what left its process group; at a
+    /// terminal CMD stays in the group of add, so that it may ask for a password, and Ctrl-C and Ctrl-Z reach all of it.
+    /// After a second signal or SIGHUP nobody waits for CMD, and after SIGKILL it goes on until it writes next. Other options
+    /// go before this one; -- may stand between it and CMD.
     #[arg(
         long,
         value_name = "CMD",
@@ -284,7 +288,7 @@ fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyhow::Result<A
         true => AddSource::Stdin(stdin_name.clone()),
         false => AddSource::Path(path),
     };
-    let mut exclude = lists::patterns(&args.exclude_from)?;
+    let mut exclude = lists::patterns(&args.exclude_from, ctx)?;
     exclude.extend(args.exclude);
     let separator = if args.from0 { Separator::Nul } else { Separator::Newline };
     let sources = match args.files_from {

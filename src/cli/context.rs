@@ -300,9 +300,12 @@ impl Context {
         }
     }
 
-    /// Makes a reader that ends when a signal asks.
-    pub(crate) fn interruptible(&self, file: File) -> Box<dyn Read + Send> {
-        Box::new(Interruptible::new(file, &self.interrupt))
+    /// Opens a file for reading, which ends when a signal asks.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub(crate) fn reader(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(Interruptible::open(path, &self.interrupt)?))
     }
 
     /// Returns where results go; whoever writes there ends with [`Self::done`].

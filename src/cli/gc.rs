@@ -47,7 +47,8 @@ Examples:
 /// a script the flag is the confirmation. --confirm=PLAN carries out exactly the plan that was
 /// reviewed, or, if anything in it has changed, nothing (exit code 5, and it says what changed). What goes is
 /// recorded in the log for ever; its bytes are gone for good. SIGINT and SIGTERM let the deletions at work come to their
-/// end, 65,536 objects at most, before they end the command.
+/// end, 65,536 objects at most, before they end the command. If nothing of the plan is left then, it is done, and the
+/// exit code says so.
 ///
 /// What was named or let go less than --min-age ago stays. As long as astore.toml has a default that this build does not
 /// know, --confirm is refused (exit code 2): it may be a --min-age that is misspelt. With --quiet, the plan is its name alone, --without
@@ -239,7 +240,12 @@ fn collect(request: &CollectRequest, shown: bool, ctx: &mut Context) -> anyhow::
     };
     drop((registry, last_words));
     let report = match (report, ended) {
-        (Ok(report), _) => report,
+        (Ok(report), _) => {
+            if ctx.interrupted().is_some() {
+                ctx.terminal.warn("astore: the signal stopped nothing: the plan is carried out to its end");
+            }
+            report
+        }
         (Err(error), Some(done)) => {
             ctx.metrics.collected(&done);
             if ctx.form == Form::Json {

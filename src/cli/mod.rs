@@ -257,10 +257,10 @@ fn fail(error: &anyhow::Error, ctx: &mut Context) -> Exit {
         return Exit::Done;
     }
     let meant;
+    // What failed by itself failed, whether or not a signal came as well: damage is damage.
     let failure = match ctx.interrupted() {
         Some(exit) if failure::is_cancelled(error) => Failure::interrupted(exit, ctx.root()),
-        Some(exit) => Failure::of(error, exit, ctx.asked()),
-        None => {
+        Some(_) | None => {
             meant = meant::meant(error, ctx);
             Failure::of(error, failure::exit_of(error), Asked { meant: &meant, ..ctx.asked() })
         }

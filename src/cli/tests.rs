@@ -247,6 +247,16 @@ fn a_closed_pipe_is_silent_and_a_full_disk_is_not() {
     }
 }
 
+/// What failed by itself failed, though somebody pressed Ctrl-C as well.
+#[test]
+fn a_signal_is_the_reason_only_where_it_stopped_something() {
+    let (err, interrupt) = (Shared::default(), Interrupt::default());
+    interrupt.flag().store(true, std::sync::atomic::Ordering::Relaxed);
+    let line = arguments(&["--root", "/no/such/store", "list"]);
+    let exit = run(line, &Environment::default(), interrupt, streams(Box::new(io::sink()), &err));
+    assert_eq!((exit.code(), err.text().contains("no store at")), (8, true), "{}", err.text());
+}
+
 #[test]
 fn damage_is_told_even_where_no_one_reads_of_it() {
     let global = Cli::try_parse_from(arguments(&["verify"])).unwrap().global;

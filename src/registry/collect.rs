@@ -72,8 +72,9 @@ impl Registry {
     /// Carries a plan out. `on_plan` is shown it before anything is changed; what it returns ends the gc.
     ///
     /// Rounds that an earlier gc began are brought to their end first. An object that cannot be deleted is
-    /// recorded and the rest go on. Where the caller's flag says to stop, the round at work is finished and the
-    /// answer is [`Error::Cancelled`]; what was done until then the monitor is told.
+    /// recorded and the rest go on. Where the caller's flag says to stop, the round at work is finished; if
+    /// that was the last one, nothing is left to be stopped and all is as if nobody had asked. Else the answer is
+    /// [`Error::Cancelled`]; what was done until then the monitor is told.
     ///
     /// # Errors
     /// [`Error::NotAlone`], [`Error::BadText`], [`Error::PlanChanged`], [`Error::PlanOfTheFuture`],
@@ -195,8 +196,9 @@ impl Registry {
             report.rounds.push(round);
             head = now;
         }
-        // Whoever asked for an end during the last round has asked, though nothing is left to be stopped.
-        self.check_cancelled()
+        // Nobody is asked after the last round: all that was confirmed is done, and who hears that it is not would
+        // confirm it again.
+        Ok(())
     }
 
     /// Sees to it between two rounds that the next one fits on the disk. A round that does not would leave a WAL that

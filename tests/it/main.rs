@@ -34,6 +34,7 @@ mod healing;
 mod hostile_bytes;
 mod hostile_trees;
 mod hurry;
+mod ignored_signals;
 mod keeping;
 mod left_out;
 mod listed;
