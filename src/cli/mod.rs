@@ -1,7 +1,9 @@
 //! The command line: what was typed becomes values of the library, and its reports become text or JSON.
 //!
-//! One file per command, all of one shape: help text, arguments, `run`. Knows nothing of files under a root,
-//! of SQL or of objects; asks [`astore::registry::Registry`].
+//! One file per command, all of one shape: help text, arguments, `run`. Knows nothing of SQL or of objects, and
+//! changes nothing under a root; asks [`astore::registry::Registry`]. Two files look there themselves: `settings` has
+//! the library read `[defaults]` of astore.toml before a store is open, and `hint` asks the system whose a file is that
+//! this user may not open.
 
 mod add;
 mod asked;
@@ -31,6 +33,7 @@ mod man;
 mod manifest;
 mod meant;
 mod metrics;
+mod mistyped;
 mod naming;
 mod output;
 mod pin;
@@ -287,7 +290,7 @@ fn answer(
         let definition = definition();
         let named = |argument: &OsString| definition.find_subcommand(argument).map(clap::Command::get_name);
         let command = words(arguments).find_map(named);
-        let line = Failure::of_usage(error, command).line(form_of(arguments));
+        let line = Failure::of_usage(error, command, arguments).line(form_of(arguments));
         drop(writeln!(streams.err, "{line}"));
         return Exit::Usage;
     }
