@@ -109,14 +109,13 @@ fn bar(part: u64, most: u64, columns: usize, glyphs: Glyphs) -> String {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::{samples, window};
+    use super::super::samples::{self, rendered};
+    use super::super::window;
     use super::*;
 
     fn drawn(window: Window) -> String {
-        let mut out = Vec::new();
         let page = Page { window: Some(window), ..Page::default() };
-        stats(&samples::stats(), window, page, "astore gc", &mut out).unwrap();
-        String::from_utf8(out).unwrap()
+        rendered(|out| stats(&samples::stats(), window, page, "astore gc", out))
     }
 
     #[test]
