@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use astore::storage::root;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
@@ -50,6 +51,12 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     ctx.refuse_json("a manual page is no document")?;
     let pages = pages().context("cannot make the manual")?;
     if let Some(directory) = &args.out {
+        if let Some(store) = store_within(directory) {
+            let (directory, store) = (escape::path(directory), escape::path(&store));
+            return Err(usage(format!(
+                "{directory} belongs to the store at {store}; name a directory elsewhere"
+            )));
+        }
         write_all(&pages, directory, args.sections)?;
         return Ok(Exit::Done);
     }
@@ -63,6 +70,12 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         return Err(usage(format!("no command is called '{}'", escape::line(command))));
     };
     ctx.result(Exit::Done, |out| out.write_all(text))
+}
+
+/// Returns the root of the store that the pages would be written into.
+fn store_within(directory: &Path) -> Option<PathBuf> {
+    // A page stands in the directory, which may be the root itself.
+    root::store_around(&directory.iter().chain(["astore.1".as_ref()]).collect::<PathBuf>())
 }
 
 #[expect(
