@@ -1,9 +1,11 @@
 //! The process's environment, read once and handed in: nothing else in the program looks at it.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::failure::usage;
+use super::output::escape;
 use super::output::window::Glyphs;
 use super::settings;
 
@@ -59,7 +61,7 @@ impl Environment {
     ///
     /// # Errors
     /// A usage error where the option or the variable is empty (an unset variable in a script must not lead
-    /// to another store than meant), or where there is no home.
+    /// to another store than meant) or has a `~` that a shell should have replaced, or where there is no home.
     pub(crate) fn place(&self, option: Option<&Path>) -> anyhow::Result<Place> {
         let named = match (option, &self.root) {
             (Some(option), _) => Some((option.as_os_str(), "--root")),
@@ -69,6 +71,14 @@ impl Environment {
         if let Some((root, source)) = named {
             if root.is_empty() {
                 return Err(usage(format!("{source} is empty; name a directory")));
+            }
+            if let Some(rest) = without_home(root) {
+                let (shown, rest) = (escape::argument(root), escape::bytes(rest));
+                let short = if option.is_some() { format!("--root ~/{rest} or ") } else { String::new() };
+                return Err(usage(format!(
+                    "{source} is '{shown}', and no such directory is here; a shell puts your home in the place of ~ only \
+                     where a word begins with it: write {short}{source}=$HOME/{rest}"
+                )));
             }
             return Ok(Place {
                 root: absolute(Path::new(root)),
@@ -143,6 +153,13 @@ fn glyphs(variables: &[Option<OsString>]) -> Glyphs {
     let locale = variables.iter().flatten().find(|value| !value.is_empty());
     let locale = locale.map(|value| value.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     if locale.contains("utf-8") || locale.contains("utf8") { Glyphs::Unicode } else { Glyphs::Ascii }
+}
+
+/// Returns what follows `~/` in a root that begins so and leads nowhere: a shell was to put a home there, and did not.
+/// Taken as it is, it would make `init` put the store into a directory called `~`, and others miss theirs.
+fn without_home(root: &OsStr) -> Option<&[u8]> {
+    let rest = root.as_bytes().strip_prefix(b"~/")?;
+    Path::new(root).symlink_metadata().is_err().then_some(rest)
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -130,8 +130,10 @@ fn did_you_mean(typed: &str) -> Option<String> {
 
 /// Says where to read more: the help, or the form of the command that has what is missing.
 fn more(error: &clap::Error, command: Option<&str>, text: &str, forms: &[&str]) -> String {
+    // Of a command with several forms, the one that has what is missing.
     let missing = text.rsplit_once(" not provided: ").map_or("", |(_, missing)| missing);
-    let fitting = forms.iter().find(|form| form.contains(missing)).or(forms.first());
+    let has_all = |form: &&&str| missing.split_whitespace().all(|word| form.contains(word));
+    let fitting = forms.iter().find(has_all).or(forms.first());
     match (fitting, error.kind(), command) {
         (Some(usage), ErrorKind::MissingRequiredArgument, _) => format!("usage: {usage}"),
         (_, _, Some(command)) => format!("see 'astore {command} --help'"),

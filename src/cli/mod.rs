@@ -2,8 +2,8 @@
 //!
 //! One file per command, all of one shape: help text, arguments, `run`. Knows nothing of SQL or of objects, and
 //! changes nothing under a root; asks [`astore::registry::Registry`]. Two files look there themselves: `settings` has
-//! the library read `[defaults]` of astore.toml before a store is open, and `hint` asks the system whose a file is that
-//! this user may not open.
+//! the library read `[defaults]` of astore.toml before a store is open, and `denied` asks the system whose a file is
+//! that this user may not open.
 
 mod add;
 mod asked;
@@ -12,6 +12,7 @@ mod claims;
 mod completions;
 mod confirm;
 mod context;
+mod denied;
 mod diff;
 mod environment;
 mod exit;
@@ -299,12 +300,13 @@ fn answer(
         Settings::new(&environment.settings).get(typed_color(arguments), &settings::COLOR).ok().flatten();
     let choice = choice.map_or(ColorChoice::Auto, |chosen| chosen.value);
     let style = choice.style(streams.out_is_terminal, environment.no_color);
-    let verbose =
-        error.kind() == ErrorKind::DisplayVersion && arguments.iter().any(|word| word == "--verbose");
-    let text = match (verbose, style) {
-        (true, _) => version::verbose(),
-        (false, Style::Colour) => help.ansi().to_string(),
-        (false, Style::Plain) => help.to_string(),
+    let is_version = error.kind() == ErrorKind::DisplayVersion;
+    let is_verbose = arguments.iter().any(|word| word == "--verbose");
+    let text = match (is_version, form_of(arguments), style) {
+        (true, Form::Json, _) => version::document(),
+        (true, Form::Text, _) if is_verbose => version::verbose(),
+        (_, _, Style::Colour) => help.ansi().to_string(),
+        (_, _, Style::Plain) => help.to_string(),
     };
     let written = streams.out.write_all(text.as_bytes()).and_then(|()| streams.out.flush());
     match written {

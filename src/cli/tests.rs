@@ -116,7 +116,10 @@ fn usage_errors_are_one_line_and_exit_2() {
         (&["add"], "<PATH>...; usage: astore add [OPTIONS] <PATH>..."),
         (&["add", "--finalise", "x"], "'--finalize'; see 'astore add --help'"),
         (&["add", "-dash"], "'-d' found; a file of that name is ./-dash; see 'astore add --help'"),
-        (&["restore", "doc", "out"], "'out' found; 'astore export REF DEST' writes what is in a package; see"),
+        (
+            &["restore", "doc", "out"],
+            "'out' found; 'astore export REF DEST' writes what is in a package; see",
+        ),
         (&["add", "a", "b"], "--name NAME"),
         (&["add", "-"], "--name NAME"),
         (&["add", "--if-changed", "a"], "--finalize"),
@@ -130,7 +133,7 @@ fn usage_errors_are_one_line_and_exit_2() {
         (&["gc", "--yes"], "--confirm[=<PLAN>]; usage: astore gc [OPTIONS] --confirm[=<PLAN>] [--yes]"),
         (
             &["remove", "doc", "--older-than", "1d"],
-            "--keep <N>; usage: astore remove [OPTIONS] --reason <TEXT> --keep <N>",
+            "--keep <N> --reason <TEXT>; usage: astore remove [OPTIONS] --reason <TEXT> --keep <N>",
         ),
         (&["remove", "doc", "--dry-run"], "HOME is not set"),
         (&["gc", "--confirm", "word"], "; a plan is named by --confirm=PLAN; see"),
@@ -228,6 +231,14 @@ fn global_options_stand_before_or_after_the_command() {
         assert_eq!(global.actor.as_deref(), Some("me"), "{line:?}");
         assert_eq!(global.wait, Some(std::time::Duration::from_secs(3)), "{line:?}");
         assert_eq!(global.color, Some(ColorChoice::Never), "{line:?}");
+    }
+    for line in [
+        &["--root", "/a", "-q", "--root", "/s", "list", "-q"][..],
+        &["--root", "/a", "list", "--root", "/s", "--json", "--json"],
+        &["list", "--root=/a", "--root=/s", "--color", "never", "--color", "auto"],
+        &["--root", "/a", "--root", "/b", "list", "--root", "/c", "--root", "/s"],
+    ] {
+        assert_eq!(parse(line).root.as_deref(), Some(std::path::Path::new("/s")), "{line:?}");
     }
     assert_eq!((parse(&["list"]).wait, parse(&["list"]).color), (None, None));
 }
