@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
+
 use super::output::style::Style;
 use super::values;
 
@@ -27,7 +29,7 @@ pub(crate) struct Global {
     pub(crate) quiet: bool,
 
     /// Who the log says did it [env: ASTORE_ACTOR] [default: user@host]
-    #[arg(long, global = true, overrides_with = "actor", value_name = "NAME")]
+    #[arg(long, global = true, overrides_with = "actor", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) actor: Option<String>,
 
     /// How long to wait for others who hold the store's lock [env: ASTORE_WAIT] [default: 10m]

@@ -228,12 +228,8 @@ fn exit_status(roff: &mut Roff) {
 
 fn environment(roff: &mut Roff) {
     roff.control("SH", ["ENVIRONMENT"]);
+    settings::WAYS.iter().for_each(|way| item(way.variable, way.meaning, roff));
     for (name, meaning) in [
-        (
-            "ASTORE_ROOT",
-            "The store's directory, where --root does not say. Such a store has to be made with astore init.",
-        ),
-        ("ASTORE_ACTOR", "Who the log says did it, where --actor does not say. A claim, not a proof."),
         (
             "XDG_DATA_HOME, HOME",
             "Where the default store is: $XDG_DATA_HOME/astore, else ~/.local/share/astore.",
@@ -254,7 +250,6 @@ fn environment(roff: &mut Roff) {
     ] {
         item(name, meaning, roff);
     }
-    settings::VARIABLES.iter().for_each(|(name, meaning)| item(name, meaning, roff));
     roff.control("PP", []);
     roff.text([roman(
         "An option outranks its variable. A variable of astore's own that is set and empty is a mistake: the commands that \

@@ -296,13 +296,11 @@ fn answer(
         return Exit::Usage;
     }
     let help = error.render();
-    let choice =
-        Settings::new(&environment.settings).get(typed_color(arguments), &settings::COLOR).ok().flatten();
-    let choice = choice.map_or(ColorChoice::Auto, |chosen| chosen.value);
-    let style = choice.style(streams.out_is_terminal, environment.no_color);
+    let settings = Settings::new(&environment.variables);
+    let style = settings.style(typed_color(arguments), streams.out_is_terminal, environment.no_color);
     let is_version = error.kind() == ErrorKind::DisplayVersion;
     let is_verbose = arguments.iter().any(|word| word == "--verbose");
-    let text = match (is_version, form_of(arguments), style) {
+    let text = match (is_version, form_of(arguments), style.unwrap_or_default()) {
         (true, Form::Json, _) => version::document(),
         (true, Form::Text, _) if is_verbose => version::verbose(),
         (_, _, Style::Colour) => help.ansi().to_string(),
