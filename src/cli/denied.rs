@@ -56,17 +56,22 @@ pub(super) fn denied(error: &Error, asked: Asked<'_>) -> Option<String> {
     })
 }
 
-/// Names the first part of the way to what could not be opened that this user may not go.
+/// Names the first part of the way to what could not be opened that this user may not go. Where it is closed since all of
+/// the store is another's, that is what to say, and not this.
 fn barred_way(root: &Path, error: &Error) -> Option<String> {
     let (Error::Storage(StorageError::Io { path, .. }) | Error::Log(LogError::Io { path, .. })) = error
     else {
         return None;
     };
+    let owner_of_all = std::fs::metadata(root).ok()?.uid();
     let mut way = root.to_owned();
     path.strip_prefix(root).unwrap_or(path).components().find_map(|part| {
         way.push(part);
-        let is_directory = std::fs::symlink_metadata(&way).ok()?.is_dir();
-        refusal(&way, if is_directory { Access::EXEC_OK | Access::READ_OK } else { Access::READ_OK })
+        let found = std::fs::symlink_metadata(&way).ok()?;
+        if found.uid() == owner_of_all && owner_of_all != rustix::process::geteuid().as_raw() {
+            return None;
+        }
+        refusal(&way, if found.is_dir() { Access::EXEC_OK | Access::READ_OK } else { Access::READ_OK })
     })
 }
 
