@@ -365,7 +365,8 @@ impl Error {
             Self::Storage(
                 StorageError::Unnamed { .. } | StorageError::Config { .. } | StorageError::NotAFile { .. },
             ) => ErrorKind::Damage,
-            Self::Storage(StorageError::NotEmpty { .. }) | Self::Remains { .. } => ErrorKind::Usage,
+            Self::Storage(StorageError::NotEmpty { .. } | StorageError::InsideStore { .. })
+            | Self::Remains { .. } => ErrorKind::Usage,
             Self::Db(error) if error.is_busy() => ErrorKind::Busy,
             Self::Db(error) | Self::View(ViewError::Db(error)) if error.is_corrupt() => ErrorKind::Damage,
             Self::PayloadUnavailable(error) if error.is_refused => ErrorKind::Failed,
@@ -385,6 +386,7 @@ impl Error {
             Self::Ingest(
                 IngestError::StdinTwice
                 | IngestError::Alike { .. }
+                | IngestError::ListedThrough { .. }
                 | IngestError::NoName { .. }
                 | IngestError::StoreItself { .. }
                 | IngestError::Exclude { .. },

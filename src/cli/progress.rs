@@ -174,46 +174,34 @@ impl Monitor for Terminal {
                 return;
             }
         }
-        let (level, about) = match problem {
-            Problem::SpecialFileSkipped { .. }
-            | Problem::EntrySkipped { .. }
-            | Problem::StoreSkipped { .. } => (Level::Warning, About::Skipped),
-            Problem::CaughtUp { .. } => (Level::Warning, About::CaughtUp),
-            Problem::LogRewritten { .. } => (Level::Warning, About::LogRewritten),
-            Problem::LogAstray { .. } => (Level::Warning, About::LogAstray),
-            // It cannot be undone: also with --quiet.
-            Problem::GcEnded { .. } => (Level::Warning, About::Other),
-            Problem::Waiting { .. } => (Level::Note, About::Waiting),
-            Problem::Note(_) | _ => (Level::Note, About::Other),
-        };
-        let (text, path) = match problem {
+        let said = || escape::line(&problem.to_string());
+        let skipped = |path: &Path, why: &str| format!("skipped {}{why}", escape::path(path));
+        let (level, about, text, path) = match problem {
             Problem::SpecialFileSkipped { path, kind } => {
-                (format!("astore: skipped {} ({kind})", escape::path(path)), Some(path))
+                (Level::Warning, About::Skipped, skipped(path, &format!(" ({kind})")), Some(path))
             }
             Problem::EntrySkipped { path, why } => {
-                (format!("astore: skipped {}: {}", escape::path(path), escape::line(why)), Some(path))
+                let why = format!(": {}", escape::line(why));
+                (Level::Warning, About::Skipped, skipped(path, &why), Some(path))
             }
             Problem::StoreSkipped { path } => {
-                (format!("astore: skipped {} (the store itself)", escape::path(path)), Some(path))
+                (Level::Warning, About::Skipped, skipped(path, " (the store itself)"), Some(path))
             }
+            // It cannot be undone: also with --quiet.
             Problem::GcEnded { objects, bytes, left } => {
                 let deleted = format!("{}, {}", count(*objects, "object"), size(*bytes));
                 let left = left_in_words(*left);
-                (
-                    format!(
-                        "astore: before it ended, the gc deleted {deleted}, and {left}; the log has the record"
-                    ),
-                    None,
-                )
+                let text =
+                    format!("before it ended, the gc deleted {deleted}, and {left}; the log has the record");
+                (Level::Warning, About::Other, text, None)
             }
-            Problem::CaughtUp { .. }
-            | Problem::LogRewritten { .. }
-            | Problem::LogAstray { .. }
-            | Problem::Waiting { .. }
-            | Problem::Note(_)
-            | _ => (format!("astore: {}", escape::line(&problem.to_string())), None),
+            Problem::CaughtUp { .. } => (Level::Warning, About::CaughtUp, said(), None),
+            Problem::LogRewritten { .. } => (Level::Warning, About::LogRewritten, said(), None),
+            Problem::LogAstray { .. } => (Level::Warning, About::LogAstray, said(), None),
+            Problem::Waiting { .. } => (Level::Note, About::Waiting, said(), None),
+            Problem::Note(_) | _ => (Level::Note, About::Other, said(), None),
         };
-        self.remark(level, about, &text, path.map(PathBuf::as_path));
+        self.remark(level, about, &format!("astore: {text}"), path.map(PathBuf::as_path));
     }
 
     fn finish(&self, task: Task) {

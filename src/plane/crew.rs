@@ -321,6 +321,7 @@ fn tells(error: &IngestError) -> u8 {
         | IngestError::Stdin(_)
         | IngestError::StdinTwice
         | IngestError::Alike { .. }
+        | IngestError::ListedThrough { .. }
         | IngestError::NoName { .. }
         | IngestError::StoreItself { .. }
         | IngestError::Exclude { .. }

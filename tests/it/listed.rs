@@ -191,7 +191,7 @@ fn what_cannot_be_listed_is_refused() {
     assert_eq!(said.code, 2);
     // Symlinks cannot have something beneath them in a package.
     symlink("src", desk.path("ln")).unwrap();
-    assert_snapshot!(refused(&desk, b"ln\nln/a.o\n", &[]), @"2 astore: two of the given paths would both be stored as ln (root ~/store)");
+    assert_snapshot!(refused(&desk, b"ln\nln/a.o\n", &[]), @"2 astore: the list names ln, which is a symlink, and what is behind it; leave out one of the two: 'find -L ... ! -type d' names what is behind it alone, 'find' without -L the symlink (root ~/store)");
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod gc_races;
 mod gc_refused;
 mod gc_rounds;
 mod healing;
+mod hints;
 mod hostile_bytes;
 mod hostile_trees;
 mod hurry;

@@ -262,14 +262,8 @@ pub(crate) fn health(report: &r::HealthReport, style: Style, out: &mut dyn Write
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::samples;
+    use super::super::samples::{self, rendered};
     use super::*;
-
-    fn rendered(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
-        let mut out = Vec::new();
-        write(&mut out).unwrap();
-        String::from_utf8(out).unwrap()
-    }
 
     #[test]
     fn references_name_the_manifest_once_there_is_one() {

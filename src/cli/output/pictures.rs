@@ -111,13 +111,12 @@ fn bar(part: u64, most: u64, columns: usize, glyphs: Glyphs) -> String {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::{samples, window};
+    use super::super::samples::{self, rendered};
+    use super::super::window;
     use super::*;
 
     fn drawn(window: Window) -> String {
-        let mut out = Vec::new();
-        stats(&samples::stats(), window, Style::Plain, "astore gc", &mut out).unwrap();
-        String::from_utf8(out).unwrap()
+        rendered(|out| stats(&samples::stats(), window, Style::Plain, "astore gc", out))
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One report of each kind, for tests of how it is rendered.
 
 mod claims;
+mod rendered;
 mod verify;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use astore::registry::report::*;
 use uuid::Uuid;
 
 pub(crate) use claims::{claims, imported};
+pub(crate) use rendered::rendered;
 pub(crate) use verify::{part_verified, verified};
 
 pub(crate) fn at(second: i64) -> Timestamp {

@@ -206,7 +206,8 @@ fn holds(glance: &r::Glance) -> String {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::{samples, window};
+    use super::super::samples::{self, rendered};
+    use super::super::window;
     use super::*;
 
     fn found() -> Status {
@@ -217,10 +218,8 @@ mod tests {
     fn shown(told: &Status, columns: Option<usize>) -> String {
         let asked =
             Asked { root: Some(&told.root), root_option: told.said_by == "--root", ..Asked::default() };
-        let mut out = Vec::new();
         let page = Page { window: columns.map(window::of), ..Page::default() };
-        status(told, &next(told, asked), page, &mut out).unwrap();
-        String::from_utf8(out).unwrap()
+        rendered(|out| status(told, &next(told, asked), page, out))
     }
 
     /// What is to be done next, by their first words.

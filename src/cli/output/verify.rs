@@ -118,15 +118,9 @@ pub(crate) fn last(last: &r::LastVerify, style: Style) -> String {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::samples;
+    use super::super::samples::{self, rendered};
     use super::super::window::Glyphs;
     use super::*;
-
-    fn rendered(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
-        let mut out = Vec::new();
-        write(&mut out).unwrap();
-        String::from_utf8(out).unwrap()
-    }
 
     #[test]
     fn a_verify_sums_up() {

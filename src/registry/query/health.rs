@@ -67,10 +67,12 @@ impl Registry {
         is_writable(&self.root) && there.into_iter().all(|part| is_writable(part))
     }
 
-    /// Returns whether `log/` does not end where the database does, and that not because a writer has appended since.
+    /// Returns whether `log/` lacks what the database has, and that not because it was looked at between two steps of a
+    /// writer. One that is ahead is a writer's between append and commit: whoever opened this store would have settled
+    /// what nobody is at work on, or said why that cannot be.
     fn stays_apart(&self, kept: &Bookkeeping) -> Result<bool, Error> {
         let now = Bookkeeping::load(&self.db.again()?.read()?)?;
-        Ok(now.log.head == kept.log.head && !self.files.stands_at(&now.log)?)
+        Ok(now.log.head == kept.log.head && !self.files.reaches(&now.log)?)
     }
 
     /// Adds what is worth a look and not damage, as far as is known.

@@ -61,6 +61,7 @@ fn documents() -> Vec<Value> {
         document(schema::STATS, Stats::of(&samples::stats())),
         document(schema::HEALTH, Health::of(&samples::health())),
         document(schema::STATUS, status::sample()),
+        document(schema::VERSION, version::sample()),
         document(schema::PACKAGE, Package::of(&samples::open())),
         document(schema::RESTORE, OnePackage::of(&samples::finalized())),
         document(schema::REMOVE, Remove::dry(&[samples::finalized()])),
