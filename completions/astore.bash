@@ -1584,6 +1584,34 @@ _astore_words() {
     done
 }
 
+# Sets `quote` to the quotation mark that is still open at the end of $1, or to nothing, and `behind` to what follows it.
+_astore_quote() {
+    local rest=$1 c
+    quote= behind=
+    while [[ -n $rest ]]; do
+        c=${rest:0:1}
+        rest=${rest:1}
+        if [[ $c == \\ && $quote != \' ]]; then
+            rest=${rest:1}
+        elif [[ -z $quote && $c == [\"\'] ]]; then
+            quote=$c
+            behind=$rest
+        elif [[ -n $quote && $c == "$quote" ]]; then
+            quote=
+        fi
+    done
+}
+
+# Writes $1 as it stands where `quote` is open.
+_astore_quoted() {
+    candidate=$1
+    case $quote in
+        \') candidate=${1//\'/\'\\\'\'} ;;
+        \") [[ $1 != *[\\\"\$\`]* ]] || candidate=$(sed 's/[\\"$`]/\\&/g' <<<"$1") ;;
+        *) printf -v candidate %q "$1" ;;
+    esac
+}
+
 # Prints what may stand there, one a line: $1 says what kind of thing, $2 what is typed of it.
 _astore_candidates() {
     local with_names='{ name = $0; sub(/@.*/, "", name) } !seen[name]++ { print name } { print }'
@@ -1678,22 +1706,29 @@ _astore_with_store() {
     [[ -z $files || $current != [./~]* ]] || return
 
     # What is typed may be quoted; so may the root.
+    local quote behind
+    _astore_quote "$current"
     current=${current//[\\\"\']/}
     root=${root//[\\\"\']/}
     root=${root/#\~\//$HOME/}
     local asked=("$1" --wait 1s) candidate cut
     [[ -z $root ]] || asked+=(--root "$root")
-    # Bash puts what is found in the place of what stands behind the last of its word breaks.
-    cut=${current##*[@:=]}
+    # Bash puts what is found in the place of what stands behind the quotation mark that is open, else behind the last of
+    # its word breaks.
+    if [[ -n $quote ]]; then cut=${behind//[\\\"\']/}; else cut=${current##*[@:=]}; fi
     cut=${current%"$cut"}
     while IFS= read -r candidate; do
         if [[ $candidate == "$current"* ]]; then
-            printf -v candidate %q "${candidate#"$cut"}"
+            _astore_quoted "${candidate#"$cut"}"
             COMPREPLY+=("$candidate")
         fi
     done < <(_astore_candidates "$kind" "$current")
     [[ -n $files ]] || compopt +o default +o bashdefault 2>/dev/null
-    [[ $kind != stored || ${COMPREPLY[0]} != *[:/] ]] || compopt -o nospace 2>/dev/null
+    if [[ $kind == stored && ${COMPREPLY[0]} == *[:/] ]]; then
+        compopt -o nospace 2>/dev/null
+        # Bash closes the quotes behind the only one that is found, though more is to follow: so it is not the only one.
+        [[ -z $quote || ${#COMPREPLY[@]} -gt 1 ]] || COMPREPLY+=("${COMPREPLY[0]}...")
+    fi
 }
 
 if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then

@@ -24,7 +24,7 @@ function __fish_astore_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c astore -n "__fish_astore_needs_command" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_needs_command" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_needs_command" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_needs_command" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_needs_command" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -63,7 +63,7 @@ complete -c astore -n "__fish_astore_needs_command" -f -a "completions" -d 'Prin
 complete -c astore -n "__fish_astore_needs_command" -f -a "man" -d 'Print the manual, or write all of its pages'
 complete -c astore -n "__fish_astore_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c astore -n "__fish_astore_using_subcommand init" -l class -d 'A retention class of this store\'s own; DURATION is an integer with s, m, h, d or w, or "never"' -r
-complete -c astore -n "__fish_astore_using_subcommand init" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand init" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand init" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand init" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand init" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -85,7 +85,7 @@ complete -c astore -n "__fish_astore_using_subcommand add" -l exclude -d 'Leave 
 complete -c astore -n "__fish_astore_using_subcommand add" -l exclude-from -d 'Leave out what matches the patterns in FILE, one a line as in .gitignore; may be repeated' -r -F
 complete -c astore -n "__fish_astore_using_subcommand add" -l stdin-name -d 'The path in the package of what standard input or CMD says [default: stdin]' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l metrics-file -d 'Write what was measured into this file, for Prometheus; {command} stands for the command [env: ASTORE_METRICS_FILE]' -r -F
-complete -c astore -n "__fish_astore_using_subcommand add" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand add" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand add" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -104,7 +104,7 @@ complete -c astore -n "__fish_astore_using_subcommand add" -l keep-going -d 'Lea
 complete -c astore -n "__fish_astore_using_subcommand add" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand add" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand add" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c astore -n "__fish_astore_using_subcommand finalize" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand finalize" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand finalize" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand finalize" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand finalize" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -118,7 +118,7 @@ json\t'The exact JSON projection'
 cbor\t'The canonical bytes'
 sha256sums\t'A check file for sha256sum -c'
 b3sums\t'A check file for b3sum -c'"
-complete -c astore -n "__fish_astore_using_subcommand manifest" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand manifest" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand manifest" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand manifest" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand manifest" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -129,7 +129,7 @@ complete -c astore -n "__fish_astore_using_subcommand manifest" -l json -d 'Prin
 complete -c astore -n "__fish_astore_using_subcommand manifest" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand manifest" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand list" -l limit -d 'At most this many, the newest' -r
-complete -c astore -n "__fish_astore_using_subcommand list" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand list" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand list" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand list" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand list" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -142,7 +142,7 @@ complete -c astore -n "__fish_astore_using_subcommand list" -l expired -d 'Only 
 complete -c astore -n "__fish_astore_using_subcommand list" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand list" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c astore -n "__fish_astore_using_subcommand show" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand show" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand show" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand show" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand show" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -151,7 +151,7 @@ never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand show" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand show" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c astore -n "__fish_astore_using_subcommand files" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand files" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand files" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand files" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand files" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -161,7 +161,7 @@ complete -c astore -n "__fish_astore_using_subcommand files" -s 0 -l null -d 'Pr
 complete -c astore -n "__fish_astore_using_subcommand files" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand files" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand files" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c astore -n "__fish_astore_using_subcommand diff" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand diff" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand diff" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand diff" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand diff" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -170,7 +170,7 @@ never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand diff" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand diff" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c astore -n "__fish_astore_using_subcommand explain" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand explain" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand explain" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand explain" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand explain" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -181,7 +181,7 @@ complete -c astore -n "__fish_astore_using_subcommand explain" -l json -d 'Print
 complete -c astore -n "__fish_astore_using_subcommand explain" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand cat" -l range -d 'Only these bytes, counted from 0, both ends included; A- goes on to the end' -r
-complete -c astore -n "__fish_astore_using_subcommand cat" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand cat" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand cat" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand cat" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand cat" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -195,7 +195,7 @@ complete -c astore -n "__fish_astore_using_subcommand export" -l nar -d 'Write a
 complete -c astore -n "__fish_astore_using_subcommand export" -l link -d 'How files come to be' -r -f -a "auto\t'By reflink where that is possible, else by copying'
 reflink\t'By reflink or not at all'
 copy\t'By copying'"
-complete -c astore -n "__fish_astore_using_subcommand export" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand export" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand export" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand export" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand export" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -208,7 +208,7 @@ complete -c astore -n "__fish_astore_using_subcommand export" -s h -l help -d 'P
 complete -c astore -n "__fish_astore_using_subcommand remove" -l reason -d 'Why; the log keeps it' -r
 complete -c astore -n "__fish_astore_using_subcommand remove" -l keep -d 'Remove all but the newest N finalised versions of a name' -r
 complete -c astore -n "__fish_astore_using_subcommand remove" -l older-than -d 'Of these, only those that were finalised longer ago than this' -r
-complete -c astore -n "__fish_astore_using_subcommand remove" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand remove" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand remove" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand remove" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand remove" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -218,7 +218,7 @@ complete -c astore -n "__fish_astore_using_subcommand remove" -l dry-run -d 'Say
 complete -c astore -n "__fish_astore_using_subcommand remove" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand remove" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand remove" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c astore -n "__fish_astore_using_subcommand restore" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand restore" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand restore" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand restore" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand restore" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -228,7 +228,7 @@ complete -c astore -n "__fish_astore_using_subcommand restore" -l json -d 'Print
 complete -c astore -n "__fish_astore_using_subcommand restore" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand pin" -l reason -d 'Why; the log keeps it' -r
-complete -c astore -n "__fish_astore_using_subcommand pin" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand pin" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand pin" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand pin" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand pin" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -238,7 +238,7 @@ complete -c astore -n "__fish_astore_using_subcommand pin" -l json -d 'Print JSO
 complete -c astore -n "__fish_astore_using_subcommand pin" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand pin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand unpin" -l reason -d 'Why; the log keeps it' -r
-complete -c astore -n "__fish_astore_using_subcommand unpin" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand unpin" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand unpin" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand unpin" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand unpin" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -247,7 +247,7 @@ never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand unpin" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand unpin" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand unpin" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c astore -n "__fish_astore_using_subcommand pins" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand pins" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand pins" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand pins" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand pins" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -259,7 +259,7 @@ complete -c astore -n "__fish_astore_using_subcommand pins" -s h -l help -d 'Pri
 complete -c astore -n "__fish_astore_using_subcommand retain" -l class -d 'The new retention class' -r
 complete -c astore -n "__fish_astore_using_subcommand retain" -l until -d 'Keep it to the end of this day, UTC: YYYY-MM-DD' -r
 complete -c astore -n "__fish_astore_using_subcommand retain" -l reason -d 'Why; the log keeps it, and it is the reason of a hold' -r
-complete -c astore -n "__fish_astore_using_subcommand retain" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand retain" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand retain" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand retain" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand retain" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -275,7 +275,7 @@ complete -c astore -n "__fish_astore_using_subcommand gc" -l min-age -d 'Keep wh
 complete -c astore -n "__fish_astore_using_subcommand gc" -l without -d 'Say what would be freed if these packages were removed; age is left aside' -r
 complete -c astore -n "__fish_astore_using_subcommand gc" -l reason -d 'Why; the log keeps it' -r
 complete -c astore -n "__fish_astore_using_subcommand gc" -l metrics-file -d 'Write what was measured into this file, for Prometheus; {command} stands for the command [env: ASTORE_METRICS_FILE]' -r -F
-complete -c astore -n "__fish_astore_using_subcommand gc" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand gc" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand gc" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand gc" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand gc" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -292,7 +292,7 @@ complete -c astore -n "__fish_astore_using_subcommand verify" -l sample -d 'Read
 complete -c astore -n "__fish_astore_using_subcommand verify" -l max-age -d 'Exit with 12 if anything was not read for longer than this (30d)' -r
 complete -c astore -n "__fish_astore_using_subcommand verify" -l threads -d 'How many threads read [env: ASTORE_THREADS] [default: one a processor]' -r
 complete -c astore -n "__fish_astore_using_subcommand verify" -l metrics-file -d 'Write what was measured into this file, for Prometheus; {command} stands for the command [env: ASTORE_METRICS_FILE]' -r -F
-complete -c astore -n "__fish_astore_using_subcommand verify" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand verify" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand verify" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand verify" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand verify" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -306,7 +306,7 @@ complete -c astore -n "__fish_astore_using_subcommand verify" -s q -l quiet -d '
 complete -c astore -n "__fish_astore_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand log" -l since -d 'Only events after event N' -r
 complete -c astore -n "__fish_astore_using_subcommand log" -l type -d 'Only events of this type, such as v1.package.finalized' -r
-complete -c astore -n "__fish_astore_using_subcommand log" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand log" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand log" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand log" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand log" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -316,7 +316,7 @@ complete -c astore -n "__fish_astore_using_subcommand log" -l follow -d 'Go on p
 complete -c astore -n "__fish_astore_using_subcommand log" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand log" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c astore -n "__fish_astore_using_subcommand replay" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand replay" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand replay" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand replay" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand replay" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -326,7 +326,7 @@ complete -c astore -n "__fish_astore_using_subcommand replay" -l check -d 'Compa
 complete -c astore -n "__fish_astore_using_subcommand replay" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand replay" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c astore -n "__fish_astore_using_subcommand recover" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand recover" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand recover" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand recover" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand recover" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -339,7 +339,7 @@ complete -c astore -n "__fish_astore_using_subcommand recover" -l json -d 'Print
 complete -c astore -n "__fish_astore_using_subcommand recover" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand recover" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand stats" -l metrics-file -d 'Write what was measured into this file, for Prometheus; {command} stands for the command [env: ASTORE_METRICS_FILE]' -r -F
-complete -c astore -n "__fish_astore_using_subcommand stats" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand stats" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand stats" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand stats" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand stats" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -349,7 +349,7 @@ complete -c astore -n "__fish_astore_using_subcommand stats" -l json -d 'Print J
 complete -c astore -n "__fish_astore_using_subcommand stats" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand health" -l metrics-file -d 'Write what was measured into this file, for Prometheus; {command} stands for the command [env: ASTORE_METRICS_FILE]' -r -F
-complete -c astore -n "__fish_astore_using_subcommand health" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand health" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand health" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand health" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand health" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -358,7 +358,7 @@ never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand health" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand health" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c astore -n "__fish_astore_using_subcommand completions" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand completions" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand completions" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand completions" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand completions" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -368,7 +368,7 @@ complete -c astore -n "__fish_astore_using_subcommand completions" -l json -d 'P
 complete -c astore -n "__fish_astore_using_subcommand completions" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand man" -l out -d 'Write every page into this directory, which is made if it is missing' -r -F
-complete -c astore -n "__fish_astore_using_subcommand man" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand man" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand man" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand man" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
 complete -c astore -n "__fish_astore_using_subcommand man" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'

@@ -210,6 +210,10 @@ pub enum Error {
         what: String,
         /// The plan that holds today.
         now: PlanName,
+        /// How many objects would go by that.
+        objects: u64,
+        /// How many bytes would come back.
+        bytes: u64,
     },
     /// A plan of an instant that has not come was confirmed.
     #[error("the plan is of {instant}, and it is {now} by this machine's clock")]
@@ -373,7 +377,8 @@ impl Error {
             Self::Storage(
                 StorageError::Unnamed { .. } | StorageError::Config { .. } | StorageError::NotAFile { .. },
             ) => ErrorKind::Damage,
-            Self::Storage(StorageError::NotEmpty { .. }) | Self::Remains { .. } => ErrorKind::Usage,
+            Self::Storage(StorageError::NotEmpty { .. } | StorageError::InsideStore { .. })
+            | Self::Remains { .. } => ErrorKind::Usage,
             Self::Db(error) if error.is_busy() => ErrorKind::Busy,
             Self::Db(error) | Self::View(ViewError::Db(error)) if error.is_corrupt() => ErrorKind::Damage,
             Self::PayloadUnavailable(error) if error.is_refused => ErrorKind::Failed,
@@ -393,6 +398,7 @@ impl Error {
             Self::Ingest(
                 IngestError::StdinTwice
                 | IngestError::Alike { .. }
+                | IngestError::ListedThrough { .. }
                 | IngestError::NoName { .. }
                 | IngestError::StoreItself { .. }
                 | IngestError::Exclude { .. },

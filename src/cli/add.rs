@@ -89,8 +89,12 @@ pub(crate) struct Args {
     /// Add what a command prints; all that follows is the command
     ///
     /// CMD is run, without a shell, and what it writes to standard output becomes one file. If it fails, nothing is
-    /// added: add exits with 1 and says how CMD ended. CMD has the standard input and standard error of add, and is
-    /// ended where add ends by itself or by SIGINT or SIGTERM; what CMD started is not. Other options go before this one; -- may stand between it and CMD.
+    /// added: add exits with 1 and says how CMD ended. CMD has the standard input and standard error of add. Where add ends
+    /// before CMD does, by itself or by SIGINT, SIGTERM or SIGHUP, CMD gets SIGTERM, and SIGKILL if it still runs 5 seconds
+    /// later. Where no terminal controls add, so does what CMD has started, but for what left its process group; at a
+    /// terminal CMD stays in the group of add, so that it may ask for a password, and Ctrl-C and Ctrl-Z reach all of it.
+    /// After a second signal or SIGHUP nobody waits for CMD, and after SIGKILL it goes on until it writes next. Other options
+    /// go before this one; -- may stand between it and CMD.
     #[arg(
         long,
         value_name = "CMD",
@@ -201,7 +205,7 @@ pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let command = command(&typed)?;
     let tar = args.tar.clone();
     let request = request(args, command.is_some(), ctx)?;
-    let has_patterns = !request.exclude.is_empty();
+    let patterns = request.exclude.clone();
     let (registry, program) = open_or_make(&request.sources, command, ctx)?;
     let report = match program {
         Some(mut program) => {
@@ -229,7 +233,7 @@ pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         (Form::Text, Volume::Normal) => human::reference(&report.package, out),
     })?;
     if form == Form::Text {
-        remarks(&report, has_patterns).iter().for_each(|remark| ctx.terminal.note(remark));
+        remarks(&report, &patterns).iter().for_each(|remark| ctx.terminal.note(remark));
     }
     Ok(exit)
 }

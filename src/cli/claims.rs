@@ -166,8 +166,10 @@ mod tests {
 
         fn environment(&self) -> Environment {
             Environment {
-                root: Some(OsString::from(self.path("store"))),
-                actor: Some("tester@desk".into()),
+                variables: vec![
+                    ("ASTORE_ROOT", OsString::from(self.path("store"))),
+                    ("ASTORE_ACTOR", "tester@desk".into()),
+                ],
                 scratch: self.0.path().to_owned(),
                 ..Environment::default()
             }

@@ -109,12 +109,17 @@ struct Place {
     position: usize,
     is_last_repeated: bool,
     kind: Kind,
+    /// Whether any positional of the command may be a file.
+    beside_files: bool,
     id: clap::Id,
 }
 
 fn places(definition: &clap::Command) -> Vec<Place> {
     let mut places = Vec::new();
     for command in definition.get_subcommands() {
+        let mut positionals =
+            command.get_positionals().map(|argument| Kind::of(command.get_name(), argument));
+        let beside_files = positionals.any(|kind| kind.is_none_or(|kind| kind.in_scripts().1));
         for argument in command.get_arguments() {
             let Some(kind) = Kind::of(command.get_name(), argument) else { continue };
             places.push(Place {
@@ -123,6 +128,7 @@ fn places(definition: &clap::Command) -> Vec<Place> {
                 position: argument.get_index().unwrap_or_default(),
                 is_last_repeated: argument.get_num_args().is_some_and(|range| range.max_values() > 1),
                 kind,
+                beside_files,
                 id: argument.get_id().clone(),
             });
         }
@@ -143,9 +149,7 @@ fn script(shell: Shell) -> Vec<u8> {
             [generated(clap_complete::Shell::Bash, super::definition()), bash(&definition, &places)].concat()
         }
         Shell::Zsh => zsh(&places),
-        Shell::Fish => {
-            [generated(clap_complete::Shell::Fish, super::definition()), fish(&definition, &places)].concat()
-        }
+        Shell::Fish => [generated(clap_complete::Shell::Fish, super::definition()), fish(&places)].concat(),
     }
     .into_bytes()
 }
@@ -153,7 +157,8 @@ fn script(shell: Shell) -> Vec<u8> {
 fn generated(shell: clap_complete::Shell, mut definition: clap::Command) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut definition, "astore", &mut script);
-    String::from_utf8(script).expect("scripts are made of text")
+    // Made of text, so that nothing is lost.
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 fn bash(definition: &clap::Command, places: &[Place]) -> String {
@@ -219,19 +224,14 @@ fn zsh(places: &[Place]) -> String {
     script
 }
 
-fn fish(definition: &clap::Command, places: &[Place]) -> String {
-    // Fish does not count positionals: it leaves files out where none of the command's can be one.
-    let has_files = |command: &str| {
-        let command = definition.find_subcommand(command).expect("each place is in a command");
-        let mut kinds = command.get_positionals().map(|argument| Kind::of(command.get_name(), argument));
-        kinds.any(|kind| kind.is_none_or(|kind| kind.in_scripts().1))
-    };
+fn fish(places: &[Place]) -> String {
     let lines = places.iter().map(|place| {
         let (kind, _) = place.kind.in_scripts();
         let command = &place.command;
         let which = match &place.long {
             Some(long) => format!("-l {long} -x"),
-            None if has_files(command) => "-k".to_owned(),
+            // Fish does not count positionals: it leaves files out where none of the command's can be one.
+            None if place.beside_files => "-k".to_owned(),
             None => "-k -f".to_owned(),
         };
         format!("complete -c astore -n '__fish_astore_using_subcommand {command}' {which} -a '(__fish_astore_ask {kind})'\n")

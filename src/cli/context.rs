@@ -24,7 +24,7 @@ use super::output::metrics::Metrics;
 use super::output::page::Page;
 use super::output::window::Window;
 use super::progress::{Bars, Terminal, Volume};
-use super::settings::{self, Chosen, Setting, Settings, Source};
+use super::settings::{self, Chosen, Setting, Settings};
 
 /// The three streams of a process, or of a test.
 pub(crate) struct Streams {
@@ -118,7 +118,10 @@ pub(crate) struct Context {
     color_option: Option<ColorChoice>,
     settings: Settings,
     wait: Duration,
+    /// Where the store is, once it is decided.
     place: Option<Place>,
+    /// The root that a failure is about: of the store that was looked at.
+    about: Option<PathBuf>,
     command: &'static str,
     /// Whether what is printed tells of something that is done already.
     changes: bool,
@@ -143,11 +146,13 @@ impl Context {
             let variable = environment.columns.as_deref().and_then(OsStr::to_str);
             Window::new(variable, streams.out_columns, environment.glyphs)
         });
-        let color = global.color.unwrap_or(ColorChoice::Auto);
+        let settings = Settings::new(&environment.variables);
+        // A bad value is told of once the store has been asked, too.
+        let style = settings.style(global.color, streams.out_is_terminal, environment.no_color);
         Self {
             form,
             volume,
-            page: Page { style: color.style(streams.out_is_terminal, environment.no_color), window },
+            page: Page { style: style.unwrap_or_default(), window },
             terminal: Terminal::new(streams.err, bars, volume).in_form(form),
             metrics: Metrics::default(),
             out_is_terminal: streams.out_is_terminal,
@@ -160,9 +165,10 @@ impl Context {
             actor_option: global.actor.clone(),
             wait_option: global.wait,
             color_option: global.color,
-            settings: Settings::new(&environment.settings),
+            settings,
             wait: DEFAULT_WAIT,
             place: None,
+            about: None,
             command: "",
             changes: false,
         }
@@ -174,24 +180,17 @@ impl Context {
     /// Where one of these has a bad value, or the store's astore.toml is there and cannot be read.
     pub(crate) fn settle(&mut self) -> anyhow::Result<()> {
         // Where no store is named, whoever opens it says so.
-        if let Ok(place) = self.environment.place(self.root_option.as_deref()) {
-            match self.settings.read_store(&place.root) {
-                Ok(wrong) => wrong.iter().for_each(|wrong| self.terminal.warn(&format!("astore: {wrong}"))),
-                Err(error) => {
-                    self.place = Some(place);
-                    return Err(error);
-                }
-            }
+        if let Ok(place) = self.decide() {
+            let root = place.root.clone();
+            let read = self.settings.read_store(&root);
+            self.about = read.is_err().then_some(root);
+            read?.iter().for_each(|wrong| self.terminal.warn(&format!("astore: {wrong}")));
         }
         if let Some(wait) = self.settings.get(self.wait_option, &settings::WAIT)? {
             self.wait = wait.value;
         }
-        if let Some(color) = self.settings.get(self.color_option, &settings::COLOR)? {
-            // A variable of the environment outranks the store.
-            let no_color = self.environment.no_color && matches!(color.source, Source::Store(..));
-            let choice = if no_color { ColorChoice::Never } else { color.value };
-            self.page.style = choice.style(self.out_is_terminal, self.environment.no_color);
-        }
+        let no_color = self.environment.no_color;
+        self.page.style = self.settings.style(self.color_option, self.out_is_terminal, no_color)?;
         Ok(())
     }
 
@@ -207,26 +206,40 @@ impl Context {
         self.settings.get(given, setting)
     }
 
-    /// Returns the root whose store was asked for its settings.
-    pub(crate) fn root_of_settings(&self) -> Option<&Path> {
-        self.settings.root()
+    /// Returns the store's file of settings where something stands in it that means nothing to this build.
+    pub(crate) fn odd_settings(&self) -> Option<&Path> {
+        self.settings.odd_file()
     }
 
-    /// Returns where the store is.
-    ///
-    /// # Errors
-    /// A usage error where nothing says so.
-    pub(crate) fn place(&mut self) -> anyhow::Result<&Place> {
+    /// Returns where the store is, which is decided once.
+    fn decide(&mut self) -> anyhow::Result<&Place> {
         let place = match self.place.take() {
             Some(place) => place,
-            None => self.environment.place(self.root_option.as_deref())?,
+            None => {
+                let said = self.settings.get(self.root_option.clone(), &settings::ROOT)?;
+                self.environment.place(said)?
+            }
         };
         Ok(self.place.insert(place))
     }
 
-    /// Returns the root, if it has been decided.
-    pub(crate) fn root(&self) -> Option<&Path> {
+    /// Returns where the store is; from now on a failure is about that one.
+    ///
+    /// # Errors
+    /// A usage error where nothing says so.
+    pub(crate) fn place(&mut self) -> anyhow::Result<&Place> {
+        self.about = Some(self.decide()?.root.clone());
+        self.decide()
+    }
+
+    /// Returns the root, if it has been decided, be a store there or not.
+    pub(crate) fn decided_root(&self) -> Option<&Path> {
         self.place.as_ref().map(|place| place.root.as_path())
+    }
+
+    /// Returns the root that a failure is about.
+    pub(crate) fn root(&self) -> Option<&Path> {
+        self.about.as_deref()
     }
 
     /// Returns what was asked for, as far as advice depends on it.
@@ -244,9 +257,10 @@ impl Context {
     /// Returns the clock, the source of ids and the actor.
     ///
     /// # Errors
-    /// A usage error where the actor is empty or no text.
+    /// A usage error where the variable that names the actor is empty or no text.
     pub(crate) fn env(&self) -> anyhow::Result<Env> {
-        Ok(Env::system(self.environment.actor(self.actor_option.as_deref())?))
+        let actor = self.settings.get(self.actor_option.clone(), &settings::ACTOR)?;
+        Ok(Env::system(actor.map_or_else(|| self.environment.user_at_host.clone(), |actor| actor.value)))
     }
 
     /// Opens the store for a command.
@@ -295,9 +309,12 @@ impl Context {
         }
     }
 
-    /// Makes a reader that ends when a signal asks.
-    pub(crate) fn interruptible(&self, file: File) -> Box<dyn Read + Send> {
-        Box::new(Interruptible::new(file, &self.interrupt))
+    /// Opens a file for reading, which ends when a signal asks.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub(crate) fn reader(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(Interruptible::open(path, &self.interrupt)?))
     }
 
     /// Returns where results go; whoever writes there ends with [`Self::done`].
@@ -320,6 +337,7 @@ impl Context {
         exit: Exit,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<Exit> {
+        self.terminal.end_names();
         let written = write(&mut *self.out);
         self.done(exit, written)
     }
@@ -356,6 +374,7 @@ impl Context {
 
     /// Says why the command failed, and returns how it ends.
     pub(crate) fn fail(&self, failure: &Failure<'_>) -> Exit {
+        self.terminal.end_names();
         self.terminal.line(&failure.line(self.form));
         failure.exit()
     }

@@ -1,21 +1,19 @@
 //! The process's environment, read once and handed in: nothing else in the program looks at it.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::failure::usage;
+use super::output::escape;
 use super::output::window::Glyphs;
-use super::settings;
+use super::settings::{self, Chosen, Source};
 
 /// The variables that `astore` knows, and what the system says of the user and the machine.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
-    /// `ASTORE_ROOT`: where the store is.
-    pub(crate) root: Option<OsString>,
-    /// `ASTORE_ACTOR`: who the log says did it.
-    pub(crate) actor: Option<OsString>,
-    /// The variables of [`settings::VARIABLES`] that are set.
-    pub(crate) settings: Vec<(&'static str, OsString)>,
+    /// Those of [`settings::WAYS`] that are set.
+    pub(crate) variables: Vec<(&'static str, OsString)>,
     /// `XDG_DATA_HOME`.
     pub(crate) data_home: Option<OsString>,
     /// `HOME`.
@@ -36,11 +34,9 @@ impl Environment {
     /// Reads the environment of this process.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub(crate) fn of_process() -> Self {
-        let names = settings::VARIABLES.iter().map(|&(name, _)| name);
+        let names = settings::WAYS.iter().map(|way| way.variable);
         Self {
-            settings: names.filter_map(|name| Some((name, std::env::var_os(name)?))).collect(),
-            root: std::env::var_os("ASTORE_ROOT"),
-            actor: std::env::var_os("ASTORE_ACTOR"),
+            variables: names.filter_map(|name| Some((name, std::env::var_os(name)?))).collect(),
             data_home: std::env::var_os("XDG_DATA_HOME"),
             home: std::env::var_os("HOME"),
             no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
@@ -54,27 +50,25 @@ impl Environment {
         }
     }
 
-    /// Decides where the store is: the option, else `ASTORE_ROOT`, else `$XDG_DATA_HOME/astore`, else
-    /// `~/.local/share/astore`.
+    /// Decides where the store is: where somebody said, else `$XDG_DATA_HOME/astore`, else `~/.local/share/astore`.
     ///
     /// # Errors
-    /// A usage error where the option or the variable is empty (an unset variable in a script must not lead
-    /// to another store than meant), or where there is no home.
-    pub(crate) fn place(&self, option: Option<&Path>) -> anyhow::Result<Place> {
-        let named = match (option, &self.root) {
-            (Some(option), _) => Some((option.as_os_str(), "--root")),
-            (None, Some(variable)) => Some((variable.as_os_str(), "ASTORE_ROOT")),
-            (None, None) => None,
-        };
-        if let Some((root, source)) = named {
-            if root.is_empty() {
-                return Err(usage(format!("{source} is empty; name a directory")));
+    /// A usage error where what was said has a `~` that a shell should have replaced, or where there is no home.
+    pub(crate) fn place(&self, said: Option<Chosen<PathBuf>>) -> anyhow::Result<Place> {
+        if let Some(Chosen { value: root, source }) = said {
+            let said_by = match source {
+                Source::Option(_) => "--root",
+                Source::Variable(name) | Source::Store(name, _) => name,
+            };
+            if let Some(rest) = without_home(root.as_os_str()) {
+                let (shown, rest) = (escape::argument(root.as_os_str()), escape::bytes(rest));
+                let short = if said_by == "--root" { format!("--root ~/{rest} or ") } else { String::new() };
+                return Err(usage(format!(
+                    "{said_by} is '{shown}', and no such directory is here; a shell puts your home in the place of ~ only \
+                     where a word begins with it: write {short}{said_by}=$HOME/{rest}"
+                )));
             }
-            return Ok(Place {
-                root: absolute(Path::new(root)),
-                choice: PlaceChoice::Named,
-                said_by: source,
-            });
+            return Ok(Place { root: absolute(&root), choice: PlaceChoice::Named, said_by });
         }
         // The XDG Base Directory Specification: a relative path in the variable is to be ignored.
         let data_home = self.data_home.as_deref().map(Path::new).filter(|path| path.is_absolute());
@@ -92,28 +86,6 @@ impl Environment {
             }
         };
         Ok(Place { root: absolute(&root), choice: PlaceChoice::Default, said_by })
-    }
-
-    /// Decides who the log says did it: the option, else `ASTORE_ACTOR`, else user and host.
-    ///
-    /// # Errors
-    /// A usage error where the option or the variable is empty, or the variable is not text.
-    pub(crate) fn actor(&self, option: Option<&str>) -> anyhow::Result<String> {
-        if let Some(option) = option {
-            return match option {
-                "" => Err(usage("--actor is empty; say who does it")),
-                actor => Ok(actor.to_owned()),
-            };
-        }
-        match &self.actor {
-            Some(actor) if actor.is_empty() => {
-                Err(usage("ASTORE_ACTOR is empty; say who does it, or unset it"))
-            }
-            Some(actor) => {
-                actor.to_str().map(str::to_owned).ok_or_else(|| usage("ASTORE_ACTOR is not UTF-8"))
-            }
-            None => Ok(self.user_at_host.clone()),
-        }
     }
 }
 
@@ -143,6 +115,13 @@ fn glyphs(variables: &[Option<OsString>]) -> Glyphs {
     let locale = variables.iter().flatten().find(|value| !value.is_empty());
     let locale = locale.map(|value| value.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     if locale.contains("utf-8") || locale.contains("utf8") { Glyphs::Unicode } else { Glyphs::Ascii }
+}
+
+/// Returns what follows `~/` in a root that begins so and leads nowhere: a shell was to put a home there, and did not.
+/// Taken as it is, it would make `init` put the store into a directory called `~`, and others miss theirs.
+fn without_home(root: &OsStr) -> Option<&[u8]> {
+    let rest = root.as_bytes().strip_prefix(b"~/")?;
+    Path::new(root).symlink_metadata().is_err().then_some(rest)
 }
 
 fn absolute(path: &Path) -> PathBuf {
@@ -183,24 +162,27 @@ fn user_name(passwd: &[u8], uid: u32, variable: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::Settings;
     use super::*;
 
     fn place(option: Option<&str>, environment: &Environment) -> Result<(String, PlaceChoice), String> {
-        let place = environment.place(option.map(Path::new)).map_err(|error| error.to_string())?;
+        let settings = Settings::new(&environment.variables);
+        let said = settings.get(option.map(PathBuf::from), &settings::ROOT);
+        let place = said.and_then(|said| environment.place(said)).map_err(|error| error.to_string())?;
         Ok((place.root.display().to_string(), place.choice))
     }
 
     #[test]
     fn the_first_of_four_places_that_is_given_wins() {
         let mut environment = Environment {
-            root: Some("/var/s".into()),
+            variables: vec![("ASTORE_ROOT", "/var/s".into())],
             data_home: Some("/xdg".into()),
             home: Some("/home/a".into()),
             ..Environment::default()
         };
         assert_eq!(place(Some("/opt/s"), &environment), Ok(("/opt/s".into(), PlaceChoice::Named)));
         assert_eq!(place(None, &environment), Ok(("/var/s".into(), PlaceChoice::Named)));
-        environment.root = None;
+        environment.variables.clear();
         assert_eq!(place(None, &environment), Ok(("/xdg/astore".into(), PlaceChoice::Default)));
         environment.data_home = Some("relative".into());
         assert_eq!(
@@ -213,22 +195,15 @@ mod tests {
 
     #[test]
     fn an_empty_root_is_a_mistake_and_not_the_default() {
-        let environment =
-            Environment { root: Some("".into()), home: Some("/home/a".into()), ..Environment::default() };
-        assert_eq!(place(None, &environment), Err("ASTORE_ROOT is empty; name a directory".into()));
-        assert_eq!(place(Some(""), &environment), Err("--root is empty; name a directory".into()));
-    }
-
-    #[test]
-    fn the_actor_is_who_was_named_else_the_user() {
-        let mut environment = Environment { user_at_host: "a@b".into(), ..Environment::default() };
-        assert_eq!(environment.actor(None).unwrap(), "a@b");
-        environment.actor = Some("ci".into());
-        assert_eq!(environment.actor(None).unwrap(), "ci");
-        assert_eq!(environment.actor(Some("me")).unwrap(), "me");
-        assert!(environment.actor(Some("")).is_err());
-        environment.actor = Some("".into());
-        assert!(environment.actor(None).is_err(), "the log must not say another name than was meant");
+        let environment = Environment {
+            variables: vec![("ASTORE_ROOT", "".into())],
+            home: Some("/home/a".into()),
+            ..Environment::default()
+        };
+        assert_eq!(
+            place(None, &environment),
+            Err("ASTORE_ROOT is empty; give it a value or unset it".into())
+        );
     }
 
     #[test]

@@ -31,9 +31,9 @@ pub(crate) enum Exit {
     Purged = 11,
     /// Verification is overdue.
     Overdue = 12,
-    /// Ended by SIGINT.
+    /// Ended by SIGINT with something left to do. A signal that comes when all is done changes nothing.
     Interrupted = 130,
-    /// Ended by SIGTERM.
+    /// The same by SIGTERM.
     Terminated = 143,
 }
 
@@ -53,8 +53,8 @@ impl Exit {
         (Self::Evicted, "the object is evicted: another backend holds it"),
         (Self::Purged, "the object was purged: the log says by whom, when and why"),
         (Self::Overdue, "verification is overdue (damage outranks it)"),
-        (Self::Interrupted, "interrupted by SIGINT; the store is left clean"),
-        (Self::Terminated, "ended by SIGTERM; the store is left clean"),
+        (Self::Interrupted, "interrupted by SIGINT before all was done; the store is left clean"),
+        (Self::Terminated, "ended by SIGTERM before all was done; the store is left clean"),
     ];
 
     /// Returns the number.

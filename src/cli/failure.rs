@@ -2,6 +2,7 @@
 //!
 //! The library's errors carry facts; this is where they become a sentence and an exit code.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use super::asked::Asked;
 use super::context::Form;
 use super::exit::Exit;
 use super::hint::hint;
+use super::mistyped::Mistyped;
 use super::output::escape;
 use super::output::json::{self, schema};
 
@@ -89,8 +91,8 @@ impl<'a> Failure<'a> {
     }
 
     /// Puts what clap has to say about a command line into words.
-    pub(crate) fn of_usage(error: &clap::Error, command: Option<&str>) -> Self {
-        let (text, hint) = usage_words(error, command);
+    pub(crate) fn of_usage(error: &clap::Error, command: Option<&str>, arguments: &[OsString]) -> Self {
+        let Mistyped { text, hint } = Mistyped::of(error, command, arguments);
         let message = escape::line(&format!("{text}; {hint}"));
         let hint = Some(escape::line(&hint));
         Self { exit: Exit::Usage, message, hint, root: None, candidates: Vec::new() }
@@ -143,51 +145,6 @@ fn candidates(error: &anyhow::Error) -> Vec<String> {
         }
         _ => Vec::new(),
     }
-}
-
-/// Turns what clap has to say about a command line into a sentence, and where to read more.
-fn usage_words(error: &clap::Error, command: Option<&str>) -> (String, String) {
-    let help =
-        command.map_or_else(|| "astore --help".to_owned(), |command| format!("astore {command} --help"));
-    let rendered = error.render().to_string();
-    let mut paragraphs = rendered.split("\n\n");
-    let first = paragraphs.next().unwrap_or_default();
-    let mut text = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    if let Some(rest) = text.strip_prefix("error: ") {
-        text = rest.to_owned();
-    }
-    let mut forms: Vec<&str> = Vec::new();
-    for sentence in paragraphs.flat_map(str::lines).map(str::trim) {
-        if let Some(tip) = sentence.strip_prefix("tip: ") {
-            // Only `add` takes what may begin with a dash; elsewhere it is an option that there is not.
-            if tip.starts_with("to pass '") && command != Some("add") {
-                continue;
-            }
-            text.push_str("; ");
-            text.push_str(tip);
-        } else if let Some(form) = sentence.strip_prefix("Usage: ") {
-            forms.push(form);
-        } else if !forms.is_empty() && sentence.starts_with("astore ") {
-            forms.push(sentence);
-        }
-    }
-    if command == Some("init") && error.kind() == clap::error::ErrorKind::UnknownArgument {
-        text.push_str("; the root is named by --root DIR or ASTORE_ROOT");
-    }
-    if command == Some("gc")
-        && error.kind() == clap::error::ErrorKind::UnknownArgument
-        && !text.starts_with("unexpected argument '-")
-    {
-        text.push_str("; a plan is named by --confirm=PLAN");
-    }
-    // Of a command with several forms, the one that has what is missing.
-    let missing = text.rsplit_once(" not provided: ").map_or("", |(_, missing)| missing);
-    let fitting = forms.iter().find(|form| form.contains(missing)).or(forms.first());
-    let more = match (fitting, error.kind()) {
-        (Some(usage), clap::error::ErrorKind::MissingRequiredArgument) => format!("usage: {usage}"),
-        _ => format!("see '{help}'"),
-    };
-    (text, more)
 }
 
 fn library(error: &anyhow::Error) -> Option<&Error> {

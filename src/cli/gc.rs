@@ -47,9 +47,11 @@ Examples:
 /// a script the flag is the confirmation. --confirm=PLAN carries out exactly the plan that was
 /// reviewed, or, if anything in it has changed, nothing (exit code 5, and it says what changed). What goes is
 /// recorded in the log for ever; its bytes are gone for good. SIGINT and SIGTERM let the deletions at work come to their
-/// end, 65,536 objects at most, before they end the command.
+/// end, 65,536 objects at most, before they end the command. If nothing of the plan is left then, it is done, and the
+/// exit code says so.
 ///
-/// What was named or let go less than --min-age ago stays. With --quiet, the plan is its name alone, --without
+/// What was named or let go less than --min-age ago stays. As long as astore.toml has a default that this build does not
+/// know, --confirm is refused (exit code 2): it may be a --min-age that is misspelt. With --quiet, the plan is its name alone, --without
 /// prints the bytes as a number, and --confirm only what could not be deleted (exit code 1).
 #[derive(clap::Args, Debug)]
 #[command(
@@ -147,6 +149,14 @@ fn without(references: &[String], ctx: &mut Context) -> anyhow::Result<Exit> {
 }
 
 fn confirmed(plan: Option<PlanName>, args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
+    if let Some(file) = ctx.odd_settings() {
+        // A `min_age` that should have been `min-age` is a warning to everyone else; here it would cost what it was to keep.
+        return Err(usage(format!(
+            "nothing is deleted while {} has what this build does not know: it may be there to keep something; correct it \
+             or take it out",
+            escape::path(file)
+        )));
+    }
     if args.reason.as_deref().is_some_and(|reason| reason.trim().is_empty()) {
         return Err(usage("--reason is empty; say why, the log keeps it"));
     }
@@ -230,7 +240,12 @@ fn collect(request: &CollectRequest, shown: bool, ctx: &mut Context) -> anyhow::
     };
     drop((registry, last_words));
     let report = match (report, ended) {
-        (Ok(report), _) => report,
+        (Ok(report), _) => {
+            if ctx.interrupted().is_some() {
+                ctx.terminal.warn("astore: the signal stopped nothing: the plan is carried out to its end");
+            }
+            report
+        }
         (Err(error), Some(done)) => {
             ctx.metrics.collected(&done);
             if ctx.form == Form::Json {

@@ -1,7 +1,6 @@
 //! What to do about a failure: advice for people, which the library does not give.
 
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use astore::db::DbError;
@@ -13,12 +12,11 @@ use astore::plane::{ExportError, IngestError, PatternError, ServeError};
 use astore::registry::report::DEFAULT_MIN_AGE;
 use astore::storage::{LockError, StorageError};
 use astore::views::ViewError;
-use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
 use super::asked::Asked;
-use super::output::escape;
-use super::output::units::age;
+use super::denied::denied;
+use super::output::units::{age, count, size};
 
 const MAKE_ROOM: &str = "make room: 'astore remove' and 'astore gc' work on a full disk";
 
@@ -36,7 +34,7 @@ pub(crate) fn hint(error: &Error, asked: Asked<'_>) -> Option<String> {
 }
 
 /// Returns what the system said, where it is behind a failure.
-fn of_system(error: &Error) -> Option<&io::Error> {
+pub(super) fn of_system(error: &Error) -> Option<&io::Error> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         match (error.downcast_ref::<io::Error>(), error.downcast_ref::<Unreadable>()) {
@@ -61,66 +59,6 @@ fn limit(said: &io::Error) -> Option<&'static str> {
         Errno::DQUOT => Some("make room within the quota of this user or group, or have it raised"),
         _ => None,
     }
-}
-
-/// Says who is let in, where this user is not.
-#[expect(clippy::wildcard_enum_match_arm, reason = "most failures are no question of who asks")]
-fn denied(error: &Error, asked: Asked<'_>) -> Option<String> {
-    let root = asked.root?;
-    if let Error::Db(error) | Error::View(ViewError::Db(error)) = error
-        && error.is_system()
-    {
-        return barred(root, Access::READ_OK | Access::WRITE_OK);
-    }
-    let database = match error {
-        Error::Db(error) | Error::View(ViewError::Db(error)) if error.is_read_only() => {
-            format!("SQLite writes to {}/astore.db and beside it; ", escape::path(root))
-        }
-        // What is named in full may stand elsewhere.
-        Error::Storage(StorageError::Io { path, .. }) if !path.is_relative() && !path.starts_with(root) => {
-            return None;
-        }
-        Error::Db(_) | Error::Storage(_) | Error::Log(_)
-            if of_system(error)?.kind() == io::ErrorKind::PermissionDenied =>
-        {
-            if let Some(said) = barred(root, Access::READ_OK) {
-                return Some(said);
-            }
-            String::new()
-        }
-        _ => return None,
-    };
-    // Nothing to say where the root cannot be looked at: it is not there yet, or a directory above it is in the way.
-    let owner = std::fs::metadata(root).ok()?.uid();
-    let root = escape::path(root);
-    Some(if owner == rustix::process::geteuid().as_raw() {
-        format!("{database}{root} is yours: see its modes with 'ls -ld {root} {root}/*'")
-    } else {
-        format!(
-            "{database}{root} belongs to user {owner}: do it as that user (sudo -u \\#{owner} astore ...), or ask to \
-             be let in"
-        )
-    })
-}
-
-/// Names the file of the database that this user may not open, which SQLite does not.
-fn barred(root: &Path, wanted: Access) -> Option<String> {
-    ["astore.db", "astore.db-wal", "astore.db-shm"].iter().find_map(|name| {
-        let path: std::path::PathBuf = [root, Path::new(name)].iter().collect();
-        let refused = accessat(CWD, &path, wanted, AtFlags::EACCESS).err()?;
-        let owner = std::fs::symlink_metadata(&path).ok()?.uid();
-        let path = escape::path(&path);
-        (refused == Errno::ACCESS).then(|| {
-            if owner == rustix::process::geteuid().as_raw() {
-                format!("{path} is yours, and its modes do not let you: 'chmod u+rw {path}'")
-            } else {
-                format!(
-                    "{path} belongs to user {owner}, and you may not open it: let that user give it away \
-                     (chown), or work as that user (sudo -u \\#{owner} astore ...)"
-                )
-            }
-        })
-    })
 }
 
 /// What to do about a disk that refuses, where nothing better can be said.
@@ -169,6 +107,9 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         }
         Error::Ingest(IngestError::Unreadable { .. }) if asked.command != "add" => return None,
         Error::Ingest(IngestError::Unreadable { .. }) => "--keep-going leaves out what cannot be read",
+        Error::Ingest(IngestError::ListedThrough { .. }) => {
+            "leave out one of the two: 'find -L ... ! -type d' names what is behind it alone, 'find' without -L the symlink"
+        }
         Error::Ingest(IngestError::Exclude { source: PatternError::UnclosedClass, .. }) => {
             "write \\[ for the character itself"
         }
@@ -235,6 +176,10 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::WrongState { reference, state: "open" } => {
             return Some(format!("freeze it with 'astore finalize {reference}'"));
         }
+        // What other tools call so.
+        Error::WrongState { reference, state: "not removed" } if asked.command == "restore" => {
+            return Some(format!("'astore export {reference} DEST' writes what is in it"));
+        }
         Error::WrongState { state: "finalized already", .. } if asked.command == "add" => {
             "without --package, add makes a new version"
         }
@@ -265,13 +210,16 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::NoSuchEventType { .. } => {
             return Some(format!("it knows {}", EventType::ALL.map(EventType::name).join(", ")));
         }
-        Error::PlanChanged { now, .. } => {
+        Error::PlanChanged { now, objects, bytes, .. } => {
             // The plan of another age is another plan: it would not show what is meant.
             let min_age = match now.min_age() {
                 usual if usual == asked.min_age.unwrap_or(DEFAULT_MIN_AGE) => String::new(),
                 other => format!(" --min-age {}", age(other)),
             };
-            return Some(format!("nothing was deleted; 'astore gc{min_age}' shows what the plan is now"));
+            let today = format!("{} ({}) would go today", count(*objects, "object"), size(*bytes));
+            return Some(format!(
+                "nothing was deleted; {today}, and 'astore gc{min_age}' shows what the plan is now"
+            ));
         }
         Error::PlanOfTheFuture { .. } => {
             "nothing was deleted; if the clock is right, make a new plan with 'astore gc'"
@@ -322,6 +270,7 @@ fn storage(error: &StorageError, asked: Asked<'_>) -> Option<String> {
         }
         StorageError::UnknownFormat { .. } => "use the newer astore that made it",
         StorageError::NotEmpty { .. } => "name a directory that is missing or empty",
+        StorageError::InsideStore { .. } => "name a directory elsewhere",
         StorageError::NetworkFileSystem { .. } => "name a directory on a local file system",
         _ => return None,
     };
@@ -397,9 +346,10 @@ mod tests {
         let (past, now) = (Timestamp::from_micros(0), Timestamp::from_micros(9));
         let plan = PlanName { instant: past, min_age_seconds: 0, digest: Blake3::of(b"") };
         let usual = PlanName { min_age_seconds: 86_400, ..plan };
+        let changed = |now| Error::PlanChanged { what: "a pin".into(), now, objects: 1, bytes: 4096 };
         for (error, says) in [
-            (Error::PlanChanged { what: "a pin".into(), now: plan }, "'astore gc --min-age 0s' shows"),
-            (Error::PlanChanged { what: "a pin".into(), now: usual }, "'astore gc' shows"),
+            (changed(plan), "1 object (4.0 KiB) would go today, and 'astore gc --min-age 0s' shows"),
+            (changed(usual), "and 'astore gc' shows"),
             (Error::PlanOfTheFuture { instant: now, now: past }, "make a new plan with 'astore gc'"),
             (Error::ClockDoubted { now, last_event: past }, "--accept-clock"),
         ] {

@@ -20,7 +20,7 @@ Examples:
 
 /// Make a store
 ///
-/// Makes a store of a directory that is missing or empty. Repeating it does no harm: a store that is there
+/// Makes a store of a directory that is missing or empty, and not inside of another store. Repeating it does no harm: a store that is there
 /// already stays as it is. A store has five retention classes (transient, 7 days; raw-evidence, 90 days;
 /// summary-evidence, 1 year; release-evidence, 7 years; permanent-record, for ever) beside those given here.
 #[derive(clap::Args, Debug)]

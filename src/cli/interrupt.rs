@@ -1,13 +1,21 @@
 //! SIGINT and SIGTERM: the first asks the running operation to end cleanly, the second ends the process. And SIGXFSZ,
 //! which is to end nothing.
+//!
+//! One that whoever started this process has it ignore stays ignored, as the standard asks: `nohup`, a shell that runs it
+//! in the background, a script's `trap '' INT`. SIGTERM is no exception, as it is none for the GNU tools: who has that
+//! ignored wants this step to come to its end, and SIGKILL is left.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::{Handle, Signals};
 use signal_hook::{SigId, flag, low_level};
@@ -19,18 +27,28 @@ use super::exit::Exit;
 pub(crate) struct Interrupt {
     asked: Arc<AtomicBool>,
     signal: Arc<AtomicUsize>,
-    /// What ends the process at the second signal.
+    /// Which signals ask, and how the process ends then.
+    heard: Arc<[(i32, Exit)]>,
+    hears_hangup: bool,
+    /// What ends the process at the second signal, and what tells that it is the second.
     shutdowns: Arc<Mutex<Vec<SigId>>>,
 }
 
 impl Interrupt {
-    /// Starts to listen. A system that refuses handlers leaves the signals' own effect: the process ends, and
-    /// what it leaves is what a kill leaves.
+    /// Starts to listen to what is not ignored; to both where nobody can tell, for an end that is clean. A system that
+    /// refuses handlers leaves the signals' own effect: the process ends, and what it leaves is what a kill leaves.
     pub(crate) fn install() -> Self {
-        let interrupt = Self::default();
-        // In this order: the shutdown looks at the flag before the same signal sets it.
+        let ignored = ignored();
+        let is_ignored = |number: i32| ignored.map(|mask| mask >> (number - 1) & 1 == 1);
+        let heard = ASKING.into_iter().filter(|(number, _)| !is_ignored(*number).unwrap_or(false));
+        let interrupt = Self {
+            heard: heard.collect(),
+            // Where nobody can tell, it is left alone, which is right either way.
+            hears_hangup: is_ignored(SIGHUP) == Some(false),
+            ..Self::default()
+        };
         interrupt.shut_down_at_the_second();
-        for (number, exit) in ASKING {
+        for &(number, exit) in &*interrupt.heard {
             let word = usize::from(exit.code());
             drop(flag::register_usize(number, Arc::clone(&interrupt.signal), word));
             drop(flag::register(number, Arc::clone(&interrupt.asked)));
@@ -41,18 +59,25 @@ impl Interrupt {
         interrupt
     }
 
+    /// Has the next signal but one end the process, or the next one where one came already.
     fn shut_down_at_the_second(&self) {
         let mut shutdowns = self.shutdowns.lock().unwrap_or_else(PoisonError::into_inner);
-        for (number, exit) in ASKING {
+        // Not the flag that operations look at: its handlers may be older, and would set it before the same signal, the
+        // first one, is asked whether it is the second.
+        let again = Arc::new(AtomicBool::new(self.asked.load(Ordering::Relaxed)));
+        for &(number, exit) in &*self.heard {
             let code = i32::from(exit.code());
-            shutdowns.extend(flag::register_conditional_shutdown(number, code, Arc::clone(&self.asked)));
+            shutdowns.extend(flag::register_conditional_shutdown(number, code, Arc::clone(&again)));
+            shutdowns.extend(flag::register(number, Arc::clone(&again)));
         }
     }
 
-    /// Lets the process say something before a second signal ends it, or SIGHUP does, which otherwise ends it without a
-    /// word. That takes a thread: a handler may not write lines. Where there is none, all stays as it was.
+    /// Lets the process do something before a second signal ends it, or SIGHUP does, which otherwise ends it without a
+    /// word: say so, or end what it has started. That takes a thread: a handler may not write lines. Where there is none,
+    /// all stays as it was.
     pub(crate) fn last_words(&self, say: impl Fn() + Send + 'static) -> Option<LastWords> {
-        let heard = ASKING.iter().map(|(number, _)| *number).chain((!is_ignored(SIGHUP)).then_some(SIGHUP));
+        let asking = Arc::clone(&self.heard);
+        let heard = asking.iter().map(|(number, _)| *number).chain(self.hears_hangup.then_some(SIGHUP));
         // Before it listens: the first signal must not be taken for the second.
         let asked = self.flag();
         let mut is_asked = asked.load(Ordering::Relaxed);
@@ -60,7 +85,7 @@ impl Interrupt {
         let handle = signals.handle();
         let listen = move || {
             for number in signals.forever() {
-                let exit = ASKING.iter().find(|(asking, _)| *asking == number).map(|(_, exit)| exit.code());
+                let exit = asking.iter().find(|(asking, _)| *asking == number).map(|(_, exit)| exit.code());
                 match exit {
                     Some(_) if !std::mem::replace(&mut is_asked, true) => {}
                     Some(code) => {
@@ -115,17 +140,20 @@ impl Drop for LastWords {
     fn drop(&mut self) {
         self.interrupt.shut_down_at_the_second();
         self.handle.close();
+        if self.interrupt.hears_hangup {
+            // A signal that once had a handler does not get its own effect back by itself.
+            drop(flag::register_conditional_default(SIGHUP, Arc::new(AtomicBool::new(true))));
+        }
         drop(self.thread.take().map(JoinHandle::join));
     }
 }
 
-/// Returns whether whoever started this process has it ignore a signal, as `nohup` does, or nobody can tell: then it
-/// is left alone.
-fn is_ignored(number: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    ignored.is_none_or(|mask| mask >> (number - 1) & 1 == 1)
+/// Returns the signals that this process ignores, as a mask, where the system tells: before it listens to any, those are
+/// the ones that whoever started it has it ignore.
+fn ignored() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
 }
 
 /// A reader of a descriptor that may stay silent for long, such as a terminal: it looks at the flag while it
@@ -142,6 +170,19 @@ impl<F: Read + AsFd> Interruptible<F> {
     }
 }
 
+impl Interruptible<File> {
+    /// Opens a file. One that is a fifo is opened at once, and not only when somebody writes to it: the first read waits
+    /// for that.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub(crate) fn open(path: &Path, interrupt: &Interrupt) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?;
+        Ok(Self::new(File::from(file), interrupt))
+    }
+}
+
 impl<F: Read + AsFd> Read for Interruptible<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         const STEP: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -154,12 +195,16 @@ impl<F: Read + AsFd> Read for Interruptible<F> {
                 let mut watched = [PollFd::new(&self.file, PollFlags::IN)];
                 match poll(&mut watched, Some(&STEP)) {
                     Ok(ready) => ready,
-                    Err(rustix::io::Errno::INTR) => continue,
+                    Err(Errno::INTR) => continue,
                     Err(error) => return Err(error.into()),
                 }
             };
             if ready > 0 {
-                return self.file.read(buffer);
+                match self.file.read(buffer) {
+                    // Somebody else took it.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    read => return read,
+                }
             }
         }
     }

@@ -1,7 +1,6 @@
 //! Lists that are read from files: of paths to add, and of patterns of what to leave out.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -33,8 +32,8 @@ pub(crate) fn paths(file: &Path, separator: Separator, ctx: &mut Context) -> any
         ("standard input".to_owned(), ctx.input())
     } else {
         let shown = escape::path(file);
-        let input = File::open(file).with_context(|| format!("cannot read the list {shown}"))?;
-        (shown, ctx.interruptible(input))
+        let input = ctx.reader(file).with_context(|| format!("cannot read the list {shown}"))?;
+        (shown, input)
     };
     let list = split(&mut *input, separator, &shown)?;
     if list.is_empty() {
@@ -51,8 +50,7 @@ pub(crate) fn open(file: &Path, ctx: &mut Context) -> anyhow::Result<Box<dyn Rea
     if file.as_os_str() == "-" {
         return Ok(ctx.input());
     }
-    let input = File::open(file).with_context(|| format!("cannot read {}", escape::path(file)))?;
-    Ok(ctx.interruptible(input))
+    ctx.reader(file).with_context(|| format!("cannot read {}", escape::path(file)))
 }
 
 /// Reads all of a file that people keep small; `-` is standard input.
@@ -77,7 +75,6 @@ pub(crate) fn bytes(file: &Path, ctx: &mut Context) -> anyhow::Result<Vec<u8>> {
 
 fn split(input: &mut dyn Read, separator: Separator, shown: &str) -> anyhow::Result<PathList> {
     let mut list = PathList::default();
-    let mut buffer = vec![0; CHUNK_BYTES];
     let (mut begun, mut number) = (Vec::new(), 0_u64);
     let end = match separator {
         Separator::Newline => b'\n',
@@ -91,17 +88,8 @@ fn split(input: &mut dyn Read, separator: Separator, shown: &str) -> anyhow::Res
         };
         list.push(path).map_err(|error| refused(error, path, separator, number, shown))
     };
-    loop {
-        let read = match input.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => read,
-            // A signal asked to end; a read that was merely interrupted does not come here.
-            Err(error) if error.kind() == ErrorKind::Interrupted => {
-                return Err(Error::from(IngestError::Cancelled).into());
-            }
-            Err(error) => return Err(error).with_context(|| format!("cannot read the list {shown}")),
-        };
-        let mut rest = &buffer[..read];
+    each_chunk(input, &format!("the list {shown}"), |chunk| {
+        let mut rest = chunk;
         while let Some(at) = rest.iter().position(|&byte| byte == end) {
             begun.extend_from_slice(&rest[..at]);
             take(&begun)?;
@@ -109,9 +97,30 @@ fn split(input: &mut dyn Read, separator: Separator, shown: &str) -> anyhow::Res
             rest = &rest[at + 1..];
         }
         begun.extend_from_slice(rest);
-    }
+        Ok(())
+    })?;
     take(&begun)?; // the last line need not end
     Ok(list)
+}
+
+/// Reads to the end, or until a signal asks.
+fn each_chunk(
+    input: &mut dyn Read,
+    what: &str,
+    mut each: impl FnMut(&[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => each(&buffer[..read])?,
+            // A signal asked to end; a read that was merely interrupted does not come here.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                return Err(Error::from(IngestError::Cancelled).into());
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot read {what}")),
+        }
+    }
 }
 
 fn refused(error: ListError, path: &[u8], separator: Separator, number: u64, shown: &str) -> anyhow::Error {
@@ -136,16 +145,21 @@ fn refused(error: ListError, path: &[u8], separator: Separator, number: u64, sho
 ///
 /// # Errors
 /// Where one cannot be read or is no text; a usage error for `-`.
-pub(crate) fn patterns(files: &[impl AsRef<Path>]) -> anyhow::Result<Vec<String>> {
+pub(crate) fn patterns(files: &[impl AsRef<Path>], ctx: &Context) -> anyhow::Result<Vec<String>> {
     let mut patterns = Vec::new();
     for file in files.iter().map(AsRef::as_ref) {
         if file.as_os_str() == "-" {
             return Err(usage("--exclude-from reads no standard input; name a file (./- if it is called -)"));
         }
-        let text = std::fs::read_to_string(file);
-        patterns.extend(patterns_of(
-            &text.with_context(|| format!("cannot read the patterns in {}", escape::path(file)))?,
-        ));
+        let what = format!("the patterns in {}", escape::path(file));
+        let mut input = ctx.reader(file).with_context(|| format!("cannot read {what}"))?;
+        let mut text = Vec::new();
+        each_chunk(&mut *input, &what, |chunk| {
+            text.extend_from_slice(chunk);
+            Ok(())
+        })?;
+        let text = String::from_utf8(text).map_err(|error| io::Error::new(ErrorKind::InvalidData, error));
+        patterns.extend(patterns_of(&text.with_context(|| format!("cannot read {what}"))?));
     }
     Ok(patterns)
 }

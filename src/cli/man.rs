@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use astore::storage::root;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
@@ -50,6 +51,12 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     ctx.refuse_json("a manual page is no document")?;
     let pages = pages().context("cannot make the manual")?;
     if let Some(directory) = &args.out {
+        if let Some(store) = store_within(directory) {
+            let (directory, store) = (escape::path(directory), escape::path(&store));
+            return Err(usage(format!(
+                "{directory} belongs to the store at {store}; name a directory elsewhere"
+            )));
+        }
         write_all(&pages, directory, args.sections)?;
         return Ok(Exit::Done);
     }
@@ -63,6 +70,12 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         return Err(usage(format!("no command is called '{}'", escape::line(command))));
     };
     ctx.result(Exit::Done, |out| out.write_all(text))
+}
+
+/// Returns the root of the store that the pages would be written into.
+fn store_within(directory: &Path) -> Option<PathBuf> {
+    // A page stands in the directory, which may be the root itself.
+    root::store_around(&directory.iter().chain(["astore.1".as_ref()]).collect::<PathBuf>())
 }
 
 #[expect(
@@ -215,12 +228,8 @@ fn exit_status(roff: &mut Roff) {
 
 fn environment(roff: &mut Roff) {
     roff.control("SH", ["ENVIRONMENT"]);
+    settings::WAYS.iter().for_each(|way| item(way.variable, way.meaning, roff));
     for (name, meaning) in [
-        (
-            "ASTORE_ROOT",
-            "The store's directory, where --root does not say. Such a store has to be made with astore init.",
-        ),
-        ("ASTORE_ACTOR", "Who the log says did it, where --actor does not say. A claim, not a proof."),
         (
             "XDG_DATA_HOME, HOME",
             "Where the default store is: $XDG_DATA_HOME/astore, else ~/.local/share/astore.",
@@ -241,7 +250,6 @@ fn environment(roff: &mut Roff) {
     ] {
         item(name, meaning, roff);
     }
-    settings::VARIABLES.iter().for_each(|(name, meaning)| item(name, meaning, roff));
     roff.control("PP", []);
     roff.text([roman(
         "An option outranks its variable. A variable of astore's own that is set and empty is a mistake: the commands that \
@@ -271,7 +279,7 @@ fn configuration(roff: &mut Roff) {
     for paragraph in [
         "A key is called as the option is. A value is looked at by the commands that it is for: one that is none is an \
          error there (exit code 2) that names the file, the key, the value and what was expected. Keys that are not known \
-         are warned about, once a command. A NO_COLOR that is set outranks color.",
+         are warned about, once a command, and gc --confirm deletes nothing while there is one. A NO_COLOR that is set outranks color.",
         "The lines above [defaults] say what the store is: leave them as they are. astore writes the file only where it \
          is missing, in init and recover, and knows nothing of defaults then.",
     ] {

@@ -65,7 +65,7 @@ impl MetricsFile {
         if matches!(source, Source::Store(..)) && !path.is_absolute() {
             return Err(usage(format!("{source} is '{}': expected an absolute path", escape::path(&path))));
         }
-        let root = ctx.root_of_settings().map(Path::to_owned);
+        let root = ctx.decided_root().map(Path::to_owned);
         if matches!(source, Source::Store(..)) && !root.as_deref().is_some_and(is_trusted) {
             ctx.terminal.warn(&format!(
                 "astore: no metrics are written: {source} belongs to another user, who may not say where you write"

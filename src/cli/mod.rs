@@ -1,7 +1,9 @@
 //! The command line: what was typed becomes values of the library, and its reports become text or JSON.
 //!
-//! One file per command, all of one shape: help text, arguments, `run`. Knows nothing of files under a root,
-//! of SQL or of objects; asks [`astore::registry::Registry`].
+//! One file per command, all of one shape: help text, arguments, `run`. Knows nothing of SQL or of objects, and
+//! changes nothing under a root; asks [`astore::registry::Registry`]. Two files look there themselves: `settings` has
+//! the library read `[defaults]` of astore.toml before a store is open, and `denied` asks the system whose a file is
+//! that this user may not open.
 
 mod add;
 mod asked;
@@ -10,6 +12,7 @@ mod claims;
 mod completions;
 mod confirm;
 mod context;
+mod denied;
 mod diff;
 mod environment;
 mod exit;
@@ -31,6 +34,7 @@ mod man;
 mod manifest;
 mod meant;
 mod metrics;
+mod mistyped;
 mod naming;
 mod output;
 mod pin;
@@ -257,10 +261,10 @@ fn fail(error: &anyhow::Error, ctx: &mut Context) -> Exit {
         return Exit::Done;
     }
     let meant;
+    // What failed by itself failed, whether or not a signal came as well: damage is damage.
     let failure = match ctx.interrupted() {
         Some(exit) if failure::is_cancelled(error) => Failure::interrupted(exit, ctx.root()),
-        Some(exit) => Failure::of(error, exit, ctx.asked()),
-        None => {
+        Some(_) | None => {
             meant = meant::meant(error, ctx);
             Failure::of(error, failure::exit_of(error), Asked { meant: &meant, ..ctx.asked() })
         }
@@ -287,21 +291,20 @@ fn answer(
         let definition = definition();
         let named = |argument: &OsString| definition.find_subcommand(argument).map(clap::Command::get_name);
         let command = words(arguments).find_map(named);
-        let line = Failure::of_usage(error, command).line(form_of(arguments));
+        let line = Failure::of_usage(error, command, arguments).line(form_of(arguments));
         drop(writeln!(streams.err, "{line}"));
         return Exit::Usage;
     }
     let help = error.render();
-    let choice =
-        Settings::new(&environment.settings).get(typed_color(arguments), &settings::COLOR).ok().flatten();
-    let choice = choice.map_or(ColorChoice::Auto, |chosen| chosen.value);
-    let style = choice.style(streams.out_is_terminal, environment.no_color);
-    let verbose =
-        error.kind() == ErrorKind::DisplayVersion && arguments.iter().any(|word| word == "--verbose");
-    let text = match (verbose, style) {
-        (true, _) => version::verbose(),
-        (false, Style::Colour) => help.ansi().to_string(),
-        (false, Style::Plain) => help.to_string(),
+    let settings = Settings::new(&environment.variables);
+    let style = settings.style(typed_color(arguments), streams.out_is_terminal, environment.no_color);
+    let is_version = error.kind() == ErrorKind::DisplayVersion;
+    let is_verbose = arguments.iter().any(|word| word == "--verbose");
+    let text = match (is_version, form_of(arguments), style.unwrap_or_default()) {
+        (true, Form::Json, _) => version::document(),
+        (true, Form::Text, _) if is_verbose => version::verbose(),
+        (_, _, Style::Colour) => help.ansi().to_string(),
+        (_, _, Style::Plain) => help.to_string(),
     };
     let written = streams.out.write_all(text.as_bytes()).and_then(|()| streams.out.flush());
     match written {

@@ -6,6 +6,7 @@ mod pace;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -43,6 +44,9 @@ pub(crate) enum Volume {
     Quiet,
 }
 
+/// How many special files that were left out are named; a tree may have thousands. Documents have them all.
+const SPECIAL_FILES_NAMED: u64 = 3;
+
 /// Tells a person at a terminal what the library is doing.
 pub(crate) struct Terminal {
     shared: Arc<Shared>,
@@ -50,6 +54,8 @@ pub(crate) struct Terminal {
     volume: Volume,
     form: Form,
     ticker: Mutex<Option<JoinHandle<()>>>,
+    /// How many special files were left out, of which people are told the first by name.
+    special_files: AtomicU64,
 }
 
 struct Shared {
@@ -79,13 +85,32 @@ impl Terminal {
     pub(crate) fn new(err: Box<dyn Write + Send>, bars: Bars, volume: Volume) -> Self {
         let state = Mutex::new(State { err, tasks: Vec::new(), bar: None });
         let shared = Arc::new(Shared { counters: Counters::default(), state, ended: Condvar::new() });
-        Self { shared, bars, volume, form: Form::Text, ticker: Mutex::new(None) }
+        Self {
+            shared,
+            bars,
+            volume,
+            form: Form::Text,
+            ticker: Mutex::new(None),
+            special_files: AtomicU64::new(0),
+        }
     }
 
     /// Writes remarks in this form from now on: as text, or each as a document.
     pub(crate) fn in_form(mut self, form: Form) -> Self {
         self.form = form;
         self
+    }
+
+    /// Tells people how many special files were left out beyond those that were named. What is written after that is the
+    /// result.
+    pub(crate) fn end_names(&self) {
+        let unnamed = self.special_files.swap(0, Ordering::Relaxed).saturating_sub(SPECIAL_FILES_NAMED);
+        if unnamed > 0 && self.form == Form::Text {
+            self.warn(&format!(
+                "astore: skipped {}; --json names them all",
+                count(unnamed, "more special file")
+            ));
+        }
     }
 
     /// Writes a line as it is.
@@ -143,46 +168,40 @@ impl Monitor for Terminal {
     }
 
     fn problem(&self, problem: &Problem) {
-        let (level, about) = match problem {
-            Problem::SpecialFileSkipped { .. }
-            | Problem::EntrySkipped { .. }
-            | Problem::StoreSkipped { .. } => (Level::Warning, About::Skipped),
-            Problem::CaughtUp { .. } => (Level::Warning, About::CaughtUp),
-            Problem::LogRewritten { .. } => (Level::Warning, About::LogRewritten),
-            Problem::LogAstray { .. } => (Level::Warning, About::LogAstray),
-            // It cannot be undone: also with --quiet.
-            Problem::GcEnded { .. } => (Level::Warning, About::Other),
-            Problem::Waiting { .. } => (Level::Note, About::Waiting),
-            Problem::Note(_) | _ => (Level::Note, About::Other),
-        };
-        let (text, path) = match problem {
+        if matches!(problem, Problem::SpecialFileSkipped { .. }) {
+            let named = self.special_files.fetch_add(1, Ordering::Relaxed);
+            if named >= SPECIAL_FILES_NAMED && self.form == Form::Text {
+                return;
+            }
+        }
+        let said = || escape::line(&problem.to_string());
+        let skipped = |path: &Path, why: &str| format!("skipped {}{why}", escape::path(path));
+        let (level, about, text, path) = match problem {
             Problem::SpecialFileSkipped { path, kind } => {
-                (format!("astore: skipped {} ({kind})", escape::path(path)), Some(path))
+                (Level::Warning, About::Skipped, skipped(path, &format!(" ({kind})")), Some(path))
             }
             Problem::EntrySkipped { path, why } => {
-                (format!("astore: skipped {}: {}", escape::path(path), escape::line(why)), Some(path))
+                let why = format!(": {}", escape::line(why));
+                (Level::Warning, About::Skipped, skipped(path, &why), Some(path))
             }
             Problem::StoreSkipped { path } => {
-                (format!("astore: skipped {} (the store itself)", escape::path(path)), Some(path))
+                (Level::Warning, About::Skipped, skipped(path, " (the store itself)"), Some(path))
             }
+            // It cannot be undone: also with --quiet.
             Problem::GcEnded { objects, bytes, left } => {
                 let deleted = format!("{}, {}", count(*objects, "object"), size(*bytes));
                 let left = left_in_words(*left);
-                (
-                    format!(
-                        "astore: before it ended, the gc deleted {deleted}, and {left}; the log has the record"
-                    ),
-                    None,
-                )
+                let text =
+                    format!("before it ended, the gc deleted {deleted}, and {left}; the log has the record");
+                (Level::Warning, About::Other, text, None)
             }
-            Problem::CaughtUp { .. }
-            | Problem::LogRewritten { .. }
-            | Problem::LogAstray { .. }
-            | Problem::Waiting { .. }
-            | Problem::Note(_)
-            | _ => (format!("astore: {}", escape::line(&problem.to_string())), None),
+            Problem::CaughtUp { .. } => (Level::Warning, About::CaughtUp, said(), None),
+            Problem::LogRewritten { .. } => (Level::Warning, About::LogRewritten, said(), None),
+            Problem::LogAstray { .. } => (Level::Warning, About::LogAstray, said(), None),
+            Problem::Waiting { .. } => (Level::Note, About::Waiting, said(), None),
+            Problem::Note(_) | _ => (Level::Note, About::Other, said(), None),
         };
-        self.remark(level, about, &text, path.map(PathBuf::as_path));
+        self.remark(level, about, &format!("astore: {text}"), path.map(PathBuf::as_path));
     }
 
     fn finish(&self, task: Task) {
@@ -211,6 +230,7 @@ impl Monitor for Terminal {
 impl Drop for Terminal {
     /// Ends the ticker where an operation failed between start and finish.
     fn drop(&mut self) {
+        self.end_names();
         let mut state = self.shared.state();
         state.tasks.clear();
         if let Some(bar) = state.bar.take() {
@@ -331,6 +351,38 @@ mod tests {
             told(Volume::Normal, tell),
             "astore: skipped a\\nb (fifo)\nastore: waiting for astore gc (pid 7)\n"
         );
+    }
+
+    #[test]
+    fn of_many_special_files_the_first_are_named() {
+        let skip = |terminal: &Terminal, files: u64| {
+            for number in 0..files {
+                let path = PathBuf::from(format!("f{number}"));
+                terminal.problem(&Problem::SpecialFileSkipped { path, kind: "fifo" });
+            }
+        };
+        let named = "astore: skipped f0 (fifo)\nastore: skipped f1 (fifo)\nastore: skipped f2 (fifo)\n";
+        assert_eq!(told(Volume::Quiet, |terminal| skip(terminal, 3)), named);
+        let told_of = |files| told(Volume::Quiet, |terminal| skip(terminal, files));
+        assert_eq!(
+            told_of(4),
+            format!("{named}astore: skipped 1 more special file; --json names them all\n")
+        );
+        assert_eq!(
+            told(Volume::Normal, |terminal| {
+                skip(terminal, 300);
+                terminal.end_names();
+                terminal.warn("astore: the result");
+            }),
+            format!(
+                "{named}astore: skipped 297 more special files; --json names them all\nastore: the result\n"
+            )
+        );
+        let lines = Lines::default();
+        let terminal = Terminal::new(Box::new(lines.clone()), Bars::Hidden, Volume::Normal);
+        skip(&terminal.in_form(Form::Json), 300);
+        let documents = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!((documents.lines().count(), documents.matches("\"skipped\"").count()), (300, 300));
     }
 
     #[test]

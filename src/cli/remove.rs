@@ -54,7 +54,7 @@ pub(crate) struct Args {
     older_than: Option<Duration>,
 
     /// Say what would be removed and change nothing
-    #[arg(long, requires = "keep")]
+    #[arg(long)]
     dry_run: bool,
 }
 
@@ -66,6 +66,10 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let report = match args.keep {
         None => {
             let references: Vec<Reference> = args.references.iter().cloned().map(Reference).collect();
+            if args.dry_run {
+                let packages = ctx.open("remove", Access::Read)?.removable(&references)?;
+                return would_remove(&packages, ctx);
+            }
             ctx.open("remove", Access::Write)?.remove(&references, reason)?
         }
         Some(keep) => {

@@ -18,22 +18,59 @@ use clap::ValueEnum as _;
 use super::failure::usage;
 use super::global::ColorChoice;
 use super::output::escape;
+use super::output::style::Style;
 use super::values;
 
-/// An option that has such a default.
-pub(crate) struct Setting<T> {
+/// The ways in which an option is said where nobody types it.
+#[derive(Clone, Copy)]
+pub(crate) struct Way {
     /// The option's name, which is the key in `[defaults]`.
-    key: &'static str,
+    pub(crate) key: &'static str,
     /// The variable's name.
-    variable: &'static str,
+    pub(crate) variable: &'static str,
+    /// Whether `[defaults]` may say it, too.
+    pub(crate) in_store: bool,
+    /// What the variable is for, as the manual tells it.
+    pub(crate) meaning: &'static str,
+}
+
+/// An option that may come from elsewhere.
+pub(crate) struct Setting<T> {
+    way: Way,
     /// Reads what somebody wrote, or says what was expected.
     read: fn(&OsStr) -> Result<T, String>,
 }
 
+/// `--root`: where the store is.
+pub(crate) const ROOT: Setting<PathBuf> = Setting {
+    way: Way {
+        key: "root",
+        variable: "ASTORE_ROOT",
+        in_store: false,
+        meaning: "The store's directory, where --root does not say. Such a store has to be made with astore init.",
+    },
+    read: |value| Ok(PathBuf::from(value)),
+};
+
+/// `--actor`. What the log says of a person is not the store's to say.
+pub(crate) const ACTOR: Setting<String> = Setting {
+    way: Way {
+        key: "actor",
+        variable: "ASTORE_ACTOR",
+        in_store: false,
+        meaning: "Who the log says did it, where --actor does not say. A claim, not a proof.",
+    },
+    read: |value| text(value).map(str::to_owned),
+};
+
 /// `--class` of `add`.
 pub(crate) const CLASS: Setting<String> = Setting {
-    key: "class",
-    variable: "ASTORE_CLASS",
+    way: Way {
+        key: "class",
+        variable: "ASTORE_CLASS",
+        in_store: true,
+        meaning: "The retention class of what add makes, where --class does not say.",
+    },
     read: |value| match text(value)? {
         "" => Err("expected the name of a retention class".to_owned()),
         class => Ok(class.to_owned()),
@@ -41,46 +78,69 @@ pub(crate) const CLASS: Setting<String> = Setting {
 };
 
 /// `--wait`.
-pub(crate) const WAIT: Setting<Duration> =
-    Setting { key: "wait", variable: "ASTORE_WAIT", read: |value| values::duration(text(value)?) };
+pub(crate) const WAIT: Setting<Duration> = Setting {
+    way: Way {
+        key: "wait",
+        variable: "ASTORE_WAIT",
+        in_store: true,
+        meaning: "How long to wait for the store's lock, where --wait does not say.",
+    },
+    read: |value| values::duration(text(value)?),
+};
 
 /// `--min-age` of `gc`.
-pub(crate) const MIN_AGE: Setting<Duration> =
-    Setting { key: "min-age", variable: "ASTORE_MIN_AGE", read: |value| values::min_age(text(value)?) };
+pub(crate) const MIN_AGE: Setting<Duration> = Setting {
+    way: Way {
+        key: "min-age",
+        variable: "ASTORE_MIN_AGE",
+        in_store: true,
+        meaning: "What gc lets stay because of its age, where --min-age does not say.",
+    },
+    read: |value| values::min_age(text(value)?),
+};
 
 /// `--threads` of `verify`.
-pub(crate) const THREADS: Setting<u64> =
-    Setting { key: "threads", variable: "ASTORE_THREADS", read: |value| values::number_from_1(text(value)?) };
-
-/// `--color`.
-pub(crate) const COLOR: Setting<ColorChoice> = Setting {
-    key: "color",
-    variable: "ASTORE_COLOR",
-    read: |value| {
-        let choice = ColorChoice::from_str(text(value)?, false);
-        choice.map_err(|_| "expected auto, always or never".to_owned())
+pub(crate) const THREADS: Setting<u64> = Setting {
+    way: Way {
+        key: "threads",
+        variable: "ASTORE_THREADS",
+        in_store: true,
+        meaning: "How many threads verify reads with, where --threads does not say.",
     },
+    read: |value| values::number_from_1(text(value)?),
 };
 
 /// `--metrics-file` of the commands that measure.
 pub(crate) const METRICS_FILE: Setting<PathBuf> = Setting {
-    key: "metrics-file",
-    variable: "ASTORE_METRICS_FILE",
+    way: Way {
+        key: "metrics-file",
+        variable: "ASTORE_METRICS_FILE",
+        in_store: true,
+        meaning: "Where metrics go, where --metrics-file does not say.",
+    },
     read: |value| match Path::new(value).file_name() {
         Some(_) => Ok(PathBuf::from(value)),
         None => Err("expected the path of a file".to_owned()),
     },
 };
 
-/// The variables, and what each of them sets: the manual's list.
-pub(crate) const VARIABLES: [(&str, &str); 6] = [
-    ("ASTORE_CLASS", "The retention class of what add makes, where --class does not say."),
-    ("ASTORE_WAIT", "How long to wait for the store's lock, where --wait does not say."),
-    ("ASTORE_MIN_AGE", "What gc lets stay because of its age, where --min-age does not say."),
-    ("ASTORE_THREADS", "How many threads verify reads with, where --threads does not say."),
-    ("ASTORE_METRICS_FILE", "Where metrics go, where --metrics-file does not say."),
-    ("ASTORE_COLOR", "auto, always or never, where --color does not say. It outranks NO_COLOR."),
-];
+/// `--color`; see [`Settings::style`].
+const COLOR: Setting<ColorChoice> = Setting {
+    way: Way {
+        key: "color",
+        variable: "ASTORE_COLOR",
+        in_store: true,
+        meaning: "auto, always or never, where --color does not say. It outranks NO_COLOR.",
+    },
+    read: |value| {
+        let choice = ColorChoice::from_str(text(value)?, false);
+        choice.map_err(|_| "expected auto, always or never".to_owned())
+    },
+};
+
+/// All of them: what the environment is asked for, and the manual's list.
+pub(crate) const WAYS: [Way; 8] =
+    [ROOT.way, ACTOR.way, CLASS.way, WAIT.way, MIN_AGE.way, THREADS.way, METRICS_FILE.way, COLOR.way];
 
 /// What such a table may be: the manual's example.
 pub(crate) const EXAMPLE: &str = "\
@@ -92,8 +152,12 @@ min-age = \"7d\"
 threads = 2
 wait = \"1h\"";
 
-/// The keys of `[defaults]`.
-const KEYS: [&str; 6] = [CLASS.key, COLOR.key, METRICS_FILE.key, MIN_AGE.key, THREADS.key, WAIT.key];
+/// Returns the keys of `[defaults]`, in the order of their letters.
+fn keys() -> Vec<&'static str> {
+    let mut keys: Vec<&str> = WAYS.iter().filter(|way| way.in_store).map(|way| way.key).collect();
+    keys.sort_unstable();
+    keys
+}
 
 fn text(value: &OsStr) -> Result<&str, String> {
     value.to_str().ok_or_else(|| "expected UTF-8".to_owned())
@@ -132,19 +196,21 @@ pub(crate) struct Chosen<T> {
 pub(crate) struct Settings {
     variables: Vec<(&'static str, OsString)>,
     store: BTreeMap<String, DefaultValue>,
-    root: Option<PathBuf>,
     file: PathBuf,
+    /// Whether something stands there that means nothing to this build.
+    is_odd: bool,
 }
 
 impl Settings {
-    /// Returns the root whose store was asked, be one there or not.
-    pub(crate) fn root(&self) -> Option<&Path> {
-        self.root.as_deref()
-    }
-
     /// Begins with the variables.
     pub(crate) fn new(variables: &[(&'static str, OsString)]) -> Self {
         Self { variables: variables.to_vec(), ..Self::default() }
+    }
+
+    /// Returns the store's file where something stands in it that means nothing to this build, and may have meant much to
+    /// whoever wrote it.
+    pub(crate) fn odd_file(&self) -> Option<&Path> {
+        self.is_odd.then_some(self.file.as_path())
     }
 
     /// Takes in what the store at `root` says, and returns what is wrong with that as a whole, as a line for people.
@@ -153,7 +219,12 @@ impl Settings {
     /// # Errors
     /// Where the file is there and cannot be read: what it says may matter.
     pub(crate) fn read_store(&mut self, root: &Path) -> anyhow::Result<Option<String>> {
-        self.root = Some(root.to_owned());
+        let wrong = self.take_in(root)?;
+        self.is_odd = wrong.is_some();
+        Ok(wrong)
+    }
+
+    fn take_in(&mut self, root: &Path) -> anyhow::Result<Option<String>> {
         let (stood, others) = match root::read_defaults(root) {
             Ok(stood) => stood,
             // Whoever opens the store says so, and what to do.
@@ -171,10 +242,11 @@ impl Settings {
                 return Ok(Some(format!("defaults in {file} is {what} and no table: it is left aside")));
             }
         };
-        let unknown = self.store.keys().filter(|key| !KEYS.contains(&key.as_str()));
+        let known = keys();
+        let unknown = self.store.keys().filter(|key| !known.contains(&key.as_str()));
         let unknown: Vec<String> = unknown.map(|key| escape::line(key)).collect();
         // At the top of the file it would be taken for a default by whoever wrote it, and by nobody else.
-        let misplaced = others.iter().filter(|key| KEYS.contains(&key.as_str()));
+        let misplaced = others.iter().filter(|key| known.contains(&key.as_str()));
         let misplaced: Vec<String> = misplaced.map(|key| escape::line(key)).collect();
         Ok(match unknown.as_slice() {
             [] if !misplaced.is_empty() => Some(format!(
@@ -185,7 +257,7 @@ impl Settings {
             unknown => Some(format!(
                 "[defaults] in {file} has keys that this build does not know: {}; it knows {}",
                 unknown.join(", "),
-                KEYS.join(", ")
+                known.join(", ")
             )),
         })
     }
@@ -196,7 +268,7 @@ impl Settings {
     /// # Errors
     /// A usage error that names where it stands, what stands there, and what was expected.
     pub(crate) fn get<T>(&self, given: Option<T>, setting: &Setting<T>) -> anyhow::Result<Option<Chosen<T>>> {
-        let &Setting { key, variable, read } = setting;
+        let Setting { way: Way { key, variable, in_store, .. }, read } = *setting;
         if let Some(value) = given {
             return Ok(Some(Chosen { value, source: Source::Option(key) }));
         }
@@ -206,7 +278,7 @@ impl Settings {
                     return Err(usage(format!("{variable} is empty; give it a value or unset it")));
                 }
                 (Source::Variable(variable), Some(value.clone()), format!("'{}'", escape::argument(value)))
-            } else if let Some(value) = self.store.get(key) {
+            } else if let Some(value) = self.store.get(key).filter(|_| in_store) {
                 let said = match value {
                     DefaultValue::Text(text) => Some(OsString::from(text)),
                     DefaultValue::Integer(number) => Some(OsString::from(number.to_string())),
@@ -222,6 +294,25 @@ impl Settings {
             Ok(value) => Ok(Some(Chosen { value, source })),
             Err(expected) => Err(usage(format!("{source} is {shown}: {expected}"))),
         }
+    }
+
+    /// Decides whether an output is coloured, given what `--color` says, whether it is a terminal, and whether `NO_COLOR`
+    /// is set.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) fn style(
+        &self,
+        given: Option<ColorChoice>,
+        is_terminal: bool,
+        no_color: bool,
+    ) -> anyhow::Result<Style> {
+        Ok(match self.get(given, &COLOR)? {
+            // A variable of the environment outranks the store.
+            Some(Chosen { source: Source::Store(..), .. }) if no_color => Style::Plain,
+            Some(Chosen { value, .. }) => value.style(is_terminal, no_color),
+            None => ColorChoice::Auto.style(is_terminal, no_color),
+        })
     }
 }
 
@@ -308,14 +399,76 @@ mod tests {
     #[test]
     fn the_example_is_whole() {
         let settings = settings(&[], EXAMPLE);
-        assert!(settings.store.keys().eq(KEYS));
+        assert!(settings.store.keys().eq(&keys()));
         assert_eq!(settings.get(None, &CLASS).unwrap().unwrap().value, "raw-evidence");
         assert_eq!(settings.get(None, &COLOR).unwrap().unwrap().value, ColorChoice::Never);
         assert_eq!(settings.get(None, &MIN_AGE).unwrap().unwrap().value, Duration::from_secs(7 * 86_400));
         assert_eq!(settings.get(None, &THREADS).unwrap().unwrap().value, 2);
         assert!(settings.get(None, &METRICS_FILE).unwrap().unwrap().value.is_absolute());
         assert_eq!(wait(&settings, None).unwrap().unwrap().0, 3600);
-        let of = |key: &str| format!("ASTORE_{}", key.to_uppercase().replace('-', "_"));
-        assert!(KEYS.iter().all(|key| VARIABLES.iter().any(|(name, _)| *name == of(key))));
+    }
+
+    #[test]
+    fn a_variable_is_called_as_its_option_and_the_help_texts_name_it() {
+        let definition = super::super::definition();
+        let arguments = || {
+            let commands = definition.get_subcommands().flat_map(clap::Command::get_arguments);
+            definition.get_arguments().chain(commands)
+        };
+        let named = |argument: &clap::Arg| {
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let rest = help.split_once("[env: ")?.1;
+            Some((argument.get_long()?.to_owned(), rest.split_once(']')?.0.to_owned()))
+        };
+        for Way { key, variable, .. } in WAYS {
+            assert_eq!(variable, format!("ASTORE_{}", key.to_uppercase().replace('-', "_")));
+            let is_it = |argument: &clap::Arg| named(argument) == Some((key.into(), variable.into()));
+            assert!(arguments().any(is_it), "no help text names {variable}");
+        }
+        for (option, variable) in arguments().filter_map(named) {
+            let known = WAYS.iter().any(|way| (way.key, way.variable) == (&*option, &*variable));
+            assert!(known, "--{option} names {variable}");
+        }
+    }
+
+    #[test]
+    fn the_documents_name_the_variables_and_no_others() {
+        let read = |path: &str| std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR")));
+        let mut named = std::collections::BTreeSet::new();
+        for path in ["README.md", "docs/operator.md", "docs/metrics.md", "src/cli/man/tutorial.7"] {
+            let text = read(path).unwrap();
+            let is_apart = |c: char| !(c.is_ascii_uppercase() || c == '_');
+            for word in text.split(is_apart).filter(|word| word.starts_with("ASTORE_")) {
+                assert!(WAYS.iter().any(|way| way.variable == word), "{path} names {word}");
+                named.insert(word.to_owned());
+            }
+        }
+        assert_eq!(named.len(), WAYS.len(), "the documents name {named:?} only");
+    }
+
+    #[test]
+    fn the_store_says_neither_where_it_is_nor_who_is_there() {
+        let all = settings(&[("ASTORE_ACTOR", "ci")], "");
+        assert_eq!(all.get(None, &ACTOR).unwrap().unwrap().value, "ci");
+        let mut store = settings(&[], "");
+        store.store.insert("actor".into(), DefaultValue::Text("somebody".into()));
+        assert_eq!(store.get(None, &ACTOR).unwrap(), None);
+        assert!(!keys().contains(&"actor") && !keys().contains(&"root"));
+    }
+
+    #[test]
+    fn the_first_who_speaks_of_colour_is_heard() {
+        let style = |variables: &[(&'static str, &str)], table: &str, given, no_color| {
+            settings(variables, table).style(given, true, no_color).unwrap()
+        };
+        let never = "[defaults]\ncolor = \"never\"";
+        let always = "[defaults]\ncolor = \"always\"";
+        assert_eq!(style(&[], "", None, false), Style::Colour);
+        assert_eq!(style(&[], "", None, true), Style::Plain);
+        assert_eq!(style(&[], never, None, false), Style::Plain);
+        assert_eq!(style(&[], always, None, true), Style::Plain, "NO_COLOR outranks the store");
+        assert_eq!(style(&[("ASTORE_COLOR", "always")], never, None, true), Style::Colour);
+        let typed = Some(ColorChoice::Never);
+        assert_eq!(style(&[("ASTORE_COLOR", "always")], always, typed, false), Style::Plain);
     }
 }

@@ -34,6 +34,6 @@ pub(crate) fn run(_args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     ctx.result(Exit::Done, |out| match (form, page.window) {
         (Form::Json, _) => json::write(schema::STATS, json::Stats::of(&report), out),
         (Form::Text, None) => human::stats(&report, out),
-        (Form::Text, Some(window)) => pictures::stats(&report, window, page, &plan, out),
+        (Form::Text, Some(window)) => pictures::stats(&report, window, page.style, &plan, out),
     })
 }

@@ -23,7 +23,7 @@ pub(crate) fn run(ctx: &mut Context) -> anyhow::Result<Exit> {
     let next = text::next(&status, ctx.asked());
     let (form, volume, page) = (ctx.form, ctx.volume, ctx.page);
     ctx.result(Exit::Done, |out| match (form, volume) {
-        (Form::Json, _) => json::write(schema::STATUS, json::StatusText::of(&status, &next), out),
+        (Form::Json, _) => json::write(schema::STATUS, json::Status::of(&status, &next), out),
         (Form::Text, Volume::Quiet) => text::root(&status, out),
         (Form::Text, Volume::Normal) => text::status(&status, &next, page, out),
     })

@@ -97,6 +97,8 @@ fn who_asks_for_json_before_anything_else_fails_gets_it() {
         said["message"].as_str().unwrap().ends_with("<PATH>...; usage: astore add [OPTIONS] <PATH>..."),
         "{said}"
     );
+    let said = failure(&run_line(&["--json", "lst"]).2);
+    assert_eq!(said["hint"], "a similar subcommand exists: 'list'; see 'astore --help'");
     let err = Shared::default();
     let streams = streams(Box::new(Broken(io::ErrorKind::StorageFull)), &err);
     let exit = run(arguments(&["--json", "--help"]), &Environment::default(), Interrupt::default(), streams);
@@ -109,8 +111,15 @@ fn usage_errors_are_one_line_and_exit_2() {
         (&[][..], "HOME is not set"),
         (&["-q"], "HOME is not set"),
         (&["frob"], "unrecognized subcommand 'frob'; see 'astore --help'"),
+        (&["LIST"], "unrecognized subcommand 'LIST'; did you mean 'astore list'? see 'astore --help'"),
+        (&["prune"], "'prune'; did you mean 'astore gc'? see 'astore --help'"),
         (&["add"], "<PATH>...; usage: astore add [OPTIONS] <PATH>..."),
         (&["add", "--finalise", "x"], "'--finalize'; see 'astore add --help'"),
+        (&["add", "-dash"], "'-d' found; a file of that name is ./-dash; see 'astore add --help'"),
+        (
+            &["restore", "doc", "out"],
+            "'out' found; 'astore export REF DEST' writes what is in a package; see",
+        ),
         (&["add", "a", "b"], "--name NAME"),
         (&["add", "-"], "--name NAME"),
         (&["add", "--if-changed", "a"], "--finalize"),
@@ -123,9 +132,10 @@ fn usage_errors_are_one_line_and_exit_2() {
         (&["show"], "<REF>; usage: astore show <REF>"),
         (&["gc", "--yes"], "--confirm[=<PLAN>]; usage: astore gc [OPTIONS] --confirm[=<PLAN>] [--yes]"),
         (
-            &["remove", "doc", "--dry-run"],
-            "--keep <N>; usage: astore remove [OPTIONS] --reason <TEXT> --keep <N>",
+            &["remove", "doc", "--older-than", "1d"],
+            "--keep <N> --reason <TEXT>; usage: astore remove [OPTIONS] --reason <TEXT> --keep <N>",
         ),
+        (&["remove", "doc", "--dry-run"], "HOME is not set"),
         (&["gc", "--confirm", "word"], "; a plan is named by --confirm=PLAN; see"),
         (&["gc", "--min-age", "-1s"], "unexpected argument '-1' found; see 'astore gc --help'"),
         (&["show", "a", "b"], "unexpected argument 'b'"),
@@ -143,7 +153,7 @@ fn usage_errors_are_one_line_and_exit_2() {
         (&["manifest", "doc", "--format", "xml"], "invalid value 'xml'"),
         (&["remove", "doc"], "--reason"),
         (&["remove", "doc", "--reason", " "], "--reason is empty"),
-        (&["remove", "doc", "--reason", "r", "--dry-run"], "--keep"),
+        (&["remove", "doc", "--reason", "r", "--dry-run"], "HOME is not set"),
         (&["remove", "a", "b", "--keep", "3", "--reason", "r"], "exactly one name"),
         (&["remove", "a@1", "--keep", "3", "--reason", "r"], "bare name"),
         (&["gc", "--confirm="], "expected <instant>-<min-age>-<digest>, as 'astore gc' prints it"),
@@ -222,6 +232,14 @@ fn global_options_stand_before_or_after_the_command() {
         assert_eq!(global.wait, Some(std::time::Duration::from_secs(3)), "{line:?}");
         assert_eq!(global.color, Some(ColorChoice::Never), "{line:?}");
     }
+    for line in [
+        &["--root", "/a", "-q", "--root", "/s", "list", "-q"][..],
+        &["--root", "/a", "list", "--root", "/s", "--json", "--json"],
+        &["list", "--root=/a", "--root=/s", "--color", "never", "--color", "auto"],
+        &["--root", "/a", "--root", "/b", "list", "--root", "/c", "--root", "/s"],
+    ] {
+        assert_eq!(parse(line).root.as_deref(), Some(std::path::Path::new("/s")), "{line:?}");
+    }
     assert_eq!((parse(&["list"]).wait, parse(&["list"]).color), (None, None));
 }
 
@@ -245,6 +263,16 @@ fn a_closed_pipe_is_silent_and_a_full_disk_is_not() {
         assert_eq!(said.is_empty(), code == 0, "{line:?} {kind}: {said}");
         assert_eq!(said.contains("cannot write the output"), code == 1, "{said}");
     }
+}
+
+/// What failed by itself failed, though somebody pressed Ctrl-C as well.
+#[test]
+fn a_signal_is_the_reason_only_where_it_stopped_something() {
+    let (err, interrupt) = (Shared::default(), Interrupt::default());
+    interrupt.flag().store(true, std::sync::atomic::Ordering::Relaxed);
+    let line = arguments(&["--root", "/no/such/store", "list"]);
+    let exit = run(line, &Environment::default(), interrupt, streams(Box::new(io::sink()), &err));
+    assert_eq!((exit.code(), err.text().contains("no store at")), (8, true), "{}", err.text());
 }
 
 #[test]

@@ -53,6 +53,7 @@ Examples:
 /// With --max-age it then says how much was not read for longer than that (or, never read, was stored longer ago),
 /// and exits with 12 if there is any: from the recorded runs alone, of which those of some packages and quick ones do
 /// not count. Damage found earlier, not mended, and not read by this run is printed too, and the exit code is 4.
+/// What --head and --both found is on record until a run with the same option finds it right.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -139,7 +140,8 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
             escape::line(why)
         ));
     }
-    let (form, volume, style) = (ctx.form, ctx.volume, ctx.page.style);
+    let (form, volume, page) = (ctx.form, ctx.volume, ctx.page);
+    let style = page.style;
     ctx.result(exit, |out| {
         if form == Form::Json {
             return json::write(schema::VERIFY, json::Verify::of(&report), out);
@@ -147,7 +149,7 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         let mut faults = report.faults.iter().chain(&report.on_record);
         faults.try_for_each(|fault| human::fault(fault, style, out))?;
         match (volume, &report.overdue) {
-            (Volume::Normal, _) => verify::verified(&report, style, out),
+            (Volume::Normal, _) => verify::verified(&report, page, out),
             (Volume::Quiet, Some(overdue)) if is_overdue => verify::overdue(overdue, style, out),
             (Volume::Quiet, _) => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! `astore --version`, and with `--verbose` all that a report of a defect should say.
+//! `astore --version`, and with `--verbose` or `--json` all that a report of a defect should say.
 
 use astore::db;
 use astore::events::RECORD_VERSION;
@@ -6,25 +6,44 @@ use astore::manifest::MANIFEST_VERSION;
 use astore::storage::root::FORMAT;
 use astore::views::VIEWS_VERSION;
 
+use super::output::json::{self, schema};
+
 /// The commit of a release build, where `build.rs` could tell.
 const COMMIT: Option<&str> = option_env!("ASTORE_COMMIT");
 
+/// Which build this is, and which formats it reads and writes.
+fn this() -> json::Version {
+    json::Version {
+        version: env!("CARGO_PKG_VERSION"),
+        commit: COMMIT,
+        store_format: FORMAT,
+        event_record: RECORD_VERSION,
+        manifest: MANIFEST_VERSION,
+        views: VIEWS_VERSION,
+        sqlite: db::sqlite_version(),
+    }
+}
+
 /// Returns the version, the commit, and which formats this build reads and writes; one a line.
 pub(super) fn verbose() -> String {
-    let commit = match COMMIT {
+    let json::Version { version, commit, store_format, event_record, manifest, views, sqlite } = this();
+    let commit = match commit {
         Some(commit) => commit,
         None if cfg!(debug_assertions) => "not noted in a debug build",
         None => "unknown",
     };
-    let sqlite = db::sqlite_version();
     format!(
-        "astore {}\n\
+        "astore {version}\n\
          commit: {commit}\n\
-         store format: {FORMAT}\n\
-         event record: {RECORD_VERSION}\n\
-         manifest: {MANIFEST_VERSION}\n\
-         views: {VIEWS_VERSION}\n\
-         sqlite: {sqlite}\n",
-        env!("CARGO_PKG_VERSION")
+         store format: {store_format}\n\
+         event record: {event_record}\n\
+         manifest: {manifest}\n\
+         views: {views}\n\
+         sqlite: {sqlite}\n"
     )
+}
+
+/// Returns the same as a document, with its newline.
+pub(super) fn document() -> String {
+    json::line(schema::VERSION, this()) + "\n"
 }

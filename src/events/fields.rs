@@ -30,6 +30,8 @@ fn is_name(name: &str) -> bool {
             | "duration_seconds"
             | "entries"
             | "error"
+            | "expected_digest"
+            | "expected_head"
             | "expires_at"
             | "failed"
             | "fault"

@@ -297,6 +297,8 @@ pub struct VerifyEnd<'a> {
     pub mode: &'a str,
     /// The range of keys, both inclusive; `None` where packages were named.
     pub range: Option<(Blake3, Blake3)>,
+    /// The event that somebody had written down, and the digest that they had for it.
+    pub expected: Option<(u64, Blake3)>,
     /// Objects looked at.
     pub objects: u64,
     /// Bytes read.
@@ -324,6 +326,9 @@ pub fn verify_completed(end: &VerifyEnd<'_>, faults: &[RecordedFault]) -> Vec<u8
         .with_bytes("faults", faults);
     if let Some((first, last)) = &end.range {
         map = map.digest("first", first).digest("last", last);
+    }
+    if let Some((sequence, digest)) = &end.expected {
+        map = map.uint("expected_head", *sequence).digest("expected_digest", digest);
     }
     map.finish()
 }

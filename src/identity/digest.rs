@@ -158,6 +158,11 @@ impl Sha256 {
 }
 
 impl Blake3 {
+    /// The first of all, in the order of their bytes.
+    pub const FIRST: Self = Self([0; 32]);
+    /// The last one.
+    pub const LAST: Self = Self([0xff; 32]);
+
     /// Returns the digest of bytes that are in memory already.
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())

@@ -345,6 +345,7 @@ fn tells(error: &IngestError) -> u8 {
         | IngestError::StdinTwice
         | IngestError::Archive { .. }
         | IngestError::Alike { .. }
+        | IngestError::ListedThrough { .. }
         | IngestError::NoName { .. }
         | IngestError::StoreItself { .. }
         | IngestError::Exclude { .. }

@@ -318,6 +318,12 @@ pub enum IngestError {
         /// The path in the package.
         path: EntryPath,
     },
+    /// A list names a symlink to a directory, and what is in that directory: under its path can stand one of them.
+    #[error("the list names {}, which is a symlink, and what is behind it", String::from_utf8_lossy(path))]
+    ListedThrough {
+        /// The symlink, as it was walked.
+        path: Box<[u8]>,
+    },
     /// A source has no last component to stand under.
     #[error("{} has no name to be stored under", path.display())]
     NoName {

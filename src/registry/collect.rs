@@ -17,7 +17,7 @@ use super::text::check_text;
 use super::{Access, Registry};
 use crate::db::ReadTx;
 use crate::env::Timestamp;
-use crate::error::{Error, objects_in_words, with_causes};
+use crate::error::{Error, with_causes};
 use crate::events::payload::{self, GcEnd, GcStart};
 use crate::events::{self, EventType, Head, PurgedObject};
 use crate::gc::{Candidate, PlanName};
@@ -72,8 +72,9 @@ impl Registry {
     /// Carries a plan out. `on_plan` is shown it before anything is changed; what it returns ends the gc.
     ///
     /// Rounds that an earlier gc began are brought to their end first. An object that cannot be deleted is
-    /// recorded and the rest go on. Where the caller's flag says to stop, the round at work is finished and the
-    /// answer is [`Error::Cancelled`]; what was done until then the monitor is told.
+    /// recorded and the rest go on. Where the caller's flag says to stop, the round at work is finished; if
+    /// that was the last one, nothing is left to be stopped and all is as if nobody had asked. Else the answer is
+    /// [`Error::Cancelled`]; what was done until then the monitor is told.
     ///
     /// # Errors
     /// [`Error::NotAlone`], [`Error::BadText`], [`Error::PlanChanged`], [`Error::PlanOfTheFuture`],
@@ -147,7 +148,10 @@ impl Registry {
         if let Confirmed::Exactly(name) = &request.confirmed {
             let today = planned.report.plan.name();
             if today != *name {
-                return Err(Error::PlanChanged { what: what_changed(&tx, name, &planned)?, now: today });
+                let what = what_changed(&tx, name)?;
+                let plan = &planned.report.plan;
+                let (objects, bytes) = (plan.objects().len() as u64, plan.bytes());
+                return Err(Error::PlanChanged { what, now: today, objects, bytes });
             }
         }
         Ok((planned, head))
@@ -192,8 +196,9 @@ impl Registry {
             report.rounds.push(round);
             head = now;
         }
-        // Whoever asked for an end during the last round has asked, though nothing is left to be stopped.
-        self.check_cancelled()
+        // Nobody is asked after the last round: all that was confirmed is done, and who hears that it is not would
+        // confirm it again.
+        Ok(())
     }
 
     /// Sees to it between two rounds that the next one fits on the disk. A round that does not would leave a WAL that
@@ -426,7 +431,7 @@ fn is_purged(tx: &ReadTx<'_>, address: &Blake3) -> Result<bool, Error> {
 
 /// Says what is different from a plan of which no more is known than its name: the events since its instant that
 /// bear on what may go.
-fn what_changed(tx: &ReadTx<'_>, name: &PlanName, planned: &Planned) -> Result<String, Error> {
+fn what_changed(tx: &ReadTx<'_>, name: &PlanName) -> Result<String, Error> {
     let since = events::since(tx, name.instant, &ROOTING, CHANGES_NAMED_MAX + 1)?;
     let mut named = Vec::new();
     for line in since.iter().take(CHANGES_NAMED_MAX) {
@@ -452,7 +457,5 @@ fn what_changed(tx: &ReadTx<'_>, name: &PlanName, planned: &Planned) -> Result<S
         (false, true) => format!("since then: {} and more", named.join(", ")),
         (false, false) => format!("since then: {}", named.join(", ")),
     };
-    let plan = &planned.report.plan;
-    let objects = objects_in_words(plan.objects().len() as u64);
-    Ok(format!("{begun}{changes}; today {objects} ({} bytes) would go", plan.bytes()))
+    Ok(format!("{begun}{changes}"))
 }

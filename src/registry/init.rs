@@ -25,7 +25,8 @@ impl Registry {
     /// there is a store already, says so and changes nothing.
     ///
     /// # Errors
-    /// [`StorageError::NotEmpty`] and [`Error::Remains`] where the directory holds anything else.
+    /// [`StorageError::NotEmpty`] and [`Error::Remains`] where the directory holds anything else;
+    /// [`StorageError::InsideStore`] where it lies within another store.
     pub fn init(root: &Path, request: &InitRequest, env: &Env) -> Result<InitReport, Error> {
         Self::init_through(root, request, env, &|disk| disk)
     }

@@ -172,15 +172,16 @@ impl io::Write for StagedWriter<'_> {
 mod tests {
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, Condvar, Mutex};
 
     use super::*;
     use crate::disk::testing::{Call, Observed};
     use crate::disk::{Disk, RealDisk};
     use crate::env::Env;
-    use crate::events::INLINE_PAYLOAD_BYTES_MAX;
+    use crate::events::{EventType, INLINE_PAYLOAD_BYTES_MAX, payload};
     use crate::identity::ContentAddress;
     use crate::monitor::Void;
+    use crate::registry::change::Change;
     use crate::registry::report::{AddReport, AddRequest, AddSource, AddTarget, Completion, InitRequest};
     use crate::registry::{Access, OpenOptions};
 
@@ -232,22 +233,72 @@ mod tests {
         files.iter().map(|file| disk.stat(&layout::within(log, &file.name)).expect("a look").size_bytes).sum()
     }
 
-    /// The transaction is ready long before the disk is; it does not begin to stand before.
+    /// A transaction that waits for a disk, and a disk that waits for it.
+    #[derive(Default)]
+    struct Prepared(Mutex<Stage>, Condvar);
+
+    #[derive(Clone, Copy, Default, PartialEq, Eq)]
+    enum Stage {
+        /// Nothing is waited for.
+        #[default]
+        Before,
+        /// The batch is about to be published.
+        Publishing,
+        /// Everything is entered, and nothing committed.
+        Prepared,
+    }
+
+    impl Prepared {
+        fn is_now(&self, stage: Stage) {
+            *self.0.lock().expect("a stage") = stage;
+            self.1.notify_all();
+        }
+
+        /// Waits until the transaction is prepared; returns whether one is.
+        fn wait(&self) -> bool {
+            let stage = self.0.lock().expect("a stage");
+            // Longer than anybody has to wait here.
+            let long = Duration::from_secs(60);
+            let waited = self.1.wait_timeout_while(stage, long, |stage| *stage == Stage::Publishing);
+            let (stage, waited) = waited.expect("a stage");
+            assert!(!waited.timed_out(), "no transaction is prepared while the disk is busy");
+            *stage == Stage::Prepared
+        }
+    }
+
+    /// Removes a package for a reason that is an object of its own.
+    fn remove(registry: &Registry, package: &AddReport, prepared: &Prepared) -> Result<(), Error> {
+        let staging = Staging::begin(registry.disk.clone(), registry.env.random_id())?;
+        let reason = "r".repeat(INLINE_PAYLOAD_BYTES_MAX);
+        let payload = Payload::staged(payload::package_removed(&reason), &staging)?;
+        assert!(payload.is_object());
+        prepared.is_now(Stage::Publishing);
+        let change = registry.publish_and_prepare(&staging, &payload, &Void, || {
+            let mut change = Change::begin(registry, &Void)?;
+            change.append(EventType::PackageRemoved, &package.package.id.to_string(), &payload)?;
+            prepared.is_now(Stage::Prepared);
+            Ok(change)
+        })?;
+        change.commit().map(drop)
+    }
+
+    /// The transaction is ready before the disk is; it does not begin to stand before.
     #[test]
     fn nothing_is_in_the_log_before_the_batch_is_durable() {
         let place = store();
         let root = place.path().to_owned();
+        let package = add(&open(&root, disk(&root)), &root, "goes").expect("added");
+        let prepared = Arc::new(Prepared::default());
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (within, seen_there) = (root.clone(), seen.clone());
+        let (within, prepared_there, seen_there) = (root.clone(), prepared.clone(), seen.clone());
         let slow = Observed::new(disk(&root), move |_, call| {
-            if *call == (Call::Point { name: "published" }) {
-                std::thread::sleep(PATIENCE / 4);
+            if *call == (Call::Point { name: "published" }) && prepared_there.wait() {
                 seen_there.lock().expect("a list").push(log_bytes(&within));
             }
             Ok(())
         });
         let before = log_bytes(&root);
-        add(&open(&root, Arc::new(slow)), &root, "slow").expect("added");
+        remove(&open(&root, Arc::new(slow)), &package, &prepared).expect("removed");
         assert_eq!(*seen.lock().expect("a list"), [before]);
         assert!(log_bytes(&root) > before);
     }
@@ -275,20 +326,25 @@ mod tests {
     fn a_batch_that_cannot_be_published_leaves_no_event() {
         let place = store();
         let root = place.path().to_owned();
-        let full = Observed::new(disk(&root), |_, call| {
-            // The last sync of three directories, when the transaction has been prepared for long.
-            if *call == (Call::SyncDir { path: layout::OBJECTS.into() }) {
-                std::thread::sleep(PATIENCE / 4);
+        let package = add(&open(&root, disk(&root)), &root, "stays").expect("added");
+        let prepared = Arc::new(Prepared::default());
+        let prepared_there = prepared.clone();
+        let full = Observed::new(disk(&root), move |_, call| {
+            // A sync of the directory that the object is in, and the transaction is prepared by then.
+            let is_objects = |path: &Path| path.starts_with(layout::OBJECTS);
+            if matches!(call, Call::SyncDir { path } if is_objects(path)) && prepared_there.wait() {
                 return Err(io::ErrorKind::StorageFull.into());
             }
             Ok(())
         });
         let before = log_bytes(&root);
         let registry = open(&root, Arc::new(full));
-        add(&registry, &root, "full").expect_err("the disk is full");
+        let error = remove(&registry, &package, &prepared).expect_err("the disk is full");
+        assert!(crate::error::with_causes(&error).contains("no storage space"), "{error:?}");
         assert_eq!(log_bytes(&root), before);
         drop(registry);
-        let report = add(&open(&root, disk(&root)), &root, "full").expect("added");
-        assert_eq!(report.package.version, 1);
+        let prepared = Prepared::default();
+        remove(&open(&root, disk(&root)), &package, &prepared).expect("removed");
+        assert!(log_bytes(&root) > before);
     }
 }

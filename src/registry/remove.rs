@@ -9,8 +9,25 @@ use super::text::check_text;
 use crate::error::Error;
 use crate::events::{EventType, payload};
 use crate::monitor::Void;
+use crate::views::PackageRow;
 
 impl Registry {
+    /// Says which packages [`Registry::remove`] would take away, each once.
+    ///
+    /// # Errors
+    /// As those of [`Registry::remove`] about its references.
+    pub fn removable(&self, references: &[Reference]) -> Result<Vec<PackageSummary>, Error> {
+        let tx = self.db.read()?;
+        let mut packages: Vec<PackageRow> = Vec::new();
+        for reference in references {
+            let package = self.resolve_to_remove(&tx, reference)?;
+            if packages.iter().all(|known| known.number != package.number) {
+                packages.push(package);
+            }
+        }
+        packages.iter().map(|package| self.summary_by_number(&tx, package.number)).collect()
+    }
+
     /// Takes packages away, all or none; their bytes stay.
     ///
     /// # Errors

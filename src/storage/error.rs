@@ -120,6 +120,14 @@ pub enum StorageError {
         /// One name in it that no unfinished `init` leaves.
         name: PathBuf,
     },
+    /// A store was to be made within another: nothing there is anybody else's, and a gc clears some of it.
+    #[error("{} is inside the store at {}", root.display(), around.display())]
+    InsideStore {
+        /// The directory.
+        root: PathBuf,
+        /// The root of the other store.
+        around: PathBuf,
+    },
     /// A store was to be made where there is one.
     #[error("a store is at {} already", root.display())]
     IsStore {
@@ -149,6 +157,7 @@ impl StorageError {
             | Self::UnknownFormat { .. }
             | Self::Config { .. }
             | Self::NotEmpty { .. }
+            | Self::InsideStore { .. }
             | Self::IsStore { .. }
             | Self::NetworkFileSystem { .. } => None,
         }

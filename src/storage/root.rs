@@ -17,7 +17,9 @@ use super::layout;
 use crate::disk::{Disk, FileKind, RealDisk, file_mode};
 use crate::env::Timestamp;
 
+mod around;
 mod defaults;
+pub use around::store_around;
 pub use defaults::{DefaultValue, read_defaults};
 
 /// The store format that this build reads and writes.
@@ -163,7 +165,7 @@ pub fn make_directories(disk: &dyn Disk) -> Result<(), StorageError> {
 /// takes the exclusive lock, makes the log and the database, and last of all calls [`write_config`].
 ///
 /// # Errors
-/// [`StorageError::IsStore`], [`StorageError::NotEmpty`], [`StorageError::NetworkFileSystem`], and
+/// [`StorageError::IsStore`], [`StorageError::InsideStore`], [`StorageError::NotEmpty`], [`StorageError::NetworkFileSystem`], and
 /// [`StorageError::Io`].
 pub fn prepare(root: &Path, sharing: Sharing) -> Result<Root, StorageError> {
     let prepared = prepare_root(root, sharing)?;
@@ -177,6 +179,9 @@ pub fn prepare(root: &Path, sharing: Sharing) -> Result<Root, StorageError> {
 /// As [`prepare`].
 pub fn prepare_root(root: &Path, sharing: Sharing) -> Result<Root, StorageError> {
     check_file_system(root)?;
+    if let Some(around) = store_around(root) {
+        return Err(StorageError::InsideStore { root: root.to_owned(), around });
+    }
     make_root(root, sharing)?;
     let disk = RealDisk::open(root).doing(Action::Open, root)?;
     let file_system = filesystem::of(disk.root()).doing(Action::Look, root)?;

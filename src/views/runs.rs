@@ -75,6 +75,27 @@ pub(crate) fn reading_runs(
     })?)
 }
 
+/// Returns the verifies of any kind that found faults, the last one first.
+pub(crate) fn faulty_runs(tx: &ReadTx<'_>) -> Result<Vec<u64>, DbError> {
+    let sql = "SELECT sequence FROM verify_runs WHERE faults > 0 ORDER BY sequence DESC";
+    Ok(tx.all(sql, [], |row| unsigned(row, "sequence"))?)
+}
+
+/// Returns the verifies of any kind that began after an event, and the head with which each did.
+pub(crate) fn begun_after(tx: &ReadTx<'_>, sequence: u64) -> Result<Vec<(u64, u64)>, DbError> {
+    let sql = "SELECT sequence, head_sequence FROM verify_runs WHERE sequence > ?1 AND head_sequence >= ?1";
+    Ok(tx.all(sql, [signed(sequence)], |row| {
+        Ok((unsigned(row, "sequence")?, unsigned(row, "head_sequence")?))
+    })?)
+}
+
+/// Returns whether a verify that began after an event took both digests of a range that has this key.
+pub(crate) fn is_read_with_both(tx: &ReadTx<'_>, key: &Blake3, sequence: u64) -> Result<bool, DbError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM verify_runs WHERE sequence > ?2 AND head_sequence >= ?2
+                                  AND mode = 'both' AND first_key <= ?1 AND last_key >= ?1)";
+    Ok(tx.one(sql, (key.as_bytes(), signed(sequence)), |row| row.get(0))?)
+}
+
 /// Returns whether an event after this one took back that an object is stored: a gc, or a verify that found faults.
 pub(crate) fn took_back_since(tx: &ReadTx<'_>, sequence: u64) -> Result<bool, DbError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM gc_runs WHERE started_sequence > ?1)

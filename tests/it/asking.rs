@@ -11,7 +11,8 @@ use astore::identity::Blake3;
 use astore::manifest::{Entry, EntryPath};
 use astore::monitor::Void;
 use astore::registry::report::{
-    ByteRange, CatTarget, Completion, DiffTarget, Difference, ExportRequest, LinkMode, ListFilter, LogFilter,
+    ByteRange, CatTarget, Completion, Concern, DiffTarget, Difference, ExportRequest, LinkMode, ListFilter,
+    LogFilter,
 };
 use astore::registry::{Access, Registry};
 
@@ -242,5 +243,5 @@ fn the_numbers_add_up() {
     assert_eq!(held, [&("permanent-record".to_owned(), 2, 36)]);
     let health = registry.health().expect("health");
     assert_eq!((health.head_sequence, health.writable, health.last_verify), (6, true, None));
-    assert_eq!(health.concerns, ["no full verify is recorded"]);
+    assert_eq!(health.concerns, [Concern::NeverVerified]);
 }

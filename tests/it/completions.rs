@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use crate::support::cli::{Desk, has, said};
+use crate::support::terminal::typed_at_terminal;
 
 /// A desk with packages, a pin, and nothing more.
 fn desk() -> Desk {
@@ -72,6 +73,20 @@ fn bash(desk: &Desk, line: &str) -> Vec<String> {
     lines(command)
 }
 
+/// The line as it stands in a real bash at a terminal after TAB was pressed behind it.
+fn tab_in_bash(desk: &Desk, line: &str) -> String {
+    // Another key shows the line as it is then.
+    let begin = ". ./script\nPS1='ready> '\nbind 'set enable-bracketed-paste off'\nbind 'set bell-style none'\n\
+                 bind -x '\"\\C-g\": printf \"<<%s>>\\n\" \"$READLINE_LINE\"'\n";
+    let mut command = command(desk, "bash");
+    std::fs::write(desk.path("begin"), begin).unwrap();
+    command.args(["--noprofile", "--rcfile", "begin", "-i"]);
+    let typed = format!("{line}\t\u{7}\u{15}exit\n");
+    let (_, seen) = typed_at_terminal(command, 200, "ready> ", &typed);
+    let shown = seen.split_once("<<").and_then(|(_, rest)| rest.split_once(">>"));
+    shown.unwrap_or_else(|| panic!("{line}: {seen:?}")).0.to_owned()
+}
+
 fn zsh(desk: &Desk, kind: &str, line: &str) -> Vec<String> {
     let mut command = command(desk, "zsh");
     let typed = line.rsplit(' ').next().unwrap();
@@ -132,6 +147,32 @@ fn bash_knows_what_is_in_the_store() {
         ("astore show ", &[]),
     ] {
         assert_eq!(bash(&desk, line), expected, "{line}");
+    }
+}
+
+#[test]
+fn bash_completes_within_quotes_that_are_open() {
+    if !has("bash") {
+        return;
+    }
+    let desk = desk();
+    std::fs::write(desk.path("tree/it's $5"), "5").unwrap();
+    desk.ok(["add", "--finalize", "--name", "odd", "tree"]);
+    for (line, expected) in [
+        ("astore --root store show \"dr", "astore --root store show \"draft"),
+        ("astore --root store show 'doc@", "astore --root store show 'doc@"),
+        ("astore --root store unpin \"la", "astore --root store unpin \"launch\" "),
+        ("astore --root store cat 'doc@1:lib/o", "astore --root store cat 'doc@1:lib/one two' "),
+        ("astore --root store cat \"doc@1:lib/one t", "astore --root store cat \"doc@1:lib/one two\" "),
+        ("astore --root store cat doc@1:\"lib/o", "astore --root store cat doc@1:\"lib/one two\" "),
+        ("astore --root store cat \"odd:it", "astore --root store cat \"odd:it's \\$5\" "),
+        ("astore --root store cat 'odd:it", "astore --root store cat 'odd:it'\\''s $5' "),
+        // More is to follow: the quotes stay open.
+        ("astore --root store cat \"doc@1:l", "astore --root store cat \"doc@1:lib/"),
+        // And without any it is as it was.
+        ("astore --root store cat doc@1:lib/o", "astore --root store cat doc@1:lib/one\\ two "),
+    ] {
+        assert_eq!(tab_in_bash(&desk, line), expected, "{line}");
     }
 }
 

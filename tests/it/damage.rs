@@ -116,7 +116,7 @@ fn a_sound_store_is_found_sound_and_that_is_recorded() {
     assert_eq!(report.recorded, Ok(report.head_sequence + 1));
     let health = open(&store.root, Access::Read).expect("open").health().expect("health");
     assert_eq!(health.last_verify.map(|last| last.faults), Some(0));
-    assert_eq!(health.concerns, Vec::<String>::new());
+    assert_eq!(health.concerns, []);
 
     let unrecorded = VerifyRequest { record: Recorded::No, ..VerifyRequest::default() };
     assert!(store.verify(&unrecorded).recorded.is_err());

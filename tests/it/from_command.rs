@@ -7,7 +7,9 @@ use std::process::Stdio;
 use insta::assert_snapshot;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::support::cli::{Desk, Said};
+use crate::support::cli::{Desk, Said, has, listen_to_signals, started_by};
+use crate::support::stalled::LONG;
+use crate::support::terminal::at_terminal;
 
 /// Adds what a shell prints that runs this script.
 fn add(desk: &Desk, script: &str) -> Said {
@@ -57,6 +59,10 @@ fn what_a_program_prints_is_a_file() {
     desk.check_sound();
 }
 
+/// Closes its output, and goes on when its parent has seen that, and closed the pipe as well.
+const AFTER_ITS_OUTPUT: &str = "pipe=$(readlink /proc/$$/fd/1); exec >&-; \
+     while readlink /proc/$PPID/fd/* | grep -qxF \"$pipe\"; do :; done";
+
 /// Where it fails, nothing is added, however much it said before.
 #[test]
 fn what_fails_is_not_archived() {
@@ -70,7 +76,7 @@ fn what_fails_is_not_archived() {
     };
     assert_snapshot!(failed("echo half; exit 3"), @"astore: sh exited with 3; nothing was added (root ~/store)");
     assert_snapshot!(failed("head -c 3000000 /dev/zero; kill -9 $$"), @"astore: sh was ended by signal 9 (SIGKILL); nothing was added (root ~/store)");
-    assert_snapshot!(failed("echo all; exec >&-; sleep 0.1; exit 1"), @"astore: sh exited with 1; nothing was added (root ~/store)");
+    assert_snapshot!(failed(&format!("echo all; {AFTER_ITS_OUTPUT}; exit 1")), @"astore: sh exited with 1; nothing was added (root ~/store)");
     assert_snapshot!(failed("exec no-such-program 2>/dev/null"), @"astore: sh exited with 127; nothing was added (root ~/store)");
     let said = desk.run(["add", "--name", "db", "--keep-going", "--from-command", "false"]);
     assert_eq!(said.code, 1, "nobody asked for half of it: {said:#?}");
@@ -121,6 +127,7 @@ fn much_is_written_once() {
 /// Whoever ends astore ends the program with it, and leaves neither it nor its remains behind.
 #[test]
 fn a_signal_ends_the_program_too() {
+    listen_to_signals();
     for script in ["echo $$ >&2; exec sleep 1000", "trap '' PIPE; echo $$ >&2; exec yes"] {
         let desk = Desk::new();
         let mut command = desk.command(["add", "--name", "db", "--from-command", "sh", "-c", script]);
@@ -134,4 +141,65 @@ fn a_signal_ends_the_program_too() {
         assert!(test_kill_process(id).is_err(), "{script}: it still runs");
         check_untouched(&desk);
     }
+}
+
+/// Nor what the program has started, where there is no terminal to tell that; SIGHUP, which ends astore at once, is no
+/// exception, and nor is what does not care.
+#[test]
+fn a_signal_ends_what_the_program_started() {
+    // A session of its own has no terminal.
+    if !has("setsid") {
+        return;
+    }
+    listen_to_signals();
+    let starts = "sleep 1000 & echo $! >&2; wait";
+    let does_not_care = format!("trap '' TERM; {starts}");
+    for (script, signal, code) in [
+        (starts, Signal::TERM, 143),
+        (starts, Signal::INT, 130),
+        (starts, Signal::HUP, -1),
+        (&does_not_care, Signal::TERM, 143),
+    ] {
+        let desk = Desk::new();
+        let plain = desk.command(["add", "--name", "db", "--from-command", "sh", "-c", script]);
+        let mut command = started_by(&["setsid"], &plain);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut errors = BufReader::new(child.stderr.take().unwrap());
+        let mut id = String::new();
+        errors.read_line(&mut id).unwrap();
+        let id = id.trim().parse().unwrap();
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let said = Said::of(&child.wait_with_output().unwrap());
+        assert_eq!(said.code, code, "{script}, {signal:?}");
+        let ended = std::time::Instant::now();
+        while runs(id) {
+            let is_waited_for = signal != Signal::HUP;
+            assert!(!is_waited_for && ended.elapsed() < LONG, "{script}, {signal:?}: it still runs");
+            std::thread::yield_now();
+        }
+        desk.check_sound();
+    }
+}
+
+/// Whether a process runs. One that has ended, and whose parent did not look, does not.
+fn runs(id: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|state| state != 'Z')
+}
+
+/// `ssh` and `pg_dump` ask for a password there; who is in the background is stopped for that.
+#[test]
+fn at_a_terminal_the_program_stays_in_the_foreground() {
+    if !has("setsid") {
+        return;
+    }
+    let desk = Desk::new();
+    let script = "read -r stat </proc/$$/stat; set -- $stat; echo $5 $8";
+    let add = ["add", "--finalize", "--name", "db", "--quiet", "--from-command", "sh", "-c", script];
+    let (code, seen) = at_terminal(started_by(&["setsid", "--ctty"], &desk.command(add)), 80);
+    assert_eq!((code, seen.as_str()), (0, "db@1\n"));
+    let said = desk.ok(["cat", "db:stdin"]);
+    let (group, foreground) = said.trim().split_once(' ').unwrap();
+    assert_eq!(group, foreground);
 }

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::cli::{Desk, Said, said};
+use crate::support::cli::{Desk, Said, listen_to_signals, said};
 use crate::support::oracle::file_of;
 
 /// Somebody at a desk who names no root: the store is where it is for everyone, beneath their home.
@@ -393,6 +393,7 @@ fn a_closed_pipe_is_silent() {
 /// Ctrl-C in the middle of an add: the exit code says so, nothing is left, and the store goes on.
 #[test]
 fn a_signal_leaves_the_store_clean() {
+    listen_to_signals();
     let person = Person::new();
     person.done(&["init"]);
     for (asked, code) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {

@@ -13,7 +13,8 @@ use astore::registry::Access;
 use astore::registry::report::{AddSource, CacheUse, Completion, PathList};
 use insta::assert_snapshot;
 
-use crate::support::cli::{Desk, Said, said};
+use crate::support::cli::{Desk, Said, listen_to_signals, said};
+use crate::support::stalled::LONG;
 use crate::support::store::{later_clock, open_by, options, real_disk, request, tree};
 
 /// A desk with a tree `src` of three files, two directories and a symlink.
@@ -190,7 +191,7 @@ fn what_cannot_be_listed_is_refused() {
     assert_eq!(said.code, 2);
     // Symlinks cannot have something beneath them in a package.
     symlink("src", desk.path("ln")).unwrap();
-    assert_snapshot!(refused(&desk, b"ln\nln/a.o\n", &[]), @"2 astore: two of the given paths would both be stored as ln (root ~/store)");
+    assert_snapshot!(refused(&desk, b"ln\nln/a.o\n", &[]), @"2 astore: the list names ln, which is a symlink, and what is behind it; leave out one of the two: 'find -L ... ! -type d' names what is behind it alone, 'find' without -L the symlink (root ~/store)");
 }
 
 #[test]
@@ -255,6 +256,7 @@ fn what_is_excluded_is_left_out_of_a_list_too() {
 /// A list that never ends is no reason to wait for ever.
 #[test]
 fn a_signal_ends_the_wait_for_a_list() {
+    listen_to_signals();
     let desk = desk();
     let mut command = desk.command(["add", "--name", "x", "--files-from", "-"]);
     let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -269,4 +271,52 @@ fn a_signal_ends_the_wait_for_a_list() {
     let said = Said::of(&child.wait_with_output().unwrap());
     drop(input);
     assert_eq!((said.code, said.err.contains("interrupted")), (143, true), "{said:#?}");
+}
+
+/// Nor is a fifo that nobody writes to, which is opened all the same; and who writes late is heard.
+#[test]
+fn a_list_that_is_a_fifo_is_waited_for_until_a_signal_comes() {
+    listen_to_signals();
+    for (option, text) in [("--files-from", "src/a.o\n"), ("--exclude-from", "*.o\n")] {
+        let desk = desk();
+        let fifo = desk.path("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let start = || {
+            let paths: &[&str] = if option == "--files-from" { &[] } else { &["src"] };
+            let mut command =
+                desk.command([&["add", "--name", "x", "--quiet", option, "fifo"][..], paths].concat());
+            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let begun = std::time::Instant::now();
+            while !has_open(&child, &fifo) {
+                assert!(child.try_wait().unwrap().is_none(), "{:?}", child.wait_with_output());
+                if begun.elapsed() > LONG {
+                    child.kill().unwrap();
+                    panic!("it does not open the fifo");
+                }
+                std::thread::yield_now();
+            }
+            child
+        };
+        if !std::path::Path::new("/proc/self/fd").exists() {
+            eprintln!("skipped: the system does not tell what a process has open");
+            return;
+        }
+        let child = start();
+        rustix::process::kill_process(
+            rustix::process::Pid::from_child(&child),
+            rustix::process::Signal::TERM,
+        )
+        .unwrap();
+        let said = Said::of(&child.wait_with_output().unwrap());
+        assert_eq!((said.code, said.err.contains("interrupted")), (143, true), "{option}: {said:#?}");
+        let child = start();
+        std::fs::write(&fifo, text).unwrap();
+        assert_eq!(Said::of(&child.wait_with_output().unwrap()).expect(0), "x@1\n", "{option}");
+        assert_eq!(desk.ok(["files", "x"]).contains("a.o"), option == "--files-from", "{option}");
+    }
+}
+
+fn has_open(child: &std::process::Child, file: &std::path::Path) -> bool {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
+    open.flatten().any(|open| std::fs::read_link(open.path()).is_ok_and(|open| open == file))
 }

@@ -64,7 +64,7 @@ fn each_command_leaves_a_file_that_says_what_it_said() {
         assert!(value(samples, "astore_end_timestamp_seconds", command, &root) > 1.7e9);
     };
     let added = [
-        ("/files_hashed", "astore_add_read_files"),
+        ("/files_hashed", "astore_add_hashed_files"),
         ("/objects_new", "astore_add_new_objects"),
         ("/bytes_new", "astore_add_new_bytes"),
         ("/package/bytes", "astore_add_package_bytes"),

@@ -50,7 +50,7 @@ fn a_reference_that_names_nothing_or_too_much() {
     assert_snapshot!(told(&desk, &["manifest", "run"]), @"2 astore: run@1 is open; freeze it with 'astore finalize run@1' (root ~/store)");
     assert_snapshot!(told(&desk, &["diff", "doc", "dog"]), @r#"7 astore: no package "dog"; did you mean doc? 'astore list --all' shows the packages there are (root ~/store)"#);
     assert_snapshot!(told(&desk, &["remove", "dog", "--reason", "r"]), @r#"7 astore: no package "dog"; did you mean doc? 'astore list --all' shows the packages there are (root ~/store)"#);
-    assert_snapshot!(told(&desk, &["restore", "doc"]), @"2 astore: doc@1 is not removed (root ~/store)");
+    assert_snapshot!(told(&desk, &["restore", "doc"]), @"2 astore: doc@1 is not removed; 'astore export doc@1 DEST' writes what is in it (root ~/store)");
     // Versions of a name, where one is meant.
     desk.ok(["add", "doc", "--finalize"]);
     assert_snapshot!(told(&desk, &["remove", "doc", "--reason", "r"]), @r#"2 astore: "doc" means several packages: doc@2, doc@1; name one of them (root ~/store)"#);

@@ -53,7 +53,7 @@ fn nights_go_on_where_the_last_one_ended_and_begin_anew_after_the_end() {
         (&json!(3), &json!(0))
     );
     let said = desk.ok(["verify", "--budget", "0s"]);
-    assert!(said.starts_with("part 1 of a pass: from blake3:00000000… to blake3:"), "{said}");
+    assert!(said.starts_with("part 1 of a pass: from blake3:00000000"), "{said}");
     assert!(said.contains("\nthe next run begins at blake3:") && said.contains(": 20 objects ("), "{said}");
     // Unrecorded, it was for nothing.
     let said = desk.ok(["verify", "--budget", "0s", "--no-record"]);

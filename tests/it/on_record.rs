@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use astore::identity::{Blake3, ContentAddress};
+use astore::identity::{Blake3, ContentAddress, Sha256};
 
 use crate::support::cli::Desk;
 use crate::support::oracle;
@@ -70,6 +70,86 @@ fn a_quick_verify_does_not_call_sound_what_is_on_record_as_damaged() {
     desk.ok(["health"]);
 }
 
+/// What somebody had written down is compared where somebody asks for it: a verify that does not has not looked.
+#[test]
+fn a_head_that_the_log_does_not_have_stays_on_record_until_it_is_compared_again() {
+    // store-layout.md 8.13.4
+    let desk = store();
+    let head = desk.ok(["health", "--quiet"]);
+    let (head, wrong) = (head.trim(), format!("2:{}", "0".repeat(64)));
+    let nothing_else = || {
+        for line in [&["verify"][..], &["verify", "--both"], &["verify", "doc"], &["verify", "--quick"]] {
+            let said = desk.expect(4, line);
+            assert!(said.starts_with("head event 2: found by the verify of event "), "{said}");
+            assert!(said.contains("\n1 fault on record, none found now: "), "{said}");
+        }
+        let said = desk.expect(4, ["health"]);
+        let concern = "concern: events that were not what 'astore verify --head' was told: 1; ";
+        assert!(said.contains(concern) && said.matches("concern: ").count() == 1, "{said}");
+    };
+    desk.expect(4, ["verify", "--head", &wrong]);
+    nothing_else();
+    // Of that it says nothing that another event is as expected, or that nobody recorded it.
+    let first = desk.ok(["log", "--json", "--type", "v1.store.created"]);
+    let first: serde_json::Value = serde_json::from_str(&first).unwrap();
+    desk.expect(4, ["verify", "--head", &format!("1:{}", first["digest"].as_str().unwrap())]);
+    let right = format!("2:{}", &head[2..]);
+    assert_eq!(head, right, "the store has two events when it is looked at");
+    desk.expect(0, ["verify", "--quick", "--no-record", "--head", &right]);
+    nothing_else();
+    desk.ok(["verify", "--quick", "--head", &right]);
+    desk.ok(["verify"]);
+    desk.ok(["health"]);
+    // A quick one, or one of a package, has found it as well.
+    for line in [&["verify", "--quick", "--head", &wrong][..], &["verify", "doc", "--head", &wrong]] {
+        desk.expect(4, line);
+        desk.expect(4, ["verify"]);
+        desk.expect(4, ["health"]);
+        desk.ok(["verify", "--head", &right]);
+        desk.ok(["health"]);
+    }
+}
+
+/// Most verifies take one digest of the two: what the other one told is for another that takes both.
+#[test]
+fn a_second_digest_that_is_wrong_stays_on_record_until_both_are_taken_again() {
+    // store-layout.md 8.13.4
+    let desk = store();
+    desk.ok(["add", "doc", "--name", "other", "--finalize", "--exclude", "alone"]);
+    let set = |sha256: Sha256| {
+        let connection = rusqlite::Connection::open(desk.root().join("astore.db")).unwrap();
+        let sql = "UPDATE objects SET digest_sha256 = ?1 WHERE digest_primary = ?2";
+        assert_eq!(connection.execute(sql, (sha256.as_bytes(), Blake3::of(ALONE).as_bytes())), Ok(1));
+    };
+    let address = ContentAddress::new(Blake3::of(ALONE)).to_string();
+    let second_digest = format!("second-digest {address}: ");
+    for found_by in [&["verify", "--both"][..], &["verify", "doc", "--both"]] {
+        set(Sha256::of(b"something else"));
+        assert!(desk.expect(4, found_by).contains(&second_digest));
+        set(Sha256::of(ALONE));
+        for line in
+            [&["verify"][..], &["verify", "--quick"], &["verify", "doc"], &["verify", "doc", "--both"]]
+        {
+            let said = desk.expect(4, line);
+            assert!(
+                said.starts_with(&second_digest)
+                    && said.contains("; the record goes when a verify of the store takes both "),
+                "{said}"
+            );
+            assert!(said.contains("\n  harms doc@1:alone\n"), "{said}");
+        }
+        // Packages that it is not in are none of its business.
+        desk.ok(["verify", "other"]);
+        let said = desk.expect(4, ["health"]);
+        let concern = "concern: objects whose SHA-256 is not that of the log: 1; ";
+        assert!(said.contains(concern) && said.matches("concern: ").count() == 1, "{said}");
+        // In parts, too.
+        desk.run(["verify", "--both", "--budget", "1h"]);
+        desk.ok(["verify", "--quick"]);
+        desk.ok(["health"]);
+    }
+}
+
 /// What killed adds left is somebody's room: the plan, verify and, where it is much, health tell how much.
 #[test]
 fn what_is_left_in_tmp_has_a_size() {
@@ -88,7 +168,7 @@ fn what_is_left_in_tmp_has_a_size() {
     assert!(said.contains(note), "{said}");
     assert!(!desk.ok(["health"]).contains("tmp/"));
     fs::File::create(left.join("1")).unwrap().set_len(1 << 30).unwrap();
-    assert!(desk.ok(["health"]).contains("concern: 1073744824 bytes in tmp/, of 1 writer(s)"));
+    assert!(desk.ok(["health"]).contains("concern: 1.0 GiB in tmp/, of 1 writer(s)"));
     // It is no part of the plan, whose name has nothing of it.
     let digest = |name: &str| name.trim().rsplit('-').next().unwrap().to_owned();
     assert_eq!(digest(&plan()), digest(&name));

@@ -9,8 +9,8 @@ use astore::identity::{Blake3, ContentAddress};
 use astore::manifest::EntryPath;
 use astore::monitor::Void;
 use astore::registry::report::{
-    CatTarget, Completion, ExplainDepth, ExplainRequest, ExplainTarget, ExportRequest, LinkMode, Outcome,
-    Verdict, VerifyReport, VerifyRequest,
+    CatTarget, Completion, Concern, ExplainDepth, ExplainRequest, ExplainTarget, ExportRequest, LinkMode,
+    Outcome, Verdict, VerifyReport, VerifyRequest,
 };
 use astore::registry::{Access, Registry};
 
@@ -75,7 +75,7 @@ fn what_an_interrupted_gc_left_is_no_damage_and_neither_is_what_it_deleted() {
     let report = verify(&registry);
     assert_eq!((report.faults.len(), report.notes.len()), (0, 1), "{report:?}");
     let concerns = registry.health().expect("health").concerns;
-    assert_eq!(concerns, ["the gc that event 3 began is not finished"]);
+    assert_eq!(concerns, [Concern::UnfinishedGc(3)]);
 }
 
 #[test]

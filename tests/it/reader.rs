@@ -346,6 +346,7 @@ fn write_history(name: &str, files: usize) -> (PathBuf, Blake3) {
         head_digest: store.position.head.digest,
         mode: "full",
         range: Some((Blake3::from_bytes([0; 32]), Blake3::from_bytes([255; 32]))),
+        expected: Some((1, Blake3::of(b"noted"))),
         objects: 9,
         bytes: 3123,
     };

@@ -233,9 +233,11 @@ fn what_goes_wrong_looks_as_the_page_says() {
     let address = desk.ok(["files", "site", "--json"]);
     let hex = address.split("\"blake3\":\"").nth(1).unwrap()[..64].to_owned();
     fs::remove_file(desk.path(format!("store/blake3/{}/{}/{hex}", &hex[..2], &hex[2..4]))).unwrap();
-    heard(&["verify"]);
+    heard(&["verify", "--head", &format!("1:{}", "0".repeat(64))]);
     heard(&["health"]);
     let config = fs::read_to_string(desk.path("store/astore.toml")).unwrap();
+    fs::write(desk.path("store/astore.toml"), format!("{config}[defaults]\nmin_age = \"30d\"\n")).unwrap();
+    heard(&["gc", "--confirm"]);
     fs::write(desk.path("store/astore.toml"), config.replace("format = 1", "format = 2")).unwrap();
     heard(&["list"]);
     fs::remove_file(desk.path("store/astore.toml")).unwrap();

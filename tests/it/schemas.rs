@@ -273,6 +273,7 @@ fn disasters(program: &mut Program) {
 #[test]
 fn every_line_of_every_command_is_what_its_schema_says() {
     let mut program = Program::new();
+    program.one(0, &["--version"]);
     packages(&mut program);
     failures(&mut program);
     keeping(&mut program);

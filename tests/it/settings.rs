@@ -140,6 +140,44 @@ fn a_key_that_nobody_knows_is_told_of_once_and_stops_nothing() {
     assert!(told.code == 0 && told.err.contains("is 1 and no table: it is left aside"), "{told:?}");
 }
 
+/// A `min_age` would be a warning that nobody reads, and the usual day; what it was to keep would be gone for good.
+#[test]
+fn a_gc_deletes_nothing_while_the_store_says_what_nobody_knows() {
+    let desk = desk("min_age = \"30d\"");
+    let file = desk.root().join("astore.toml");
+    desk.ok(["add", "file"]);
+    desk.ok(["remove", "file", "--reason", "r"]);
+    let head = desk.ok(["health", "--quiet"]);
+    let refuses = |defaults: Option<&str>| {
+        if let Some(defaults) = defaults {
+            configure(&desk, defaults);
+        }
+        let told = desk.run(["gc", "--min-age", "0s", "--quiet"]);
+        assert!(told.code == 0 && told.err.starts_with("astore: "), "who only looks is warned: {told:?}");
+        let exactly = format!("--confirm={}", told.out.trim());
+        for line in [&["gc", "--confirm", "--yes", "--min-age", "0s"][..], &["gc", &exactly, "--yes"]] {
+            let told = desk.run(line);
+            let expected = format!("astore: nothing is deleted while {} has what this build", file.display());
+            assert!(told.code == 2 && told.err.contains(&expected) && told.out.is_empty(), "{told:?}");
+        }
+        assert_eq!(desk.ok(["health", "--quiet"]), head);
+    };
+    refuses(None);
+    refuses(Some("min-age = \"0s\"\nhold-release = true"));
+    let text = fs::read_to_string(&file).unwrap();
+    // At the top of the file it means nothing either.
+    fs::write(&file, format!("min-age = \"30d\"\n{}", text.replace("hold-release = true\n", ""))).unwrap();
+    refuses(None);
+    fs::write(&file, text.replace("\n[defaults]\n", "\ndefaults = 1\n[elsewhere]\n")).unwrap();
+    refuses(None);
+    fs::write(&file, text.replace("hold-release = true\n", "")).unwrap();
+    let told = desk.run(["gc", "--confirm", "--yes"]);
+    assert!(
+        told.code == 0 && told.err.is_empty() && told.out.contains("\nfreed 1 object, 7 B ("),
+        "{told:?}"
+    );
+}
+
 #[test]
 fn who_may_open_a_store_does_not_depend_on_its_defaults() {
     let desk = desk("wait = \"nonsense\"");

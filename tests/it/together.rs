@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::cli::{Desk, Said};
+use crate::support::cli::{Desk, Said, listen_to_signals};
 use crate::support::oracle;
 use crate::support::store::tree;
 
@@ -153,6 +153,7 @@ fn wait_until_it_writes(desk: &Desk) {
 
 #[test]
 fn an_interrupted_command_leaves_the_store_clean() {
+    listen_to_signals();
     let desk = Desk::new();
     tree(&desk.path("tree"), &[("a", b"1")]);
     desk.ok(["add", "tree", "--finalize"]);
@@ -177,6 +178,7 @@ fn an_interrupted_command_leaves_the_store_clean() {
 
 #[test]
 fn an_interrupt_at_any_moment_is_a_clean_end() {
+    listen_to_signals();
     let desk = Desk::new();
     many_files(&desk.path("tree"), 0, 200);
     let file = fs::File::create(desk.path("tree/large")).unwrap();

@@ -24,6 +24,17 @@ fn the_version_is_one_line_and_more_on_request() {
         assert_eq!(words, ["commit", "store format", "event record", "manifest", "views", "sqlite"]);
         assert!(said.contains("\nstore format: 1\n") && said.contains("\nsqlite: 3."), "{said}");
     }
+    for arguments in [&["--version", "--json"][..], &["--json", "-V"], &["--version", "--verbose", "--json"]]
+    {
+        let document: serde_json::Value = serde_json::from_str(&desk.ok(arguments)).unwrap();
+        let known =
+            ["schema", "version", "commit", "store_format", "event_record", "manifest", "views", "sqlite"];
+        assert!(document.as_object().unwrap().keys().all(|key| known.contains(&&**key)), "{document}");
+        assert_eq!(document["schema"], "astore/version/v1");
+        assert_eq!(document["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(document["store_format"], 1);
+        assert!(desk.ok(["--version", "--verbose"]).contains(document["sqlite"].as_str().unwrap()));
+    }
     assert!(desk.run(["list", "--verbose"]).code == 2);
     let alone = desk.run(["--verbose", "stats"]);
     assert_eq!(alone.code, 2);

@@ -626,6 +626,8 @@ PAYLOADS = {
             "mode": is_text,
             "first?": is_digest,
             "last?": is_digest,
+            "expected_head?": is_uint,
+            "expected_digest?": is_digest,
             "objects": is_uint,
             "bytes": is_uint,
             "faults": is_faults,

@@ -77,7 +77,7 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
         true => AddSource::Stdin(stdin_name.clone()),
         false => AddSource::Path(path),
     };
-    let mut exclude = lists::patterns(&args.exclude_from)?;
+    let mut exclude = lists::patterns(&args.exclude_from, ctx)?;
     exclude.extend(args.exclude);
     let separator = if args.from0 { Separator::Nul } else { Separator::Newline };
     let sources = match args.files_from {

@@ -65,8 +65,10 @@ impl Store {
 
     fn environment(&self) -> Environment {
         Environment {
-            root: Some(OsString::from(self.path("store"))),
-            actor: Some("tester@desk".into()),
+            variables: vec![
+                ("ASTORE_ROOT", OsString::from(self.path("store"))),
+                ("ASTORE_ACTOR", "tester@desk".into()),
+            ],
             scratch: self.dir.path().to_owned(),
             ..Environment::default()
         }

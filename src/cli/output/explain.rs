@@ -173,18 +173,16 @@ fn standing(package: &r::PackageUse) -> String {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::samples;
+    use super::super::samples::{self, rendered};
     use super::*;
 
-    fn rendered(report: &r::ExplainReport) -> String {
-        let mut out = Vec::new();
-        explained(report, "blake3:01234567", Style::Plain, &mut out).unwrap();
-        String::from_utf8(out).unwrap()
+    fn told(report: &r::ExplainReport) -> String {
+        rendered(|out| explained(report, "blake3:01234567", Style::Plain, out))
     }
 
     #[test]
     fn a_present_object_has_its_story() {
-        assert_snapshot!(rendered(&samples::explained()), @r#"
+        assert_snapshot!(told(&samples::explained()), @r#"
         present  blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede
           sha256    sha256:2958d416d08aa5a472d7b509036cb7eafd542add84527e66a145ea64cb4cdc75
           size      2.0 KiB (2048 bytes)
@@ -212,7 +210,7 @@ mod tests {
         report.pins.clear();
         report.part_of_log = None;
         report.collectable = Some(r::Collectable { reason: r::Reason::Removed, from: Some(samples::at(99)) });
-        assert_snapshot!(rendered(&report), @r#"
+        assert_snapshot!(told(&report), @r#"
         present  blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede
           sha256    sha256:2958d416d08aa5a472d7b509036cb7eafd542add84527e66a145ea64cb4cdc75
           size      2.0 KiB (2048 bytes)
@@ -231,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_purged_object_tells_who_when_and_why() {
-        assert_snapshot!(rendered(&samples::explained_purged()), @r#"
+        assert_snapshot!(told(&samples::explained_purged()), @r#"
         purged  blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede
           sha256    sha256:2958d416d08aa5a472d7b509036cb7eafd542add84527e66a145ea64cb4cdc75
           size      2.0 KiB (2048 bytes)
@@ -257,7 +255,7 @@ mod tests {
         report.lost =
             Some(r::LostBytes { kind: "truncated", detail: "expected 2048 bytes,\nfound 4".into() });
         report.notes.clear();
-        assert_snapshot!(rendered(&report), @r"
+        assert_snapshot!(told(&report), @r"
         lost  blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede
           sha256    sha256:2958d416d08aa5a472d7b509036cb7eafd542add84527e66a145ea64cb4cdc75
           size      2.0 KiB (2048 bytes)
@@ -294,7 +292,7 @@ mod tests {
             notes: Vec::new(),
             ..samples::explained()
         };
-        assert_snapshot!(rendered(&report), @"
+        assert_snapshot!(told(&report), @"
         unknown  blake3:01234567
         the log never named it
         ");

@@ -227,14 +227,8 @@ fn more(beyond: usize, out: &mut dyn Write) -> io::Result<()> {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::samples;
+    use super::super::samples::{self, rendered};
     use super::*;
-
-    fn rendered(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
-        let mut out = Vec::new();
-        write(&mut out).unwrap();
-        String::from_utf8(out).unwrap()
-    }
 
     #[test]
     fn a_plan_says_what_would_go_and_what_keeps_the_rest() {

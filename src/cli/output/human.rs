@@ -7,6 +7,7 @@ use astore::manifest::Labels;
 use astore::registry::report as r;
 
 use super::change::Change;
+use super::concern;
 use super::escape;
 use super::remedy::remedy;
 use super::style::Style;
@@ -252,7 +253,7 @@ pub(crate) fn health(report: &r::HealthReport, style: Style, out: &mut dyn Write
             .map_or_else(|| "never in full".to_owned(), |last| verify::last(last, style)),
     )?;
     for concern in &report.concerns {
-        writeln!(out, "{} {}", style.odd("concern:"), escape::line(concern))?;
+        writeln!(out, "{} {}", style.odd("concern:"), escape::line(&concern::concern(concern)))?;
     }
     Ok(())
 }
@@ -261,14 +262,8 @@ pub(crate) fn health(report: &r::HealthReport, style: Style, out: &mut dyn Write
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::samples;
+    use super::super::samples::{self, rendered};
     use super::*;
-
-    fn rendered(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
-        let mut out = Vec::new();
-        write(&mut out).unwrap();
-        String::from_utf8(out).unwrap()
-    }
 
     #[test]
     fn references_name_the_manifest_once_there_is_one() {
@@ -367,7 +362,7 @@ mod tests {
         free      1.0 GiB
         writable  yes
         verified  2027-01-15T08:00:05Z, 2 faults (in 3 parts since 2027-01-15T08:00:04Z)
-        concern: 2 objects are damaged
+        concern: objects found damaged and not yet mended: 2; 'astore verify --quick' says what mends each
         ");
     }
 }

@@ -116,15 +116,10 @@ fn begun(subject: &str) -> &str {
 mod tests {
     use insta::assert_snapshot;
 
+    use super::super::samples::{self, rendered};
     use super::super::style::Style;
-    use super::super::{samples, window};
+    use super::super::window;
     use super::*;
-
-    fn rendered(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
-        let mut out = Vec::new();
-        write(&mut out).unwrap();
-        String::from_utf8(out).unwrap()
-    }
 
     #[test]
     fn packages_are_a_table() {

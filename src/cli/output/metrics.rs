@@ -69,7 +69,7 @@ impl Metrics {
 
     /// Adds what an add took in.
     pub(crate) fn added(&mut self, report: &r::AddReport) {
-        self.gauge("astore_add_read_files", "Files that were read.", report.files_hashed);
+        self.gauge("astore_add_hashed_files", "Files that were read and hashed.", report.files_hashed);
         self.gauge("astore_add_cached_files", "Unchanged files that were not read.", report.cache_hits);
         self.gauge("astore_add_new_objects", "Objects that were stored.", report.objects_new);
         self.gauge("astore_add_new_bytes", "Bytes of objects that were stored.", report.bytes_new);

@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 pub(crate) mod claims;
+pub(crate) mod concern;
 pub(crate) mod escape;
 pub(crate) mod explain;
 pub(crate) mod gc;

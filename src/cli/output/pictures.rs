@@ -7,6 +7,7 @@ use astore::registry::report as r;
 use super::escape;
 use super::human;
 use super::page::Page;
+use super::style::Style;
 use super::units::{count, size};
 use super::window::{Glyphs, Window, width};
 
@@ -23,10 +24,11 @@ const MONTHS_MAX: usize = 12;
 pub(crate) fn stats(
     report: &r::StatsReport,
     window: Window,
-    page: Page,
+    style: Style,
     plan: &str,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    let page = Page { style, window: Some(window) };
     for (name, value) in human::stats_facts(report) {
         // A word that is too long, as the root may be, has no place to break.
         let value =
@@ -45,13 +47,13 @@ pub(crate) fn stats(
     page.say_under(&format!("{:<16}see '{plan}'", "a gc would free"), 16, out)?;
     let packages = |number: u64| count(number, "package");
     let largest = report.largest.iter().map(|(name, bytes)| (name.clone(), String::new(), *bytes));
-    chart("largest packages", largest.collect(), window, page, out)?;
+    chart("largest packages", largest.collect(), window, style, out)?;
     let classes = report.classes.iter().filter(|(_, packages, _)| *packages > 0);
     let classes = classes.map(|(class, number, bytes)| (escape::line(class), packages(*number), *bytes));
-    chart("classes", classes.collect(), window, page, out)?;
+    chart("classes", classes.collect(), window, style, out)?;
     let months = report.months.iter().skip(report.months.len().saturating_sub(MONTHS_MAX));
     let months = months.map(|(month, number, bytes)| (month.clone(), packages(*number), *bytes));
-    chart("made in", months.collect(), window, page, out)
+    chart("made in", months.collect(), window, style, out)
 }
 
 /// Writes rows of a name, a remark and bytes, each with a bar as long as its share of the largest.
@@ -59,13 +61,13 @@ fn chart(
     heading: &str,
     rows: Vec<(String, String, u64)>,
     window: Window,
-    page: Page,
+    style: Style,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    writeln!(out, "{}", page.style.strong(heading))?;
+    writeln!(out, "{}", style.strong(heading))?;
     let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
     let mut remark = widest(&mut rows.iter().map(|(_, remark, _)| width(remark)));
     if window.columns < 60 {
@@ -109,14 +111,12 @@ fn bar(part: u64, most: u64, columns: usize, glyphs: Glyphs) -> String {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::{samples, window};
+    use super::super::samples::{self, rendered};
+    use super::super::window;
     use super::*;
 
     fn drawn(window: Window) -> String {
-        let mut out = Vec::new();
-        let page = Page { window: Some(window), ..Page::default() };
-        stats(&samples::stats(), window, page, "astore gc", &mut out).unwrap();
-        String::from_utf8(out).unwrap()
+        rendered(|out| stats(&samples::stats(), window, Style::Plain, "astore gc", out))
     }
 
     #[test]

@@ -94,16 +94,12 @@ fn lost(left_out: &LeftOut, style: Style) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples;
+    use super::super::samples::{self, rendered};
     use super::*;
 
     #[test]
     fn a_loss_that_nobody_can_measure_is_spoken_of() {
-        let said = |report: &RecoverReport| {
-            let mut out = Vec::new();
-            recovered(report, Style::Plain, &mut out).unwrap();
-            String::from_utf8(out).unwrap()
-        };
+        let said = |report: &RecoverReport| rendered(|out| recovered(report, Style::Plain, out));
         let words = "in neither copy: if packages are missing, see 'astore recover --from-objects'\n";
         let both = samples::recovered();
         assert!(!said(&both).contains(words), "the database had the rest");

@@ -142,14 +142,12 @@ pub(crate) fn remarks(report: &r::RetainReport) -> Vec<String> {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::samples;
+    use super::super::samples::{self, rendered};
     use super::*;
 
     #[test]
     fn pins_are_a_table() {
-        let mut out = Vec::new();
-        pins(&samples::pins(), samples::at(99), Page::default(), &mut out).unwrap();
-        assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
+        assert_snapshot!(rendered(|out| pins(&samples::pins(), samples::at(99), Page::default(), out)), @r#"
         NAME    TARGET                                                                     OBJECTS        SIZE  SINCE                 BY         REASON
         golden  doc@1 (removed)                                                                  2     1.2 MiB  2027-01-15T08:00:03Z  ann@box\n  it\nruns
         image   blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede          1         8 B  2027-01-15T08:00:03Z  ann@box\n
@@ -189,9 +187,7 @@ mod tests {
     #[test]
     fn a_package_that_is_gone_has_a_keeper_or_none() {
         let mut report = samples::retained();
-        let mut out = Vec::new();
-        retained(&report, Style::Plain, &mut out).unwrap();
-        assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
+        assert_snapshot!(rendered(|out| retained(&report, Style::Plain, out)), @r#"
         doc@2  finalized
           class       transient, may go from 2027-01-22T08:00:01Z
           held        case 4711\n

@@ -1,6 +1,7 @@
 //! One report of each kind, for tests of how it is rendered.
 
 mod claims;
+mod rendered;
 mod verify;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use astore::registry::report::*;
 use uuid::Uuid;
 
 pub(crate) use claims::{claims, imported};
+pub(crate) use rendered::rendered;
 pub(crate) use verify::{part_verified, verified};
 
 pub(crate) fn at(second: i64) -> Timestamp {
@@ -366,7 +368,7 @@ pub(crate) fn health() -> HealthReport {
         free_bytes: 1 << 30,
         writable: true,
         last_verify: Some(LastVerify { at: at(5), since: at(4), parts: 3, faults: 2 }),
-        concerns: vec!["2 objects are damaged".into()],
+        concerns: vec![Concern::DamagedObjects(2)],
         damage: true,
     }
 }

@@ -8,6 +8,7 @@ use astore::env::Timestamp;
 use astore::registry::report as r;
 
 use super::super::asked::Asked;
+use super::concern;
 use super::escape;
 use super::page::Page;
 use super::units::{ago, count, size};
@@ -155,7 +156,8 @@ pub(crate) fn status(status: &Status, next: &[Step], page: Page, out: &mut dyn W
                 fact("writable", "no")?;
             }
             for concern in health.concerns.iter().filter(|concern| !is_told(concern)) {
-                page.say(&format!("{} {}", page.style.odd("concern:"), escape::line(concern)), out)?;
+                let concern = concern::concern(concern);
+                page.say(&format!("{} {}", page.style.odd("concern:"), escape::line(&concern)), out)?;
             }
         }
     }
@@ -175,8 +177,8 @@ pub(crate) fn status(status: &Status, next: &[Step], page: Page, out: &mut dyn W
 }
 
 /// Returns whether the line about the last verify says it already.
-fn is_told(concern: &str) -> bool {
-    concern == "no full verify is recorded"
+fn is_told(concern: &r::Concern) -> bool {
+    *concern == r::Concern::NeverVerified
 }
 
 /// Says what a store holds, exactly where all of it was looked at.
@@ -204,7 +206,8 @@ fn holds(glance: &r::Glance) -> String {
 mod tests {
     use insta::assert_snapshot;
 
-    use super::super::{samples, window};
+    use super::super::samples::{self, rendered};
+    use super::super::window;
     use super::*;
 
     fn found() -> Status {
@@ -215,10 +218,8 @@ mod tests {
     fn shown(told: &Status, columns: Option<usize>) -> String {
         let asked =
             Asked { root: Some(&told.root), root_option: told.said_by == "--root", ..Asked::default() };
-        let mut out = Vec::new();
         let page = Page { window: columns.map(window::of), ..Page::default() };
-        status(told, &next(told, asked), page, &mut out).unwrap();
-        String::from_utf8(out).unwrap()
+        rendered(|out| status(told, &next(told, asked), page, out))
     }
 
     /// What is to be done next, by their first words.
@@ -238,7 +239,7 @@ mod tests {
         newest    run@11, 0 B, made 1 minute ago
         verified  1 minute ago, 2 faults
         free      1.0 GiB
-        concern: 2 objects are damaged
+        concern: objects found damaged and not yet mended: 2; 'astore verify --quick' says what mends each
         next
           astore verify           name what is damaged, whom it harms, and what mends it
           astore finalize run@11  freeze it: it is open

@@ -155,6 +155,7 @@ fn fit(columns: &[Column], natural: &[usize], room: usize) -> Vec<(usize, usize)
 mod tests {
     use insta::assert_snapshot;
 
+    use super::super::samples::rendered;
     use super::super::window;
     use super::*;
 
@@ -170,10 +171,8 @@ mod tests {
             ["a".into(), Cell::painted("open", Style::odd), "1 B".into(), String::new().into()],
             ["漢字-builds@12".into(), "finalized".into(), "12 B".into(), "because it is wanted".into()],
         ];
-        let mut out = Vec::new();
-        write(&COLUMNS, &rows, Page { window: columns.map(window::of), ..Page::default() }, &mut out)
-            .unwrap();
-        String::from_utf8(out).unwrap()
+        let page = Page { window: columns.map(window::of), ..Page::default() };
+        rendered(|out| write(&COLUMNS, &rows, page, out))
     }
 
     #[test]
@@ -212,9 +211,8 @@ mod tests {
     fn colour_takes_no_room() {
         let rows = [[Cell::painted("open", Style::odd), "x".into()]];
         let columns = [Column::new("S").floor(6), Column::new("X")];
-        let mut out = Vec::new();
-        write(&columns, &rows, Page { style: Style::Colour, window: None }, &mut out).unwrap();
-        let text = String::from_utf8(out).unwrap();
+        let page = Page { style: Style::Colour, window: None };
+        let text = rendered(|out| write(&columns, &rows, page, out));
         assert!(text.ends_with("\u{1b}[33mopen\u{1b}[0m    x\n"), "{text:?}");
     }
 }

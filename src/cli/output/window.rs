@@ -31,7 +31,8 @@ const COLUMNS_USUAL: usize = 80;
 const COLUMNS_MIN: usize = 20;
 
 impl Window {
-    /// Makes a window of what `COLUMNS` says, else of what the terminal says, else of the usual width.
+    /// Makes a window of what `COLUMNS` says, else of what the terminal says, else of the usual width: a serial line, and a
+    /// terminal whose size nobody has set, say 0.
     pub(crate) fn new(variable: Option<&str>, terminal: Option<u16>, glyphs: Glyphs) -> Self {
         let said = variable.and_then(|text| text.parse().ok()).filter(|&columns: &usize| columns > 0);
         let terminal = terminal.map(usize::from).filter(|&columns| columns > 0);
@@ -40,7 +41,7 @@ impl Window {
     }
 
     /// Returns what stands for text that was left out.
-    const fn ellipsis(self) -> &'static str {
+    pub(crate) const fn ellipsis(self) -> &'static str {
         match self.glyphs {
             Glyphs::Ascii => "...",
             Glyphs::Unicode => "…",

@@ -90,6 +90,7 @@ pub(in crate::events) enum Said {
         head_digest: Blake3,
         mode: String,
         range: Option<(Blake3, Blake3)>,
+        expected: Option<(u64, Blake3)>,
         objects: u64,
         bytes: u64,
         faults: Vec<RecordedFault>,
@@ -149,9 +150,9 @@ impl Said {
             Self::ObjectHealed { object, backend_id, fault, source } => {
                 payload::object_healed(&object, &backend_id, &fault, &source)
             }
-            Self::VerifyCompleted { head, head_digest, mode, range, objects, bytes, faults } => {
+            Self::VerifyCompleted { head, head_digest, mode, range, expected, objects, bytes, faults } => {
                 let mode = mode.as_str();
-                let end = VerifyEnd { head, head_digest, mode, range, objects, bytes };
+                let end = VerifyEnd { head, head_digest, mode, range, expected, objects, bytes };
                 payload::verify_completed(&end, &faults)
             }
         }
@@ -213,13 +214,14 @@ impl Said {
                 Self::ObjectHealed { object, backend_id: backend_id.to_owned(), fault, source }
             }
             (
-                Event::VerifyCompleted { head, mode, first, last, objects, bytes, faults },
-                Self::VerifyCompleted { head_digest, .. },
+                Event::VerifyCompleted { head, mode, first, last, expected_head, objects, bytes, faults },
+                Self::VerifyCompleted { head_digest, expected, .. },
             ) => Self::VerifyCompleted {
                 head,
                 head_digest,
                 mode,
                 range: first.zip(last),
+                expected: expected_head.zip(expected.map(|(_, digest)| digest)),
                 objects,
                 bytes,
                 faults: all(&faults)?,
@@ -313,6 +315,7 @@ impl Said {
                 head_digest: blake3(chance),
                 mode: chance.text(),
                 range: maybe(chance, |chance| (blake3(chance), blake3(chance))),
+                expected: maybe(chance, |chance| (chance.integer(), blake3(chance))),
                 objects: chance.integer(),
                 bytes: chance.integer(),
                 faults: some(chance, |chance| RecordedFault {

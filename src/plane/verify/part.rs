@@ -4,9 +4,6 @@ use std::time::Instant;
 
 use crate::identity::Blake3;
 
-/// The last of all keys.
-const LAST: Blake3 = Blake3::from_bytes([0xff; 32]);
-
 /// Where a scan of a part begins and when it ends. It always covers one object, if there is one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Part {
@@ -33,11 +30,11 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// Every key.
-    pub(super) const ALL: Self = Self { after: None, last: LAST };
+    pub(super) const ALL: Self = Self { after: None, last: Blake3::LAST };
 
     /// Those after a key, to the end.
     pub(super) const fn rest(after: Option<Blake3>) -> Self {
-        Self { after, last: LAST }
+        Self { after, last: Blake3::LAST }
     }
 
     pub(super) fn contains(&self, key: &Blake3) -> bool {
@@ -73,10 +70,10 @@ mod tests {
     fn of_two_neighbours_one_has_a_key_and_one_begins_a_directory() {
         let border = key(&[0x12, 0x34, 5]);
         let (left, right) = (Bounds { after: None, last: border }, Bounds::rest(Some(border)));
-        for probe in [key(&[]), border, key(&[0x12, 0x34, 6]), key(&[0x12, 0x34]), LAST] {
+        for probe in [key(&[]), border, key(&[0x12, 0x34, 6]), key(&[0x12, 0x34]), Blake3::LAST] {
             assert_ne!(left.contains(&probe), right.contains(&probe), "{probe}");
         }
-        assert!(Bounds::ALL.contains(&key(&[])) && Bounds::ALL.contains(&LAST));
+        assert!(Bounds::ALL.contains(&key(&[])) && Bounds::ALL.contains(&Blake3::LAST));
         for beginning in [&[0][..], &[0x12], &[0x13], &[0x12, 0x34], &[0x12, 0x35], &[0xff, 0xff]] {
             assert_ne!(left.begins(beginning), right.begins(beginning), "{beginning:?}");
         }

@@ -1,4 +1,5 @@
-//! What can be said of a store in no time, however large it is.
+//! What can be said of what a store holds in no time, however large it is: from its newest packages. Exact numbers are
+//! [`Registry::stats`]'s, how the store is [`Registry::health`]'s; `astore` without a command tells a glance and the health.
 
 use super::super::Registry;
 use super::super::report::Glance;

@@ -7,10 +7,11 @@ mod cat;
 mod diff;
 mod export;
 mod glance;
+mod health;
 mod log;
 mod manifest;
 mod names;
-mod status;
+mod stats;
 mod stream;
 
 pub(super) use manifest::{SoundPayloads, manifest_from_views};

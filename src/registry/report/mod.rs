@@ -1,6 +1,7 @@
 //! What the registry asks for and answers: plain values that a front end renders.
 
 mod claims;
+mod concern;
 mod explain;
 mod gc;
 mod interchange;
@@ -28,6 +29,7 @@ pub use crate::storage::Leftovers;
 pub use claims::{
     BegunLog, ClaimStanding, ClaimsReport, ImportReport, ImportRequest, ImportedPackage, PackageClaim,
 };
+pub use concern::Concern;
 pub use explain::{
     Checked, Collectable, ExplainDepth, ExplainReport, ExplainRequest, ExplainTarget, LostBytes, PackageUse,
     PartOfLog, Verdict,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
-use super::{LastVerify, PackageSummary, Purges};
+use super::{Concern, LastVerify, PackageSummary, Purges};
 use crate::env::Timestamp;
 use crate::identity::Blake3;
 use crate::retention::{Reason, RetentionClass};
@@ -137,8 +137,7 @@ pub struct HealthReport {
     /// The last full verify that was recorded, in one run or in parts.
     pub last_verify: Option<LastVerify>,
     /// What an operator should look at; empty is well.
-    pub concerns: Vec<String>,
-    /// Whether one of them is damage: found by a verify and not known to be mended, or a `log/` that does not end
-    /// where the database does.
+    pub concerns: Vec<Concern>,
+    /// Whether one of them is damage.
     pub damage: bool,
 }

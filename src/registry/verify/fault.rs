@@ -26,5 +26,10 @@ fn subject(sequence: u64) -> String {
 
 /// Returns the event that a fault is about.
 pub(super) fn sequence_of(fault: &Fault) -> Option<u64> {
-    fault.subject.strip_prefix("event ")?.parse().ok()
+    sequence_in(&fault.subject)
+}
+
+/// Returns the event that a fault's subject names.
+pub(super) fn sequence_in(subject: &str) -> Option<u64> {
+    subject.strip_prefix("event ")?.parse().ok()
 }

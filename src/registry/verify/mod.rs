@@ -16,7 +16,11 @@ mod part;
 mod past;
 mod reads;
 mod record;
+mod unsettled;
 mod views;
+
+pub(super) use self::past::PastVerifies;
+pub(super) use self::unsettled::Sought;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -237,7 +241,10 @@ impl Registry {
             overdue: None,
         };
         self.look_again(request, scanned.findings, &mut report)?;
-        let told = self.tell_damage_on_record(request, scope, range.unwrap_or(KEYS), &mut report);
+        let covered = range.unwrap_or(KEYS);
+        let told = self.tell_damage_on_record(request, scope, covered, &mut report);
+        unless_corrupt(told, &mut report)?;
+        let told = self.tell_unsettled(request, scope, covered, &mut report);
         unless_corrupt(told, &mut report)?;
         if let (Some(turn), Some((_, last))) = (job.turn, range) {
             let part = self.db.read().map_err(Error::from).and_then(|tx| turn.report(&tx, last, head));

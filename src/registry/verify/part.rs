@@ -14,8 +14,8 @@ use crate::plane::Part;
 use crate::views::objects;
 use crate::views::runs::{self, ReadingRun};
 
-/// The first of all keys, and the last.
-pub(super) const KEYS: (Blake3, Blake3) = (Blake3::from_bytes([0; 32]), Blake3::from_bytes([0xff; 32]));
+/// All keys, from the first to the last: the range of a verify of everything.
+pub(super) const KEYS: (Blake3, Blake3) = (Blake3::FIRST, Blake3::LAST);
 
 /// The turn of a verify that goes on where the last one ended.
 #[derive(Clone, Debug)]

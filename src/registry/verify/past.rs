@@ -7,6 +7,7 @@ use super::super::report::{Fault, LastVerify, VerifyDepth, VerifyReport, VerifyR
 use super::objects::{Scope, remedy_of_damage};
 use super::part::KEYS;
 use super::reads::Unread;
+use super::unsettled::{Sought, Unsettled};
 use crate::db::{DbError, ReadTx};
 use crate::error::Error;
 use crate::events::{self, Event, Payloads as _, RecordedFault, decode};
@@ -18,7 +19,7 @@ use crate::views::{ObjectRecord, objects};
 const PAGE_RUNS: u32 = 64;
 
 /// What every verify of a range looks at, whatever the range.
-const LOOKED_AT_ALWAYS: [&str; 4] = ["chain", "log", "root", "head"];
+const LOOKED_AT_ALWAYS: [&str; 3] = ["chain", "log", "root"];
 
 /// What a verify looks at that begins a pass.
 const LOOKED_AT_FIRST: [&str; 3] = ["views", "payload", "database"];
@@ -49,8 +50,19 @@ impl Later {
 pub(in crate::registry) struct PastVerifies {
     /// The last full one, if they cover all keys.
     pub(in crate::registry) last: Option<LastVerify>,
-    /// Faults that they found and of which nothing says that they are mended; damaged objects are not counted here.
+    /// Faults that they found and of which nothing says that they are mended; damaged objects are not counted here, nor
+    /// is what is unsettled.
     pub(in crate::registry) outstanding: u64,
+    /// What any verify found that only some look for, and that none has found mended.
+    pub(in crate::registry) unsettled: Vec<Unsettled>,
+}
+
+/// What a verify recorded, as far as later ones need it.
+#[derive(Debug, Default)]
+pub(super) struct RecordedVerify {
+    /// The event that it compared with what somebody had written down.
+    pub(super) expected_head: Option<u64>,
+    pub(super) faults: Vec<RecordedFault>,
 }
 
 /// What is said of damage on record whose bytes were read and are as they should be.
@@ -60,7 +72,7 @@ impl Registry {
     /// Goes back from the last verify until all keys are covered.
     pub(in crate::registry) fn past_verifies(&self, tx: &ReadTx<'_>) -> Result<PastVerifies, Error> {
         let mut unread = Unread::all();
-        let mut past = PastVerifies::default();
+        let mut past = PastVerifies { unsettled: self.unsettled(tx)?, ..PastVerifies::default() };
         let mut found: Option<LastVerify> = None;
         let (mut before, mut later) = (None, Later::default());
         'all: loop {
@@ -98,9 +110,9 @@ impl Registry {
         if run.faults == 0 {
             return Ok(0);
         }
-        let Some(faults) = self.recorded_faults(tx, run.sequence)? else { return Ok(run.faults) };
+        let Some(verify) = self.recorded_verify(tx, run.sequence)? else { return Ok(run.faults) };
         let mut count = 0;
-        for fault in faults {
+        for fault in verify.faults.iter().filter(|fault| Sought::by(fault).is_none()) {
             let is_settled = match &fault.address {
                 // The views know of each whether it is mended.
                 Some(_) if objects::is_damage(&fault.kind) => true,
@@ -122,8 +134,12 @@ impl Registry {
         Ok(count)
     }
 
-    /// Returns the faults that a verify recorded; `None` where its payload cannot be had.
-    fn recorded_faults(&self, tx: &ReadTx<'_>, sequence: u64) -> Result<Option<Vec<RecordedFault>>, Error> {
+    /// Returns what a verify recorded; `None` where its payload cannot be had.
+    pub(super) fn recorded_verify(
+        &self,
+        tx: &ReadTx<'_>,
+        sequence: u64,
+    ) -> Result<Option<RecordedVerify>, Error> {
         let Some(event) = events::event(tx, sequence)? else { return Ok(None) };
         let payload = match &event.payload {
             Some(payload) => payload.clone(),
@@ -133,13 +149,13 @@ impl Registry {
             },
         };
         let Ok(decoded) = decode(&event.record, &payload) else { return Ok(None) };
-        let Event::VerifyCompleted { faults, .. } = decoded.event else { return Ok(None) };
-        let mut all = Vec::new();
+        let Event::VerifyCompleted { faults, expected_head, .. } = decoded.event else { return Ok(None) };
+        let mut verify = RecordedVerify { expected_head, faults: Vec::new() };
         let read = faults.each(|fault| -> Result<(), events::PayloadError> {
-            all.push(fault);
+            verify.faults.push(fault);
             Ok(())
         });
-        Ok(read.is_ok().then_some(all))
+        Ok(read.is_ok().then_some(verify))
     }
 
     /// Adds what is on record as damaged and what this verify, which has covered some keys, has not found damaged itself.
@@ -184,7 +200,7 @@ impl Registry {
         let kinds = match kinds.entry(sequence) {
             std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::btree_map::Entry::Vacant(unknown) => {
-                let faults = self.recorded_faults(tx, sequence)?.unwrap_or_default().into_iter();
+                let faults = self.recorded_verify(tx, sequence)?.unwrap_or_default().faults.into_iter();
                 let damage = faults.filter(|fault| objects::is_damage(&fault.kind));
                 unknown.insert(damage.filter_map(|fault| Some((fault.address?, fault.kind))).collect())
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use super::part::KEYS;
 use crate::env::Timestamp;
 use crate::identity::Blake3;
 use crate::views::runs::ReadingRun;
@@ -26,7 +27,7 @@ pub(super) struct Reads {
 impl Reads {
     /// Of each verify, what it read and when.
     pub(super) fn of<'r>(runs: impl Iterator<Item = &'r ReadingRun>) -> Self {
-        let mut reads = Self { ranges: BTreeMap::from([([0; 32], Vec::new())]) };
+        let mut reads = Self { ranges: BTreeMap::from([(*Blake3::FIRST.as_bytes(), Vec::new())]) };
         for run in runs {
             reads.add(run);
         }
@@ -105,7 +106,7 @@ pub(crate) struct Unread(Vec<(Blake3, Blake3)>);
 impl Unread {
     /// All of them.
     pub(crate) fn all() -> Self {
-        Self(vec![(Blake3::from_bytes([0; 32]), Blake3::from_bytes([0xff; 32]))])
+        Self(vec![KEYS])
     }
 
     /// Returns whether none is left.
@@ -199,7 +200,7 @@ mod tests {
                 prop_assert_eq!(fresh, is_new);
                 taken.push(run);
             }
-            let mut starts = taken.iter().filter_map(|run| next_key(&run.last)).chain([Blake3::from_bytes([0; 32])]);
+            let mut starts = taken.iter().filter_map(|run| next_key(&run.last)).chain([Blake3::FIRST]);
             let all = starts.all(|key| taken.iter().any(|run| run.first <= key && key <= run.last));
             prop_assert_eq!(unread.is_none(), all);
         }

@@ -29,6 +29,7 @@ impl Registry {
                 VerifyDepth::Both => "both",
             },
             range,
+            expected: request.head,
             objects: report.objects,
             bytes: report.bytes,
         };

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use astore::disk::testing::{Call, Observed};
 use astore::env::{Env, TestClock, Timestamp};
+use astore::identity::{Blake3, Sha256};
 use astore::monitor::Void;
-use astore::registry::report::{Completion, InitRequest, Sample, VerifyReport, VerifyRequest};
+use astore::registry::report::{
+    Completion, Concern, InitRequest, Sample, VerifyDepth, VerifyReport, VerifyRequest,
+};
 use astore::registry::{Access, Registry};
 
 use crate::support::store::{add, fast_dir, later_clock, open_by, options, real_disk, tree};
@@ -130,4 +133,52 @@ fn what_a_verify_finds_is_not_settled_by_one_that_looked_before() {
     }
     assert!(registry.verify(&VerifyRequest::default(), &Void).unwrap().faults.is_empty());
     assert!(!registry.health().unwrap().damage);
+}
+
+/// So with what only some verifies look for: an event that somebody had written down, and second digests.
+#[test]
+fn what_only_some_verifies_look_for_is_not_settled_by_one_that_looked_before() {
+    let place = fast_dir();
+    let root = place.path().join("store");
+    let clock = later_clock();
+    Registry::init(&root, &InitRequest::default(), &Env::on_clock("tester@here", clock.clone())).unwrap();
+    add_some(&clock, place.path(), "first");
+    let request = |digest| VerifyRequest {
+        head: Some((2, digest)),
+        depth: VerifyDepth::Both,
+        threads: Some(1),
+        ..VerifyRequest::default()
+    };
+    let open_plain = || open_by(&clock, real_disk(&root), &root, options(Access::Read)).unwrap();
+    let head = open_plain().health().unwrap().head_digest;
+    let (seen, its_clock, at) = (AtomicUsize::new(0), clock.clone(), root.clone());
+    let disk = Observed::with_reads(real_disk(&root), move |_, call| {
+        if let Call::Open { path } = call
+            && path.starts_with("blake3")
+            && seen.fetch_add(1, Ordering::SeqCst) == 10
+        {
+            let database = rusqlite::Connection::open(at.join("astore.db")).unwrap();
+            let key = Blake3::of(b"first 0");
+            let set = |sha256: Sha256| {
+                let sql = "UPDATE objects SET digest_sha256 = ?1 WHERE digest_primary = ?2";
+                assert_eq!(database.execute(sql, (sha256.as_bytes(), key.as_bytes())), Ok(1));
+            };
+            set(Sha256::of(b"something else"));
+            let other = open_by(&its_clock, real_disk(&at), &at, options(Access::Read)).unwrap();
+            let faults = other.verify(&request(Blake3::of(b"wrong")), &Void).unwrap().faults;
+            let found = |kind| faults.iter().filter(|fault| fault.kind == kind).count();
+            assert_eq!((found("head"), found("second-digest")), (1, 1), "{faults:?}");
+            set(Sha256::of(b"first 0"));
+        }
+        Ok(())
+    });
+    let slow = open_by(&clock, Arc::new(disk), &root, options(Access::Read)).unwrap();
+    let report = slow.verify(&request(head), &Void).unwrap();
+    assert!(report.faults.is_empty(), "it looked before: {report:?}");
+    let on_record: Vec<&str> = report.on_record.iter().map(|fault| &*fault.kind).collect();
+    assert_eq!(on_record, ["head", "second-digest"]);
+    let concerns = open_plain().health().unwrap().concerns;
+    assert!(concerns.contains(&Concern::Heads(1)) && concerns.contains(&Concern::SecondDigests(1)));
+    assert!(open_plain().verify(&request(head), &Void).unwrap().is_sound());
+    assert_eq!(open_plain().health().unwrap().concerns, []);
 }

@@ -6,6 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::store::fast_dir;
 
@@ -178,6 +181,31 @@ impl Said {
 /// Runs a command to its end.
 pub(crate) fn said(mut command: Command) -> Said {
     Said::of(&command.output().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+}
+
+/// The same command, started by another one whose words these are. Its streams are still to be chosen.
+pub(crate) fn started_by(words: &[&str], plain: &Command) -> Command {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).arg(plain.get_program()).args(plain.get_args()).env_clear();
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(plain.get_current_dir().unwrap()).stdin(Stdio::null());
+    command
+}
+
+/// Sees to it that what this process starts hears SIGINT, SIGTERM and SIGHUP. A shell has what it runs in the background
+/// ignore SIGINT, and that is handed on; a signal with a handler is not, so that a handler does it.
+pub(crate) fn listen_to_signals() {
+    static HANDLERS: std::sync::Once = std::sync::Once::new();
+    HANDLERS.call_once(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap());
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            if ignored >> (signal - 1) & 1 == 1 {
+                signal_hook::flag::register(signal, Arc::default()).unwrap();
+            }
+        }
+    });
 }
 
 /// Returns whether a program is here; says so where it is not.

@@ -18,6 +18,7 @@ mod status;
 mod store;
 #[cfg(test)]
 mod testing;
+mod version;
 
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
@@ -35,9 +36,10 @@ pub(crate) use packages::{Add, Export, ExportStream, ManifestHead, OnePackage, P
 pub(crate) use recover::Recover;
 pub(crate) use remark::{About, Level, Remark};
 pub(crate) use roots::{OnePin, Pins, Retain, Unpin};
-pub(crate) use status::StatusText;
+pub(crate) use status::Status;
 pub(crate) use store::{Event, Health, Init, Replay, Stats, Verify};
 use store::{Head, LastVerify};
+pub(crate) use version::Version;
 
 /// The documents there are: the command or the line's meaning, and the version.
 pub(crate) mod schema {
@@ -67,12 +69,13 @@ pub(crate) mod schema {
     pub(crate) const STATS: &str = "astore/stats/v1";
     pub(crate) const HEALTH: &str = "astore/health/v1";
     pub(crate) const STATUS: &str = "astore/status/v1";
+    pub(crate) const VERSION: &str = "astore/version/v1";
     pub(crate) const ERROR: &str = "astore/error/v1";
     pub(crate) const REMARK: &str = "astore/remark/v1";
 
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [&str; 28] = [
+    pub(crate) const ALL: &[&str] = &[
         INIT,
         ADD,
         FINALIZE,
@@ -99,6 +102,7 @@ pub(crate) mod schema {
         STATS,
         HEALTH,
         STATUS,
+        VERSION,
         ERROR,
         REMARK,
     ];

@@ -4,10 +4,11 @@ use astore::registry::report as r;
 use serde::Serialize;
 
 use super::{Head, LastVerify, RootText};
-use crate::cli::output::status::{Found, Status, Step};
+use crate::cli::output::concern;
+use crate::cli::output::status::{self as told, Found, Step};
 
 #[derive(Serialize)]
-pub(crate) struct StatusText {
+pub(crate) struct Status {
     #[serde(flatten)]
     root: RootText,
     root_from: &'static str,
@@ -39,14 +40,15 @@ struct StepText {
     why: String,
 }
 
-impl StatusText {
-    pub(crate) fn of(status: &Status, next: &[Step]) -> Self {
+impl Status {
+    pub(crate) fn of(status: &told::Status, next: &[Step]) -> Self {
         let glance = status.found.as_ref().map(|Found { glance, .. }| glance);
         let health = status.found.as_ref().map(|Found { health, .. }| health);
         let let_go = |(reference, reason): &(String, r::Reason)| LetGoText {
             reference: reference.clone(),
             reason: reason.name(),
         };
+        let concerns = |health: &r::HealthReport| health.concerns.iter().map(concern::in_document).collect();
         let step = |step: &Step| StepText { command: step.command.clone(), why: step.why.clone() };
         Self {
             root: RootText::of(&status.root),
@@ -66,19 +68,23 @@ impl StatusText {
             free_bytes: health.map(|health| health.free_bytes),
             writable: health.map(|health| health.writable),
             damage: health.map(|health| health.damage),
-            concerns: health.map(|health| health.concerns.clone()).unwrap_or_default(),
+            concerns: health.map(concerns).unwrap_or_default(),
             next: next.iter().map(step).collect(),
         }
     }
 }
 
 #[cfg(test)]
-pub(super) fn sample() -> StatusText {
+pub(super) fn sample() -> Status {
     use crate::cli::asked::Asked;
     use crate::cli::output::samples;
     let found = Found { glance: samples::glance(), health: samples::health() };
-    let status =
-        Status { root: "/srv/astore".into(), said_by: "ASTORE_ROOT", made_by_add: false, found: Some(found) };
-    let next = crate::cli::output::status::next(&status, Asked::default());
-    StatusText::of(&status, &next)
+    let status = told::Status {
+        root: "/srv/astore".into(),
+        said_by: "ASTORE_ROOT",
+        made_by_add: false,
+        found: Some(found),
+    };
+    let next = told::next(&status, Asked::default());
+    Status::of(&status, &next)
 }

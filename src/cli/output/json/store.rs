@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::event::EventHead;
 use super::purges::PurgesText;
 use super::{PathText, RootText, hex};
+use crate::cli::output::concern;
 use crate::cli::output::remedy::remedy;
 
 #[derive(Serialize)]
@@ -369,7 +370,7 @@ impl Health {
             writable: report.writable,
             last_verify: report.last_verify.map(LastVerify::of),
             damage: report.damage,
-            concerns: report.concerns.clone(),
+            concerns: report.concerns.iter().map(concern::in_document).collect(),
         }
     }
 }
