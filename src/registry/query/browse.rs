@@ -5,7 +5,7 @@ use std::io;
 use super::super::Registry;
 use super::super::pin::pins_touching;
 use super::super::report::{
-    ListFilter, ManifestReport, PackageDetail, PackageSummary, PurgedPart, Reference,
+    ListFilter, ManifestReport, PackageDetail, PackageSummary, PurgedPart, Reference, WantedLabel,
 };
 use super::super::resolve::reference as spelled;
 use super::{event_line, summary};
@@ -21,6 +21,19 @@ impl Registry {
     /// # Errors
     /// [`Error::Db`].
     pub fn list(&self, filter: ListFilter, limit: Option<u64>) -> Result<Vec<PackageSummary>, Error> {
+        self.list_labelled(filter, &[], limit)
+    }
+
+    /// The same, of packages whose metadata has all of these labels.
+    ///
+    /// # Errors
+    /// [`Error::Db`].
+    pub fn list_labelled(
+        &self,
+        filter: ListFilter,
+        labels: &[WantedLabel],
+        limit: Option<u64>,
+    ) -> Result<Vec<PackageSummary>, Error> {
         let filter = match filter {
             ListFilter::Present => PackageFilter::Present,
             ListFilter::All => PackageFilter::All,
@@ -29,10 +42,16 @@ impl Registry {
             ListFilter::Expired => PackageFilter::Expired(self.env.now()),
         };
         let mut listed = Vec::new();
-        browse::each_package(&self.db.read()?, filter, limit, |package| -> Result<(), Error> {
-            listed.push(summary(package));
+        // Labels are in no index: each package is looked at, and the limit is for those that have them.
+        let rows = if labels.is_empty() { limit } else { None };
+        browse::each_package(&self.db.read()?, filter, rows, |package| -> Result<(), Error> {
+            if labels.iter().all(|label| label.is_in(&package.metadata)) {
+                listed.push(summary(package));
+            }
             self.check_cancelled()
         })?;
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        listed.drain(..listed.len().saturating_sub(limit));
         Ok(listed)
     }
 

@@ -326,6 +326,23 @@ pub enum ListFilter {
     Expired,
 }
 
+/// A label that a package has to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedLabel {
+    /// The key in its metadata.
+    pub key: String,
+    /// Its value; any, where there is none.
+    pub value: Option<String>,
+}
+
+impl WantedLabel {
+    /// Returns whether it is among these.
+    pub fn is_in(&self, labels: &Labels) -> bool {
+        let found = labels.get(&self.key);
+        found.is_some_and(|found| self.value.as_ref().is_none_or(|value| value == found))
+    }
+}
+
 /// A manifest as it is stored.
 #[derive(Clone, Debug)]
 pub struct ManifestReport {
