@@ -215,7 +215,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__add)
-            opts="-0 -q -h --files-from --from0 --from-command --name --finalize --if-changed --package --replace --class --meta --mtime --exclude --exclude-from --exclude-caches --one-file-system --no-cache --keep-going --stdin-name --metrics-file --root --json --quiet --actor --wait --color --help"
+            opts="-0 -q -h --files-from --from0 --from-command --name --finalize --if-changed --package --replace --class --meta --meta-file --provenance --no-provenance --mtime --exclude --exclude-from --exclude-caches --one-file-system --no-cache --keep-going --stdin-name --metrics-file --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -242,6 +242,14 @@ _astore() {
                     return 0
                     ;;
                 --meta)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --meta-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --provenance)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1013,13 +1021,17 @@ _astore() {
             return 0
             ;;
         astore__subcmd__list)
-            opts="-q -h --all --open --removed --expired --limit --root --json --quiet --actor --wait --color --help"
+            opts="-q -h --all --open --removed --expired --limit --meta --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --meta)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1614,7 +1626,7 @@ _astore_with_store() {
             root=${word#*=}
         else
             case $word in
-                --actor | --budget | --class | --color | --exclude | --exclude-from | --files-from | --format | --from-command | --head | --keep | --limit | --link | --max-age | --meta | --metrics-file | --min-age | --name | --older-than | --out | --package | --range | --reason | --root | --sample | --since | --stdin-name | --threads | --type | --until | --wait | --without) option=$word ;;
+                --actor | --budget | --class | --color | --exclude | --exclude-from | --files-from | --format | --from-command | --head | --keep | --limit | --link | --max-age | --meta | --meta-file | --metrics-file | --min-age | --name | --older-than | --out | --package | --provenance | --range | --reason | --root | --sample | --since | --stdin-name | --threads | --type | --until | --wait | --without) option=$word ;;
             esac
         fi
     done

@@ -79,6 +79,8 @@ complete -c astore -n "__fish_astore_using_subcommand add" -l name -d 'The packa
 complete -c astore -n "__fish_astore_using_subcommand add" -l package -d 'Add to this open package instead of making a new one' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l class -d 'The retention class: how long the package is wanted [env: ASTORE_CLASS] [default: permanent-record]' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l meta -d 'A label to keep with the package; may be repeated' -r
+complete -c astore -n "__fish_astore_using_subcommand add" -l meta-file -d 'Labels from a file; - is standard input; may be repeated' -r -F
+complete -c astore -n "__fish_astore_using_subcommand add" -l provenance -d 'Say where a new package comes from, beside or in place of what is recorded by itself; may be repeated' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l exclude -d 'Leave out what matches, as a line of .gitignore would; may be repeated' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l exclude-from -d 'Leave out what matches the patterns in FILE, one a line as in .gitignore; may be repeated' -r -F
 complete -c astore -n "__fish_astore_using_subcommand add" -l stdin-name -d 'The path in the package of what standard input or CMD says [default: stdin]' -r
@@ -93,6 +95,7 @@ complete -c astore -n "__fish_astore_using_subcommand add" -s 0 -l from0 -d 'Eac
 complete -c astore -n "__fish_astore_using_subcommand add" -l finalize -d 'Freeze the package and write its manifest in the same step'
 complete -c astore -n "__fish_astore_using_subcommand add" -l if-changed -d 'Print the newest version and make none where its content is the same'
 complete -c astore -n "__fish_astore_using_subcommand add" -l replace -d 'Let what is added displace what stands under the same path'
+complete -c astore -n "__fish_astore_using_subcommand add" -l no-provenance -d 'Record nothing of where the package comes from but what --provenance says'
 complete -c astore -n "__fish_astore_using_subcommand add" -l mtime -d 'Keep modification times'
 complete -c astore -n "__fish_astore_using_subcommand add" -l exclude-caches -d 'Of a directory that is marked as a cache by a CACHEDIR.TAG, take the tag alone'
 complete -c astore -n "__fish_astore_using_subcommand add" -l one-file-system -d 'Do not enter directories where other file systems are mounted'
@@ -126,6 +129,7 @@ complete -c astore -n "__fish_astore_using_subcommand manifest" -l json -d 'Prin
 complete -c astore -n "__fish_astore_using_subcommand manifest" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand manifest" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand list" -l limit -d 'At most this many, the newest' -r
+complete -c astore -n "__fish_astore_using_subcommand list" -l meta -d 'Only those that have this label, or, with KEY alone, any value of it; may be repeated, and all must hold' -r
 complete -c astore -n "__fish_astore_using_subcommand list" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand list" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand list" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r

@@ -113,6 +113,7 @@ never\:"Not at all"))' \
 (list)
 _arguments "${_arguments_options[@]}" : \
 '--limit=[At most this many, the newest]:N:_default' \
+'*--meta=[Only those that have this label, or, with KEY alone, any value of it; may be repeated, and all must hold]:KEY[=VALUE]:_default' \
 '--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
 '--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
 '--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
@@ -270,12 +271,14 @@ _arguments "${_arguments_options[@]}" : \
 '()--files-from=[Add what FILE lists, one path a line; - is standard input]:FILE:_files' \
 '(--files-from)*--from-command=[Add what a command prints; all that follows is the command]:CMD:_default' \
 '*--meta=[A label to keep with the package; may be repeated]:KEY=VALUE:_default' \
+'*--meta-file=[Labels from a file; - is standard input; may be repeated]:FILE:_files' \
+'*--provenance=[Say where a new package comes from, beside or in place of what is recorded by itself; may be repeated]:KEY=VALUE:_default' \
 '*--exclude=[Leave out what matches, as a line of .gitignore would; may be repeated]:PATTERN:_default' \
 '*--exclude-from=[Leave out what matches the patterns in FILE, one a line as in .gitignore; may be repeated]:FILE:_files' \
 '--stdin-name=[The path in the package of what standard input or CMD says \[default\: stdin\]]:PATH:_default' \
 '--metrics-file=[Write what was measured into this file, for Prometheus; {command} stands for the command \[env\: ASTORE_METRICS_FILE\]]:FILE:_files' \
 '--name=[The package'\''s name \[default\: the last component of PATH\]]:NAME:_astore_names' \
-'(--name --class --meta)--package=[Add to this open package instead of making a new one]:REF:_astore_open' \
+'(--name --class --meta --meta-file --provenance --no-provenance)--package=[Add to this open package instead of making a new one]:REF:_astore_open' \
 '--class=[The retention class\: how long the package is wanted \[env\: ASTORE_CLASS\] \[default\: permanent-record\]]:CLASS:_astore_classes' \
 '--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
 '--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
@@ -288,6 +291,7 @@ never\:"Not at all"))' \
 '--finalize[Freeze the package and write its manifest in the same step]' \
 '(--package)--if-changed[Print the newest version and make none where its content is the same]' \
 '--replace[Let what is added displace what stands under the same path]' \
+'--no-provenance[Record nothing of where the package comes from but what --provenance says]' \
 '--mtime[Keep modification times]' \
 '--exclude-caches[Of a directory that is marked as a cache by a CACHEDIR.TAG, take the tag alone]' \
 '--one-file-system[Do not enter directories where other file systems are mounted]' \

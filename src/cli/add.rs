@@ -1,5 +1,6 @@
 //! `astore add`.
 
+mod provenance;
 mod remarks;
 mod request;
 
@@ -31,6 +32,8 @@ Examples:
       astore add --finalize target/doc
   Archive a release with what should be known of it:
       astore add --finalize --class release-evidence --meta commit=1a2b3c target/release/tool
+  The same with labels from a file, and with the name of the job in place of the path:
+      astore add --finalize --meta-file labels.json --provenance source=nightly target/release/tool
   Add to a package in several steps, then freeze it:
       astore add --name run logs/
       astore add --package run results/
@@ -108,7 +111,11 @@ pub(crate) struct Args {
     if_changed: bool,
 
     /// Add to this open package instead of making a new one
-    #[arg(long, value_name = "REF", conflicts_with_all = ["name", "class", "meta"])]
+    #[arg(
+        long,
+        value_name = "REF",
+        conflicts_with_all = ["name", "class", "meta", "meta_file", "provenance", "no_provenance"]
+    )]
     package: Option<String>,
 
     /// Let what is added displace what stands under the same path
@@ -122,6 +129,27 @@ pub(crate) struct Args {
     /// A label to keep with the package; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = values::label)]
     meta: Vec<(String, String)>,
+
+    /// Labels from a file; - is standard input; may be repeated
+    ///
+    /// FILE is a JSON object (where its first byte that is no space is {), whose values are texts, numbers, true or false,
+    /// kept as they are written; or it has a line KEY=VALUE for each label, where empty lines and lines that begin with #
+    /// are nothing. A key that is given twice is an error. A package has up to 1,024 labels of up to 65,536 bytes each.
+    #[arg(long, value_name = "FILE")]
+    meta_file: Vec<PathBuf>,
+
+    /// Say where a new package comes from, beside or in place of what is recorded by itself; may be repeated
+    ///
+    /// Recorded by itself are source (the absolute path of PATH; source.1, source.2 and so on of several, up to 100;
+    /// "standard input"; the list of --files-from, with the working directory as directory), user and host (of the machine,
+    /// whatever --actor says), and astore (its version). Of --from-command the program is recorded and how many arguments
+    /// it had, but none of them: they may hold passwords, and what is recorded stays for ever.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = values::label)]
+    provenance: Vec<(String, String)>,
+
+    /// Record nothing of where the package comes from but what --provenance says
+    #[arg(long)]
+    no_provenance: bool,
 
     /// Keep modification times
     #[arg(long)]
@@ -173,7 +201,7 @@ pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let class_of = settle_class(&mut args, ctx)?;
     let typed = std::mem::take(&mut args.from_command);
     let command = command(&typed)?;
-    let request = request(args, command.is_some(), ctx)?;
+    let request = request(args, command, ctx)?;
     let has_patterns = !request.exclude.is_empty();
     let (registry, program) = open_or_make(&request.sources, command, ctx)?;
     let report = match program {

@@ -249,6 +249,11 @@ impl Context {
         Ok(Env::system(self.environment.actor(self.actor_option.as_deref())?))
     }
 
+    /// Returns the user and the host as the machine has them, whatever the actor is.
+    pub(crate) fn user_and_host(&self) -> (&str, &str) {
+        (&self.environment.user, &self.environment.host)
+    }
+
     /// Opens the store for a command.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ mod log;
 mod man;
 mod manifest;
 mod meant;
+mod metadata;
 mod metrics;
 mod naming;
 mod output;

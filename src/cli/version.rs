@@ -9,6 +9,12 @@ use astore::views::VIEWS_VERSION;
 /// The commit of a release build, where `build.rs` could tell.
 const COMMIT: Option<&str> = option_env!("ASTORE_COMMIT");
 
+/// Returns the version, with the commit where one is noted.
+pub(super) fn with_commit() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    COMMIT.map_or_else(|| version.to_owned(), |commit| format!("{version} ({commit})"))
+}
+
 /// Returns the version, the commit, and which formats this build reads and writes; one a line.
 pub(super) fn verbose() -> String {
     let commit = match COMMIT {

@@ -35,6 +35,7 @@ mod hostile_bytes;
 mod hostile_trees;
 mod hurry;
 mod keeping;
+mod labels;
 mod left_out;
 mod listed;
 mod manual;

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-use astore::manifest::{EntryPath, Labels, PackageName};
+use astore::manifest::{EntryPath, PackageName};
 use astore::registry::report::{
     AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable, Reference,
 };
@@ -12,9 +12,11 @@ use astore::registry::report::{
 use super::super::context::Context;
 use super::super::failure::usage;
 use super::super::lists::{self, Separator};
+use super::super::metadata::Metadata;
 use super::super::naming;
 use super::super::output::escape;
 use super::Args;
+use super::provenance::provenance;
 
 /// The program of `--from-command`, and its arguments.
 pub(super) type Command<'a> = (&'a OsStr, &'a [OsString]);
@@ -37,7 +39,14 @@ pub(super) fn command(typed: &[OsString]) -> anyhow::Result<Option<Command<'_>>>
     }
 }
 
-pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyhow::Result<AddRequest> {
+pub(super) fn request(
+    mut args: Args,
+    command: Option<Command<'_>>,
+    ctx: &mut Context,
+) -> anyhow::Result<AddRequest> {
+    let has_command = command.is_some();
+    check_stdin(&args, has_command)?;
+    let provenance = provenance(&mut args, command, ctx)?;
     let stdin_name = match args.stdin_name {
         Some(name) if has_command || args.paths.iter().any(|path| is_stdin(path)) => {
             let shown = escape::argument(&name);
@@ -66,8 +75,8 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
                 (None, None) => name(&args.paths)?,
             },
             class: args.class,
-            metadata: labels(args.meta)?,
-            provenance: Labels::new(),
+            metadata: Metadata::read(args.meta, &args.meta_file, ctx)?.labels,
+            provenance,
         },
     };
     let source = |path: PathBuf| match is_stdin(&path) {
@@ -99,8 +108,24 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
     })
 }
 
-fn is_stdin(path: &Path) -> bool {
+pub(super) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// Refuses to read labels from a standard input that is wanted for something else.
+fn check_stdin(args: &Args, has_command: bool) -> anyhow::Result<()> {
+    let labels = args.meta_file.iter().filter(|file| is_stdin(file)).count();
+    let mut others = args.paths.iter().chain(&args.files_from);
+    let taken_by = match (labels, has_command) {
+        (0, _) => return Ok(()),
+        (1, true) => "that of the command of --from-command",
+        (1, false) if others.any(|path| is_stdin(path)) => "what is added",
+        (1, false) => return Ok(()),
+        (_, _) => "another --meta-file",
+    };
+    Err(usage(format!(
+        "--meta-file - reads standard input, which is {taken_by}; name a file (./- if it is called -)"
+    )))
 }
 
 fn name(paths: &[PathBuf]) -> anyhow::Result<PackageName> {
@@ -111,14 +136,4 @@ fn name(paths: &[PathBuf]) -> anyhow::Result<PackageName> {
         [path] => naming::default_name(path),
         _ => Err(usage("several paths give the package no name; give it one with --name NAME")),
     }
-}
-
-fn labels(given: Vec<(String, String)>) -> anyhow::Result<Labels> {
-    let mut labels = Labels::new();
-    for (key, value) in given {
-        if labels.insert(key.clone(), value).is_some() {
-            return Err(usage(format!("--meta {} is given twice", escape::line(&key))));
-        }
-    }
-    Ok(labels)
 }
