@@ -146,6 +146,81 @@ never\:"Not at all"))' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
+(schema)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+":: :_astore__subcmd__schema_commands" \
+"*::: :->schema" \
+&& ret=0
+
+    case $state in
+    (schema)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:astore-schema-command-$line[1]:"
+        case $line[1] in
+            (add)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':name -- The schema'\''s name, of the form of a package'\''s:_default' \
+':file -- The schema; - is standard input:_files' \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':schema -- The schema\: its name, or name@version:_default' \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (log)
 _arguments "${_arguments_options[@]}" : \
 '--since=[Only events after event N]:N:_default' \
@@ -272,13 +347,14 @@ _arguments "${_arguments_options[@]}" : \
 '(--files-from)*--from-command=[Add what a command prints; all that follows is the command]:CMD:_default' \
 '*--meta=[A label to keep with the package; may be repeated]:KEY=VALUE:_default' \
 '*--meta-file=[Labels from a file; - is standard input; may be repeated]:FILE:_files' \
+'--schema=[Take the package only if its labels fit this schema; see astore schema]:NAME[@N]:_default' \
 '*--provenance=[Say where a new package comes from, beside or in place of what is recorded by itself; may be repeated]:KEY=VALUE:_default' \
 '*--exclude=[Leave out what matches, as a line of .gitignore would; may be repeated]:PATTERN:_default' \
 '*--exclude-from=[Leave out what matches the patterns in FILE, one a line as in .gitignore; may be repeated]:FILE:_files' \
 '--stdin-name=[The path in the package of what standard input or CMD says \[default\: stdin\]]:PATH:_default' \
 '--metrics-file=[Write what was measured into this file, for Prometheus; {command} stands for the command \[env\: ASTORE_METRICS_FILE\]]:FILE:_files' \
 '--name=[The package'\''s name \[default\: the last component of PATH\]]:NAME:_astore_names' \
-'(--name --class --meta --meta-file --provenance --no-provenance)--package=[Add to this open package instead of making a new one]:REF:_astore_open' \
+'(--name --class --meta --meta-file --provenance --no-provenance --schema)--package=[Add to this open package instead of making a new one]:REF:_astore_open' \
 '--class=[The retention class\: how long the package is wanted \[env\: ASTORE_CLASS\] \[default\: permanent-record\]]:CLASS:_astore_classes' \
 '--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
 '--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
@@ -327,7 +403,8 @@ _arguments "${_arguments_options[@]}" : \
 json\:"The exact JSON projection"
 cbor\:"The canonical bytes"
 sha256sums\:"A check file for sha256sum -c"
-b3sums\:"A check file for b3sum -c"))' \
+b3sums\:"A check file for b3sum -c"
+in-toto\:"An in-toto Statement v1 about its files, with SLSA provenance v1"))' \
 '--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
 '--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
 '--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
@@ -541,6 +618,24 @@ never\:"Not at all"))' \
 ':reference -- The package\: name, name@version, id or the beginning of an id:_astore_references' \
 && ret=0
 ;;
+(attest)
+_arguments "${_arguments_options[@]}" : \
+'--class=[The retention class of the attestation \[default\: that of the package\]]:CLASS:_astore_classes' \
+'--root=[The store'\''s directory \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':file -- The statement; - is standard input:_files' \
+':reference -- The package\: name, name@version, id or the beginning of an id:_astore_references' \
+&& ret=0
+;;
 (gc)
 _arguments "${_arguments_options[@]}" : \
 '--confirm=[Carry the plan out\: the one of this moment, or exactly PLAN]::PLAN:_default' \
@@ -611,6 +706,34 @@ _arguments "${_arguments_options[@]}" : \
 (pins)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
+;;
+(schema)
+_arguments "${_arguments_options[@]}" : \
+":: :_astore__subcmd__help__subcmd__schema_commands" \
+"*::: :->schema" \
+&& ret=0
+
+    case $state in
+    (schema)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:astore-help-schema-command-$line[1]:"
+        case $line[1] in
+            (add)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
 ;;
 (log)
 _arguments "${_arguments_options[@]}" : \
@@ -696,6 +819,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(attest)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (gc)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -723,6 +850,7 @@ _astore_commands() {
 'init:Make a store' \
 'list:List packages' \
 'pins:List the pins' \
+'schema:Register schemas for the labels of packages' \
 'log:Print the event log, oldest first' \
 'replay:Compute the views again from the event log' \
 'recover:Build the database anew from log/, after damage or loss' \
@@ -744,6 +872,7 @@ _astore_commands() {
 'pin:Keep the bytes of a package or of an object, under a name' \
 'unpin:Take a pin away' \
 'retain:Change how long a package is wanted, or hold it' \
+'attest:Keep what somebody states about a package beside it' \
 'gc:Say what nothing keeps any more, and, confirmed, delete it' \
 'verify:Re-read stored objects and compare them with what the log says' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -754,6 +883,11 @@ _astore_commands() {
 _astore__subcmd__add_commands() {
     local commands; commands=()
     _describe -t commands 'astore add commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__attest_commands] )) ||
+_astore__subcmd__attest_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore attest commands' commands "$@"
 }
 (( $+functions[_astore__subcmd__cat_commands] )) ||
 _astore__subcmd__cat_commands() {
@@ -806,6 +940,7 @@ _astore__subcmd__help_commands() {
 'init:Make a store' \
 'list:List packages' \
 'pins:List the pins' \
+'schema:Register schemas for the labels of packages' \
 'log:Print the event log, oldest first' \
 'replay:Compute the views again from the event log' \
 'recover:Build the database anew from log/, after damage or loss' \
@@ -827,6 +962,7 @@ _astore__subcmd__help_commands() {
 'pin:Keep the bytes of a package or of an object, under a name' \
 'unpin:Take a pin away' \
 'retain:Change how long a package is wanted, or hold it' \
+'attest:Keep what somebody states about a package beside it' \
 'gc:Say what nothing keeps any more, and, confirmed, delete it' \
 'verify:Re-read stored objects and compare them with what the log says' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -837,6 +973,11 @@ _astore__subcmd__help_commands() {
 _astore__subcmd__help__subcmd__add_commands() {
     local commands; commands=()
     _describe -t commands 'astore help add commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__attest_commands] )) ||
+_astore__subcmd__help__subcmd__attest_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help attest commands' commands "$@"
 }
 (( $+functions[_astore__subcmd__help__subcmd__cat_commands] )) ||
 _astore__subcmd__help__subcmd__cat_commands() {
@@ -948,6 +1089,30 @@ _astore__subcmd__help__subcmd__retain_commands() {
     local commands; commands=()
     _describe -t commands 'astore help retain commands' commands "$@"
 }
+(( $+functions[_astore__subcmd__help__subcmd__schema_commands] )) ||
+_astore__subcmd__help__subcmd__schema_commands() {
+    local commands; commands=(
+'add:Register a schema, or its next version, and print its reference' \
+'list:List every version of every schema; with --json, one document a line' \
+'show:Print a schema, byte for byte as it was registered' \
+    )
+    _describe -t commands 'astore help schema commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__schema__subcmd__add_commands] )) ||
+_astore__subcmd__help__subcmd__schema__subcmd__add_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help schema add commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__schema__subcmd__list_commands] )) ||
+_astore__subcmd__help__subcmd__schema__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help schema list commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__schema__subcmd__show_commands] )) ||
+_astore__subcmd__help__subcmd__schema__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help schema show commands' commands "$@"
+}
 (( $+functions[_astore__subcmd__help__subcmd__show_commands] )) ||
 _astore__subcmd__help__subcmd__show_commands() {
     local commands; commands=()
@@ -1027,6 +1192,30 @@ _astore__subcmd__restore_commands() {
 _astore__subcmd__retain_commands() {
     local commands; commands=()
     _describe -t commands 'astore retain commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__schema_commands] )) ||
+_astore__subcmd__schema_commands() {
+    local commands; commands=(
+'add:Register a schema, or its next version, and print its reference' \
+'list:List every version of every schema; with --json, one document a line' \
+'show:Print a schema, byte for byte as it was registered' \
+    )
+    _describe -t commands 'astore schema commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__schema__subcmd__add_commands] )) ||
+_astore__subcmd__schema__subcmd__add_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore schema add commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__schema__subcmd__list_commands] )) ||
+_astore__subcmd__schema__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore schema list commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__schema__subcmd__show_commands] )) ||
+_astore__subcmd__schema__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore schema show commands' commands "$@"
 }
 (( $+functions[_astore__subcmd__show_commands] )) ||
 _astore__subcmd__show_commands() {

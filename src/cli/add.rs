@@ -1,6 +1,6 @@
 //! `astore add`.
 
-mod provenance;
+pub(crate) mod provenance;
 mod remarks;
 mod request;
 
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, anyhow};
 use astore::error::{Error, ErrorKind};
 use astore::manifest::PackageName;
-use astore::registry::report::{AddSource, InitRequest};
+use astore::registry::report::{AddSource, InitRequest, SchemaReference};
 use astore::registry::{Access, Registry};
 
 use super::context::{Context, Form};
@@ -114,7 +114,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "REF",
-        conflicts_with_all = ["name", "class", "meta", "meta_file", "provenance", "no_provenance"]
+        conflicts_with_all = ["name", "class", "meta", "meta_file", "provenance", "no_provenance", "schema"]
     )]
     package: Option<String>,
 
@@ -137,6 +137,14 @@ pub(crate) struct Args {
     /// are nothing. A key that is given twice is an error. A package has up to 1,024 labels of up to 65,536 bytes each.
     #[arg(long, value_name = "FILE")]
     meta_file: Vec<PathBuf>,
+
+    /// Take the package only if its labels fit this schema; see astore schema
+    ///
+    /// The labels are checked before anything is read, as an object whose values are texts, or numbers and booleans where
+    /// --meta-file has them as such in JSON. Up to ten lines say what is wrong with which, by its JSON pointer. The package
+    /// remembers the schema and its version as schema in its provenance.
+    #[arg(long, value_name = "NAME[@N]")]
+    schema: Option<SchemaReference>,
 
     /// Say where a new package comes from, beside or in place of what is recorded by itself; may be repeated
     ///
@@ -216,7 +224,8 @@ pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         None => {
             registry.add(request, &mut *ctx.input(), &ctx.terminal).map_err(|error| blamed(error, class_of))
         }
-    }?;
+    };
+    let report = report.inspect_err(|error| tell_violations(error, ctx))?;
     ctx.metrics.added(&report);
     let exit = if report.skipped.is_empty() { Exit::Done } else { Exit::Skipped };
     let (form, volume) = (ctx.form, ctx.volume);
@@ -239,6 +248,17 @@ fn settle_class(args: &mut Args, ctx: &Context) -> anyhow::Result<Option<Source>
     let Some(class) = ctx.setting(args.class.take(), &settings::CLASS)? else { return Ok(None) };
     args.class = Some(class.value);
     Ok(Some(class.source))
+}
+
+/// Says in a line each what is wrong with labels, where it is more than one thing.
+fn tell_violations(error: &anyhow::Error, ctx: &Context) {
+    if let Some(Error::SchemaViolated { violations, .. }) = error.downcast_ref()
+        && violations.len() > 1
+    {
+        for violation in violations {
+            ctx.terminal.warn(&format!("astore: {}", escape::line(&violation.to_string())));
+        }
+    }
 }
 
 /// Says who named a class that there is not, unless it was typed.

@@ -5,6 +5,7 @@
 
 mod add;
 mod asked;
+mod attest;
 mod cat;
 mod claims;
 mod completions;
@@ -43,6 +44,7 @@ mod remove;
 mod replay;
 mod restore;
 mod retain;
+mod schema;
 mod settings;
 mod show;
 mod stats;
@@ -130,6 +132,8 @@ enum Command {
     Unpin(unpin::Args),
     Pins(pins::Args),
     Retain(retain::Args),
+    Schema(schema::Args),
+    Attest(attest::Args),
     Gc(gc::Args),
     Verify(verify::Args),
     Log(log::Args),
@@ -231,6 +235,8 @@ fn dispatch(command: Command, ctx: &mut Context) -> anyhow::Result<Exit> {
         Command::Unpin(args) => unpin::run(&args, ctx),
         Command::Pins(args) => pins::run(&args, ctx),
         Command::Retain(args) => retain::run(&args, ctx),
+        Command::Schema(args) => schema::run(&args, ctx),
+        Command::Attest(args) => attest::run(args, ctx),
         Command::Gc(args) => gc::run(&args, ctx),
         Command::Verify(args) => verify::run(args, ctx),
         Command::Log(args) => log::run(args, ctx),

@@ -36,7 +36,8 @@ fn lasting(text: &str) -> String {
     let patterns = r"[0-9a-f]{8}(-[0-9a-f]{4})+(-[0-9a-f]{12})?|\d{16}-\d+-|[0-9a-f]{8,}(-\d+-[0-9a-f]{64})?";
     let text = Regex::new(patterns).unwrap().replace_all(text, "#").into_owned();
     let text = Regex::new(r"\d{4}-\d\d(-\d\d(T[0-9:]+Z)?)?").unwrap().replace_all(&text, "#").into_owned();
-    let text = Regex::new(r"(?m)^(free +|sharing saves +).*$").unwrap().replace_all(&text, "$1#").into_owned();
+    let text =
+        Regex::new(r"(?m)^(free +|sharing saves +).*$").unwrap().replace_all(&text, "$1#").into_owned();
     Regex::new(r"(objects(?: +\d+)?) \([0-9.]+ KiB").unwrap().replace_all(&text, "$1 (#").into_owned()
 }
 

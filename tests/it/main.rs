@@ -9,6 +9,7 @@
 
 mod asking;
 mod at_a_terminal;
+mod attestations;
 #[cfg(target_os = "linux")]
 mod benchmark;
 mod claims;
@@ -39,6 +40,7 @@ mod labels;
 mod left_out;
 mod listed;
 mod manual;
+mod metadata_schemas;
 mod metrics;
 mod mistyped;
 mod model;

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use astore::manifest::{LABEL_BYTES_MAX, Labels};
 
 use super::super::context::Context;
+use super::super::failure::usage;
 use super::super::metadata;
 use super::super::output::{escape, units};
 use super::super::version;
@@ -24,6 +25,9 @@ pub(super) fn provenance(
     ctx: &Context,
 ) -> anyhow::Result<Labels> {
     let typed = metadata::labels("--provenance", std::mem::take(&mut args.provenance))?;
+    if args.schema.is_some() && typed.contains_key("schema") {
+        return Err(usage("--schema and --provenance schema=… both say which schema it was; leave one out"));
+    }
     let mut labels = if args.no_provenance { Labels::new() } else { known(args, command, ctx) };
     if typed.contains_key("source") {
         labels.retain(|key, _| !key.starts_with("source."));
@@ -32,8 +36,16 @@ pub(super) fn provenance(
     Ok(labels)
 }
 
+/// Returns what is known of where the content of one file comes from.
+pub(crate) fn of_file(file: &Path, ctx: &Context) -> Labels {
+    with_origin(Labels::from([("source".to_owned(), shown(file))]), ctx)
+}
+
 fn known(args: &Args, command: Option<Command<'_>>, ctx: &Context) -> Labels {
-    let mut labels = sources(args, command);
+    with_origin(sources(args, command), ctx)
+}
+
+fn with_origin(mut labels: Labels, ctx: &Context) -> Labels {
     let (user, host) = ctx.user_and_host();
     labels.insert("user".to_owned(), user.to_owned());
     labels.insert("host".to_owned(), host.to_owned());

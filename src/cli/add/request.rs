@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use astore::manifest::{EntryPath, PackageName};
 use astore::registry::report::{
-    AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable, Reference,
+    AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable, Reference, SchemaUse,
 };
 
 use super::super::context::Context;
@@ -58,6 +58,7 @@ pub(super) fn request(
         }
         None => EntryPath::new(&b"stdin"[..]).map_err(|error| usage(error.to_string()))?,
     };
+    let Metadata { labels: metadata, plain_json, .. } = Metadata::read(args.meta, &args.meta_file, ctx)?;
     let target = match args.package {
         Some(reference) => {
             let on_conflict = if args.replace { OnConflict::Replace } else { OnConflict::Refuse };
@@ -75,8 +76,9 @@ pub(super) fn request(
                 (None, None) => name(&args.paths)?,
             },
             class: args.class,
-            metadata: Metadata::read(args.meta, &args.meta_file, ctx)?.labels,
+            metadata,
             provenance,
+            schema: args.schema.map(|schema| SchemaUse { schema, plain_json }),
         },
     };
     let source = |path: PathBuf| match is_stdin(&path) {

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::super::Registry;
+use super::super::attest::attestations;
 use super::super::pin::pins_touching;
 use super::super::report::{
     ListFilter, ManifestReport, PackageDetail, PackageSummary, PurgedPart, Reference, WantedLabel,
@@ -65,6 +66,7 @@ impl Registry {
         let events = events::of_package(&tx, &package.id)?.into_iter().map(event_line).collect();
         let purged = purged_parts(&tx, &package)?;
         let pins = pins_touching(&tx, &package)?;
+        let attestations = attestations(&tx, &package)?;
         let PackageRow { metadata, provenance, removed_reason, manifest_size, .. } = package.clone();
         Ok(PackageDetail {
             objects: package.totals.objects,
@@ -75,6 +77,7 @@ impl Registry {
             manifest_size,
             purged,
             pins,
+            attestations,
             events,
             summary: summary(package),
         })

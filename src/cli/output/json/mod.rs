@@ -14,6 +14,7 @@ mod purges;
 mod recover;
 mod remark;
 mod roots;
+mod schemas;
 mod status;
 mod store;
 #[cfg(test)]
@@ -31,10 +32,11 @@ pub(crate) use entries::{Diff, EntryText};
 pub(crate) use explain::Explain;
 pub(crate) use failure::Failure;
 pub(crate) use gc::{GcCollected, GcPlan, GcWithout};
-pub(crate) use packages::{Add, Export, ManifestHead, OnePackage, Package, Remove, Show};
+pub(crate) use packages::{Add, Attest, Export, ManifestHead, OnePackage, Package, Remove, Show};
 pub(crate) use recover::Recover;
 pub(crate) use remark::{About, Level, Remark};
 pub(crate) use roots::{OnePin, Pins, Retain, Unpin};
+pub(crate) use schemas::SchemaText;
 pub(crate) use status::StatusText;
 pub(crate) use store::{Event, Health, Init, Replay, Stats, Verify};
 use store::{Head, LastVerify};
@@ -57,6 +59,8 @@ pub(crate) mod schema {
     pub(crate) const UNPIN: &str = "astore/unpin/v1";
     pub(crate) const PINS: &str = "astore/pins/v1";
     pub(crate) const RETAIN: &str = "astore/retain/v1";
+    pub(crate) const SCHEMA: &str = "astore/schema/v1";
+    pub(crate) const ATTEST: &str = "astore/attest/v1";
     pub(crate) const GC: &str = "astore/gc/v1";
     pub(crate) const VERIFY: &str = "astore/verify/v1";
     pub(crate) const EVENT: &str = "astore/event/v1";
@@ -71,10 +75,10 @@ pub(crate) mod schema {
 
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [&str; 27] = [
+    pub(crate) const ALL: [&str; 29] = [
         INIT, ADD, FINALIZE, MANIFEST, PACKAGE, SHOW, ENTRY, DIFF, EXPLAIN, EXPORT, REMOVE, RESTORE, PIN,
-        UNPIN, PINS, RETAIN, GC, VERIFY, EVENT, REPLAY, RECOVER, CLAIMS, STATS, HEALTH, STATUS, ERROR,
-        REMARK,
+        UNPIN, PINS, RETAIN, SCHEMA, ATTEST, GC, VERIFY, EVENT, REPLAY, RECOVER, CLAIMS, STATS, HEALTH,
+        STATUS, ERROR, REMARK,
     ];
 }
 

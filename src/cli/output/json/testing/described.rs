@@ -29,8 +29,12 @@ fn documents() -> Vec<Value> {
     let export =
         ExportReport { package: samples::finalized(), entries: 1, bytes: 1, damaged: vec![samples::fault()] };
     let init = InitReport { store_id: uuid::Uuid::nil(), root: PathBuf::from("/s"), existed: false };
-    let remove =
-        RemoveReport { packages: vec![samples::removed()], sequences: vec![7], kept_by: samples::roots() };
+    let remove = RemoveReport {
+        packages: vec![samples::removed()],
+        sequences: vec![7],
+        kept_by: samples::roots(),
+        attestations: vec![samples::attestation()],
+    };
     let mut differences = Vec::new();
     let mut diff = Diff::default();
     samples::differences().iter().try_for_each(|one| diff.add(one, &mut differences)).unwrap();
@@ -50,6 +54,8 @@ fn documents() -> Vec<Value> {
         document(schema::UNPIN, Unpin::of(&samples::unpinned())),
         document(schema::PINS, Pins::of(&samples::pins())),
         document(schema::RETAIN, Retain::of(&samples::retained())),
+        document(schema::SCHEMA, SchemaText::of(&samples::schema())),
+        document(schema::ATTEST, Attest::of(&samples::attested())),
         document(schema::GC, GcPlan::of(&samples::plan())),
         document(schema::GC, GcCollected::of(&samples::collected())),
         document(schema::GC, GcWithout::of(&samples::without())),
