@@ -30,7 +30,7 @@ complete -c astore -n "__fish_astore_needs_command" -l wait -d 'How long to wait
 complete -c astore -n "__fish_astore_needs_command" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_needs_command" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_needs_command" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_needs_command" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_needs_command" -l verbose -d 'With --version: the commit and the formats too'
 complete -c astore -n "__fish_astore_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -72,7 +72,7 @@ complete -c astore -n "__fish_astore_using_subcommand init" -l color -d 'Whether
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand init" -l shared -d 'Let the directory\'s group write too'
-complete -c astore -n "__fish_astore_using_subcommand init" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand init" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand init" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand add" -l files-from -d 'Add what FILE lists, one path a line; - is standard input' -r -F
@@ -104,7 +104,7 @@ complete -c astore -n "__fish_astore_using_subcommand add" -l exclude-caches -d 
 complete -c astore -n "__fish_astore_using_subcommand add" -l one-file-system -d 'Do not enter directories where other file systems are mounted'
 complete -c astore -n "__fish_astore_using_subcommand add" -l no-cache -d 'Read every file, even where its size and times are as they were'
 complete -c astore -n "__fish_astore_using_subcommand add" -l keep-going -d 'Leave out what cannot be read, list it, and exit with 3'
-complete -c astore -n "__fish_astore_using_subcommand add" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand add" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand add" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand add" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand finalize" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -113,7 +113,7 @@ complete -c astore -n "__fish_astore_using_subcommand finalize" -l wait -d 'How 
 complete -c astore -n "__fish_astore_using_subcommand finalize" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand finalize" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand finalize" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand finalize" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand finalize" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand manifest" -l format -d 'How to print it [default: text]' -r -f -a "text\t'For people'
@@ -129,7 +129,7 @@ complete -c astore -n "__fish_astore_using_subcommand manifest" -l color -d 'Whe
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand manifest" -l digest -d 'Print only the manifest\'s digest'
-complete -c astore -n "__fish_astore_using_subcommand manifest" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand manifest" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand manifest" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand manifest" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand list" -l limit -d 'At most this many, the newest' -r
@@ -144,7 +144,7 @@ complete -c astore -n "__fish_astore_using_subcommand list" -l all -d 'Removed o
 complete -c astore -n "__fish_astore_using_subcommand list" -l open -d 'Only open ones'
 complete -c astore -n "__fish_astore_using_subcommand list" -l removed -d 'Only removed ones'
 complete -c astore -n "__fish_astore_using_subcommand list" -l expired -d 'Only finalised ones whose expiry is past: the next gc may take their bytes'
-complete -c astore -n "__fish_astore_using_subcommand list" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand list" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand list" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand show" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -153,7 +153,7 @@ complete -c astore -n "__fish_astore_using_subcommand show" -l wait -d 'How long
 complete -c astore -n "__fish_astore_using_subcommand show" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand show" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand show" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand show" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand files" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -163,7 +163,7 @@ complete -c astore -n "__fish_astore_using_subcommand files" -l color -d 'Whethe
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand files" -s 0 -l null -d 'Print raw paths only, each ended by a NUL byte'
-complete -c astore -n "__fish_astore_using_subcommand files" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand files" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand files" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand files" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand diff" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -172,7 +172,7 @@ complete -c astore -n "__fish_astore_using_subcommand diff" -l wait -d 'How long
 complete -c astore -n "__fish_astore_using_subcommand diff" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand diff" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand diff" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand diff" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand explain" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -182,7 +182,7 @@ complete -c astore -n "__fish_astore_using_subcommand explain" -l color -d 'Whet
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand explain" -l read -d 'Read every byte in the store, however long'
-complete -c astore -n "__fish_astore_using_subcommand explain" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand explain" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand explain" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand cat" -l range -d 'Only these bytes, counted from 0, both ends included; A- goes on to the end' -r
@@ -192,7 +192,7 @@ complete -c astore -n "__fish_astore_using_subcommand cat" -l wait -d 'How long 
 complete -c astore -n "__fish_astore_using_subcommand cat" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand cat" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand cat" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand cat" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand cat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand export" -l link -d 'How files come to be' -r -f -a "auto\t'By reflink where that is possible, else by copying'
@@ -205,7 +205,7 @@ complete -c astore -n "__fish_astore_using_subcommand export" -l color -d 'Wheth
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand export" -l special-modes -d 'Set the setuid, setgid and sticky bits too'
-complete -c astore -n "__fish_astore_using_subcommand export" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand export" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand export" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand remove" -l reason -d 'Why; the log keeps it' -r
@@ -218,7 +218,7 @@ complete -c astore -n "__fish_astore_using_subcommand remove" -l color -d 'Wheth
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand remove" -l dry-run -d 'Say what would be removed and change nothing'
-complete -c astore -n "__fish_astore_using_subcommand remove" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand remove" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand remove" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand remove" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand restore" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -227,7 +227,7 @@ complete -c astore -n "__fish_astore_using_subcommand restore" -l wait -d 'How l
 complete -c astore -n "__fish_astore_using_subcommand restore" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand restore" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand restore" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand restore" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand pin" -l reason -d 'Why; the log keeps it' -r
@@ -237,7 +237,7 @@ complete -c astore -n "__fish_astore_using_subcommand pin" -l wait -d 'How long 
 complete -c astore -n "__fish_astore_using_subcommand pin" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand pin" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand pin" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand pin" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand pin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand unpin" -l reason -d 'Why; the log keeps it' -r
@@ -247,7 +247,7 @@ complete -c astore -n "__fish_astore_using_subcommand unpin" -l wait -d 'How lon
 complete -c astore -n "__fish_astore_using_subcommand unpin" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand unpin" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand unpin" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand unpin" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand unpin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand pins" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -256,7 +256,7 @@ complete -c astore -n "__fish_astore_using_subcommand pins" -l wait -d 'How long
 complete -c astore -n "__fish_astore_using_subcommand pins" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand pins" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand pins" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand pins" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand pins" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand retain" -l class -d 'The new retention class' -r
@@ -270,7 +270,7 @@ always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand retain" -l hold -d 'Set a hold; a second one gives the hold another reason'
 complete -c astore -n "__fish_astore_using_subcommand retain" -l release -d 'Release the hold'
-complete -c astore -n "__fish_astore_using_subcommand retain" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand retain" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand retain" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand retain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -279,7 +279,7 @@ complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_see
 complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -f -a "add" -d 'Register a schema, or its next version, and print its reference'
@@ -291,7 +291,7 @@ complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_su
 complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from add" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from add" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from add" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from list" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -300,7 +300,7 @@ complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_su
 complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from list" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from show" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -309,7 +309,7 @@ complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_su
 complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from show" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from show" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from show" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand attest" -l class -d 'The retention class of the attestation [default: that of the package]' -r
@@ -319,7 +319,7 @@ complete -c astore -n "__fish_astore_using_subcommand attest" -l wait -d 'How lo
 complete -c astore -n "__fish_astore_using_subcommand attest" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand attest" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand attest" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand attest" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand attest" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand gc" -l confirm -d 'Carry the plan out: the one of this moment, or exactly PLAN' -r
@@ -335,7 +335,7 @@ always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand gc" -l yes -d 'Do not ask'
 complete -c astore -n "__fish_astore_using_subcommand gc" -l accept-clock -d 'Believe this machine\'s clock though it looks wrong; the log says so'
-complete -c astore -n "__fish_astore_using_subcommand gc" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand gc" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand gc" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand gc" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand verify" -l head -d 'Fail unless the log contains this event, as \'astore health\' prints it' -r
@@ -353,7 +353,7 @@ never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand verify" -l quick -d 'Compare names, sizes and the chain without reading bytes'
 complete -c astore -n "__fish_astore_using_subcommand verify" -l both -d 'Check SHA-256 as well as BLAKE3'
 complete -c astore -n "__fish_astore_using_subcommand verify" -l no-record -d 'Do not record the result in the log'
-complete -c astore -n "__fish_astore_using_subcommand verify" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand verify" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand verify" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand log" -l since -d 'Only events after event N' -r
@@ -365,7 +365,7 @@ complete -c astore -n "__fish_astore_using_subcommand log" -l color -d 'Whether 
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand log" -l follow -d 'Go on printing events as they happen, until interrupted'
-complete -c astore -n "__fish_astore_using_subcommand log" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand log" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand log" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand replay" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -375,7 +375,7 @@ complete -c astore -n "__fish_astore_using_subcommand replay" -l color -d 'Wheth
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand replay" -l check -d 'Compare only'
-complete -c astore -n "__fish_astore_using_subcommand replay" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand replay" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand replay" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand recover" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -387,7 +387,7 @@ never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand recover" -l from-objects -d 'List the packages that only their manifests still tell of'
 complete -c astore -n "__fish_astore_using_subcommand recover" -l confirm -d 'Import them'
 complete -c astore -n "__fish_astore_using_subcommand recover" -l yes -d 'Do not ask'
-complete -c astore -n "__fish_astore_using_subcommand recover" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand recover" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand recover" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand recover" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand stats" -l metrics-file -d 'Write what was measured into this file, for Prometheus; {command} stands for the command [env: ASTORE_METRICS_FILE]' -r -F
@@ -397,7 +397,7 @@ complete -c astore -n "__fish_astore_using_subcommand stats" -l wait -d 'How lon
 complete -c astore -n "__fish_astore_using_subcommand stats" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand stats" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand stats" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand stats" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand health" -l metrics-file -d 'Write what was measured into this file, for Prometheus; {command} stands for the command [env: ASTORE_METRICS_FILE]' -r -F
@@ -407,7 +407,7 @@ complete -c astore -n "__fish_astore_using_subcommand health" -l wait -d 'How lo
 complete -c astore -n "__fish_astore_using_subcommand health" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand health" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand health" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand health" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand completions" -l root -d 'The store\'s directory [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -416,7 +416,7 @@ complete -c astore -n "__fish_astore_using_subcommand completions" -l wait -d 'H
 complete -c astore -n "__fish_astore_using_subcommand completions" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand completions" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand completions" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand completions" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand man" -l out -d 'Write every page into this directory, which is made if it is missing' -r -F
@@ -427,7 +427,7 @@ complete -c astore -n "__fish_astore_using_subcommand man" -l color -d 'Whether 
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand man" -l sections -d 'Put the pages into man1, man5 and man7 beneath it'
-complete -c astore -n "__fish_astore_using_subcommand man" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand man" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand man" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "init" -d 'Make a store'

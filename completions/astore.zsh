@@ -76,7 +76,7 @@ _astore() {
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '--verbose[With --version\: the commit and the formats too]' \
@@ -103,7 +103,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--shared[Let the directory'\''s group write too]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -124,7 +124,7 @@ never\:"Not at all"))' \
 '--open[Only open ones]' \
 '--removed[Only removed ones]' \
 '--expired[Only finalised ones whose expiry is past\: the next gc may take their bytes]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -139,7 +139,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -154,7 +154,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -177,7 +177,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -194,7 +194,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -209,7 +209,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -232,7 +232,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--follow[Go on printing events as they happen, until interrupted]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -248,7 +248,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--check[Compare only]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -266,7 +266,7 @@ never\:"Not at all"))' \
 '--from-objects[List the packages that only their manifests still tell of]' \
 '--confirm[Import them]' \
 '--yes[Do not ask]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -282,7 +282,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -298,7 +298,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -313,7 +313,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -333,7 +333,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--sections[Put the pages into man1, man5 and man7 beneath it]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -373,7 +373,7 @@ never\:"Not at all"))' \
 '--one-file-system[Do not enter directories where other file systems are mounted]' \
 '--no-cache[Read every file, even where its size and times are as they were]' \
 '--keep-going[Leave out what cannot be read, list it, and exit with 3]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -389,7 +389,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -412,7 +412,7 @@ in-toto\:"An in-toto Statement v1 about its files, with SLSA provenance v1"))' \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--digest[Print only the manifest'\''s digest]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -428,7 +428,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -446,7 +446,7 @@ always\:"Even into a pipe"
 never\:"Not at all"))' \
 '-0[Print raw paths only, each ended by a NUL byte]' \
 '--null[Print raw paths only, each ended by a NUL byte]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -462,7 +462,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -480,7 +480,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--read[Read every byte in the store, however long]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -497,7 +497,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -517,7 +517,7 @@ copy\:"By copying"))' \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--special-modes[Set the setuid, setgid and sticky bits too]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -538,7 +538,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--dry-run[Say what would be removed and change nothing]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -554,7 +554,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -571,7 +571,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -589,7 +589,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -610,7 +610,7 @@ always\:"Even into a pipe"
 never\:"Not at all"))' \
 '(--release)--hold[Set a hold; a second one gives the hold another reason]' \
 '--release[Release the hold]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -627,7 +627,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -651,7 +651,7 @@ always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--yes[Do not ask]' \
 '--accept-clock[Believe this machine'\''s clock though it looks wrong; the log says so]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -675,7 +675,7 @@ never\:"Not at all"))' \
 '(--both)--quick[Compare names, sizes and the chain without reading bytes]' \
 '--both[Check SHA-256 as well as BLAKE3]' \
 '--no-record[Do not record the result in the log]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \

@@ -19,7 +19,7 @@ use super::progress::Volume;
 const EXAMPLES: &str = "\
 Examples:
   Keep a build's provenance, signed or not, beside what was built:
-      astore attest tool@7 tool.intoto.jsonl
+      astore attest tool@7 tool.intoto.json
   Find it again, and hand it to whoever verifies its signature:
       astore show tool@7
       astore cat tool.attestation@1:statement.json > tool.dsse.json

@@ -35,7 +35,7 @@ Examples:
 /// A schema stands by itself: nothing is fetched that it refers to. It is of draft 2020-12, unless $schema names another
 /// that is known: 2019-09, 7, 6 or 4. It may have up to 1 MiB. As these drafts have it, format is not checked from 2019-09 on.
 #[derive(clap::Args, Debug)]
-#[command(after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(after_help = EXAMPLES, disable_help_subcommand = true, arg_required_else_help = false)]
 pub(crate) struct Args {
     #[command(subcommand)]
     action: Action,

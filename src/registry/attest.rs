@@ -105,11 +105,14 @@ fn check_subjects(
         return Err(bad("names no subject by sha256 or blake3".to_owned()));
     }
     let mut missing: HashSet<Named> = named.iter().map(|(_, named)| *named).collect();
-    missing.retain(|named| !named.is(manifest));
+    let found = |missing: &mut HashSet<Named>, object: &Digests| {
+        Named::all_of(object).iter().for_each(|named| _ = missing.remove(named));
+    };
+    found(&mut missing, manifest);
     if !missing.is_empty() {
         trees::each_entry(tx, package.tree, |entry| -> Result<(), Error> {
             if let EntryBody::File { object, .. } = &entry.body {
-                missing.retain(|named| !named.is(object));
+                found(&mut missing, object);
             }
             Ok(())
         })?;
@@ -151,6 +154,13 @@ impl Named {
         let blake3 =
             digest("blake3").map(|digits| digits.parse().map_err(|_| wrong("blake3"))).transpose()?;
         Ok((sha256.is_some() || blake3.is_some()).then_some(Self { sha256, blake3 }))
+    }
+
+    /// Returns all ways to name an object: a statement may have as many subjects as a package has files, so that each is
+    /// looked for once and not held against every other.
+    const fn all_of(object: &Digests) -> [Self; 3] {
+        let (sha256, blake3) = (Some(object.sha256), Some(object.blake3));
+        [Self { sha256, blake3 }, Self { sha256, blake3: None }, Self { sha256: None, blake3 }]
     }
 
     /// Returns whether an object has all of them.
