@@ -19,6 +19,9 @@ _astore() {
             astore,add)
                 cmd="astore__subcmd__add"
                 ;;
+            astore,attest)
+                cmd="astore__subcmd__attest"
+                ;;
             astore,cat)
                 cmd="astore__subcmd__cat"
                 ;;
@@ -85,6 +88,9 @@ _astore() {
             astore,retain)
                 cmd="astore__subcmd__retain"
                 ;;
+            astore,schema)
+                cmd="astore__subcmd__schema"
+                ;;
             astore,show)
                 cmd="astore__subcmd__show"
                 ;;
@@ -99,6 +105,9 @@ _astore() {
                 ;;
             astore__subcmd__help,add)
                 cmd="astore__subcmd__help__subcmd__add"
+                ;;
+            astore__subcmd__help,attest)
+                cmd="astore__subcmd__help__subcmd__attest"
                 ;;
             astore__subcmd__help,cat)
                 cmd="astore__subcmd__help__subcmd__cat"
@@ -166,6 +175,9 @@ _astore() {
             astore__subcmd__help,retain)
                 cmd="astore__subcmd__help__subcmd__retain"
                 ;;
+            astore__subcmd__help,schema)
+                cmd="astore__subcmd__help__subcmd__schema"
+                ;;
             astore__subcmd__help,show)
                 cmd="astore__subcmd__help__subcmd__show"
                 ;;
@@ -178,6 +190,24 @@ _astore() {
             astore__subcmd__help,verify)
                 cmd="astore__subcmd__help__subcmd__verify"
                 ;;
+            astore__subcmd__help__subcmd__schema,add)
+                cmd="astore__subcmd__help__subcmd__schema__subcmd__add"
+                ;;
+            astore__subcmd__help__subcmd__schema,list)
+                cmd="astore__subcmd__help__subcmd__schema__subcmd__list"
+                ;;
+            astore__subcmd__help__subcmd__schema,show)
+                cmd="astore__subcmd__help__subcmd__schema__subcmd__show"
+                ;;
+            astore__subcmd__schema,add)
+                cmd="astore__subcmd__schema__subcmd__add"
+                ;;
+            astore__subcmd__schema,list)
+                cmd="astore__subcmd__schema__subcmd__list"
+                ;;
+            astore__subcmd__schema,show)
+                cmd="astore__subcmd__schema__subcmd__show"
+                ;;
             *)
                 ;;
         esac
@@ -185,7 +215,7 @@ _astore() {
 
     case "${cmd}" in
         astore)
-            opts="-q -h -V --root --json --quiet --actor --wait --color --verbose --help --version init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help"
+            opts="-q -h -V --root --json --quiet --actor --wait --color --verbose --help --version init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -215,7 +245,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__add)
-            opts="-0 -q -h --files-from --from0 --from-command --tar --outside-links --check --name --finalize --if-changed --package --replace --class --meta --mtime --exclude --exclude-from --exclude-caches --one-file-system --no-cache --keep-going --stdin-name --metrics-file --root --json --quiet --actor --wait --color --help"
+            opts="-0 -q -h --files-from --from0 --from-command --tar --outside-links --check --name --finalize --if-changed --package --replace --class --meta --meta-file --schema --provenance --no-provenance --mtime --exclude --exclude-from --exclude-caches --one-file-system --no-cache --keep-going --stdin-name --metrics-file --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -253,6 +283,18 @@ _astore() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --meta-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --provenance)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --exclude)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -266,6 +308,40 @@ _astore() {
                     return 0
                     ;;
                 --metrics-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --actor)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        astore__subcmd__attest)
+            opts="-q -h --class --root --json --quiet --actor --wait --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --class)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -603,7 +679,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__help)
-            opts="init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help"
+            opts="init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -617,6 +693,20 @@ _astore() {
             return 0
             ;;
         astore__subcmd__help__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        astore__subcmd__help__subcmd__attest)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -938,6 +1028,62 @@ _astore() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        astore__subcmd__help__subcmd__schema)
+            opts="add list show"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        astore__subcmd__help__subcmd__schema__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        astore__subcmd__help__subcmd__schema__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        astore__subcmd__help__subcmd__schema__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         astore__subcmd__help__subcmd__show)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1029,13 +1175,17 @@ _astore() {
             return 0
             ;;
         astore__subcmd__list)
-            opts="-q -h --all --open --removed --expired --limit --root --json --quiet --actor --wait --color --help"
+            opts="-q -h --all --open --removed --expired --limit --meta --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --meta)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1142,7 +1292,7 @@ _astore() {
             fi
             case "${prev}" in
                 --format)
-                    COMPREPLY=($(compgen -W "text json cbor sha256sums b3sums" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "text json cbor sha256sums b3sums in-toto" -- "${cur}"))
                     return 0
                     ;;
                 --root)
@@ -1383,6 +1533,126 @@ _astore() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --actor)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        astore__subcmd__schema)
+            opts="-q -h --root --json --quiet --actor --wait --color --help add list show"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --actor)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        astore__subcmd__schema__subcmd__add)
+            opts="-q -h --root --json --quiet --actor --wait --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --actor)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        astore__subcmd__schema__subcmd__list)
+            opts="-q -h --root --json --quiet --actor --wait --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --actor)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        astore__subcmd__schema__subcmd__show)
+            opts="-q -h --root --json --quiet --actor --wait --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1658,7 +1928,7 @@ _astore_with_store() {
             root=${word#*=}
         else
             case $word in
-                --actor | --budget | --check | --class | --color | --exclude | --exclude-from | --files-from | --format | --from-command | --head | --keep | --limit | --link | --max-age | --meta | --metrics-file | --min-age | --name | --nar | --older-than | --out | --package | --range | --reason | --root | --sample | --since | --stdin-name | --tar | --threads | --type | --until | --wait | --without) option=$word ;;
+                --actor | --budget | --check | --class | --color | --exclude | --exclude-from | --files-from | --format | --from-command | --head | --keep | --limit | --link | --max-age | --meta | --meta-file | --metrics-file | --min-age | --name | --nar | --older-than | --out | --package | --provenance | --range | --reason | --root | --sample | --schema | --since | --stdin-name | --tar | --threads | --type | --until | --wait | --without) option=$word ;;
             esac
         fi
     done
@@ -1694,6 +1964,8 @@ _astore_with_store() {
         unpin:1) kind=pins ;;
         retain:1) kind=references ;;
         retain:--class) kind=classes ;;
+        attest:1) kind=references ;;
+        attest:--class) kind=classes ;;
         gc:--without) kind=references ;;
         verify:[1-9]*) kind=references ;;
     esac

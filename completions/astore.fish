@@ -30,7 +30,7 @@ complete -c astore -n "__fish_astore_needs_command" -l wait -d 'How long to wait
 complete -c astore -n "__fish_astore_needs_command" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_needs_command" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_needs_command" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_needs_command" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_needs_command" -l verbose -d 'With --version: the commit and the formats too'
 complete -c astore -n "__fish_astore_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -52,6 +52,8 @@ complete -c astore -n "__fish_astore_needs_command" -f -a "pin" -d 'Keep the byt
 complete -c astore -n "__fish_astore_needs_command" -f -a "unpin" -d 'Take a pin away'
 complete -c astore -n "__fish_astore_needs_command" -f -a "pins" -d 'List the pins'
 complete -c astore -n "__fish_astore_needs_command" -f -a "retain" -d 'Change how long a package is wanted, or hold it'
+complete -c astore -n "__fish_astore_needs_command" -f -a "schema" -d 'Register schemas for the labels of packages'
+complete -c astore -n "__fish_astore_needs_command" -f -a "attest" -d 'Keep what somebody states about a package beside it'
 complete -c astore -n "__fish_astore_needs_command" -f -a "gc" -d 'Say what nothing keeps any more, and, confirmed, delete it'
 complete -c astore -n "__fish_astore_needs_command" -f -a "verify" -d 'Re-read stored objects and compare them with what the log says'
 complete -c astore -n "__fish_astore_needs_command" -f -a "log" -d 'Print the event log, oldest first'
@@ -70,7 +72,7 @@ complete -c astore -n "__fish_astore_using_subcommand init" -l color -d 'Whether
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand init" -l shared -d 'Let the directory\'s group write too'
-complete -c astore -n "__fish_astore_using_subcommand init" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand init" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand init" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand add" -l files-from -d 'Add what FILE lists, one path a line; - is standard input' -r -F
@@ -81,6 +83,9 @@ complete -c astore -n "__fish_astore_using_subcommand add" -l name -d 'The packa
 complete -c astore -n "__fish_astore_using_subcommand add" -l package -d 'Add to this open package instead of making a new one' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l class -d 'The retention class: how long the package is wanted [env: ASTORE_CLASS] [default: permanent-record]' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l meta -d 'A label to keep with the package; may be repeated' -r
+complete -c astore -n "__fish_astore_using_subcommand add" -l meta-file -d 'Labels from a file; - is standard input; may be repeated' -r -F
+complete -c astore -n "__fish_astore_using_subcommand add" -l schema -d 'Take the package only if its labels fit this schema; see astore schema' -r
+complete -c astore -n "__fish_astore_using_subcommand add" -l provenance -d 'Say where a new package comes from, beside or in place of what is recorded by itself; may be repeated' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l exclude -d 'Leave out what matches, as a line of .gitignore would; may be repeated' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l exclude-from -d 'Leave out what matches the patterns in FILE, one a line as in .gitignore; may be repeated' -r -F
 complete -c astore -n "__fish_astore_using_subcommand add" -l stdin-name -d 'The path in the package of what standard input or CMD says [default: stdin]' -r
@@ -96,12 +101,13 @@ complete -c astore -n "__fish_astore_using_subcommand add" -l outside-links -d '
 complete -c astore -n "__fish_astore_using_subcommand add" -l finalize -d 'Freeze the package and write its manifest in the same step'
 complete -c astore -n "__fish_astore_using_subcommand add" -l if-changed -d 'Print the newest version and make none where its content is the same'
 complete -c astore -n "__fish_astore_using_subcommand add" -l replace -d 'Let what is added displace what stands under the same path'
+complete -c astore -n "__fish_astore_using_subcommand add" -l no-provenance -d 'Record nothing of where the package comes from but what --provenance says'
 complete -c astore -n "__fish_astore_using_subcommand add" -l mtime -d 'Keep modification times'
 complete -c astore -n "__fish_astore_using_subcommand add" -l exclude-caches -d 'Of a directory that is marked as a cache by a CACHEDIR.TAG, take the tag alone'
 complete -c astore -n "__fish_astore_using_subcommand add" -l one-file-system -d 'Do not enter directories where other file systems are mounted'
 complete -c astore -n "__fish_astore_using_subcommand add" -l no-cache -d 'Read every file, even where its size and times are as they were'
 complete -c astore -n "__fish_astore_using_subcommand add" -l keep-going -d 'Leave out what cannot be read, list it, and exit with 3'
-complete -c astore -n "__fish_astore_using_subcommand add" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand add" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand add" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand add" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand finalize" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -110,14 +116,15 @@ complete -c astore -n "__fish_astore_using_subcommand finalize" -l wait -d 'How 
 complete -c astore -n "__fish_astore_using_subcommand finalize" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand finalize" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand finalize" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand finalize" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand finalize" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand manifest" -l format -d 'How to print it [default: text]' -r -f -a "text\t'For people'
 json\t'The exact JSON projection'
 cbor\t'The canonical bytes'
 sha256sums\t'A check file for sha256sum -c'
-b3sums\t'A check file for b3sum -c'"
+b3sums\t'A check file for b3sum -c'
+in-toto\t'An in-toto Statement v1 about its files, with SLSA provenance v1'"
 complete -c astore -n "__fish_astore_using_subcommand manifest" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand manifest" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand manifest" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
@@ -125,10 +132,11 @@ complete -c astore -n "__fish_astore_using_subcommand manifest" -l color -d 'Whe
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand manifest" -l digest -d 'Print only the manifest\'s digest'
-complete -c astore -n "__fish_astore_using_subcommand manifest" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand manifest" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand manifest" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand manifest" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand list" -l limit -d 'At most this many, the newest' -r
+complete -c astore -n "__fish_astore_using_subcommand list" -l meta -d 'Only those that have this label, or, with KEY alone, any value of it; may be repeated, and all must hold' -r
 complete -c astore -n "__fish_astore_using_subcommand list" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
 complete -c astore -n "__fish_astore_using_subcommand list" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
 complete -c astore -n "__fish_astore_using_subcommand list" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
@@ -139,7 +147,7 @@ complete -c astore -n "__fish_astore_using_subcommand list" -l all -d 'Removed o
 complete -c astore -n "__fish_astore_using_subcommand list" -l open -d 'Only open ones'
 complete -c astore -n "__fish_astore_using_subcommand list" -l removed -d 'Only removed ones'
 complete -c astore -n "__fish_astore_using_subcommand list" -l expired -d 'Only finalised ones whose expiry is past: the next gc may take their bytes'
-complete -c astore -n "__fish_astore_using_subcommand list" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand list" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand list" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand show" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -148,7 +156,7 @@ complete -c astore -n "__fish_astore_using_subcommand show" -l wait -d 'How long
 complete -c astore -n "__fish_astore_using_subcommand show" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand show" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand show" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand show" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand files" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -158,7 +166,7 @@ complete -c astore -n "__fish_astore_using_subcommand files" -l color -d 'Whethe
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand files" -s 0 -l null -d 'Print raw paths only, each ended by a NUL byte'
-complete -c astore -n "__fish_astore_using_subcommand files" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand files" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand files" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand files" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand diff" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -167,7 +175,7 @@ complete -c astore -n "__fish_astore_using_subcommand diff" -l wait -d 'How long
 complete -c astore -n "__fish_astore_using_subcommand diff" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand diff" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand diff" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand diff" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand explain" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -177,7 +185,7 @@ complete -c astore -n "__fish_astore_using_subcommand explain" -l color -d 'Whet
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand explain" -l read -d 'Read every byte in the store, however long'
-complete -c astore -n "__fish_astore_using_subcommand explain" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand explain" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand explain" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand cat" -l range -d 'Only these bytes, counted from 0, both ends included; A- goes on to the end' -r
@@ -187,7 +195,7 @@ complete -c astore -n "__fish_astore_using_subcommand cat" -l wait -d 'How long 
 complete -c astore -n "__fish_astore_using_subcommand cat" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand cat" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand cat" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand cat" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand cat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand export" -l tar -d 'Write a tar archive instead: a file that does not exist yet, or - for standard output' -r -F
@@ -202,7 +210,7 @@ complete -c astore -n "__fish_astore_using_subcommand export" -l color -d 'Wheth
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand export" -l special-modes -d 'Set the setuid, setgid and sticky bits too'
-complete -c astore -n "__fish_astore_using_subcommand export" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand export" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand export" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand remove" -l reason -d 'Why; the log keeps it' -r
@@ -215,7 +223,7 @@ complete -c astore -n "__fish_astore_using_subcommand remove" -l color -d 'Wheth
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand remove" -l dry-run -d 'Say what would be removed and change nothing'
-complete -c astore -n "__fish_astore_using_subcommand remove" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand remove" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand remove" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand remove" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand restore" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -224,7 +232,7 @@ complete -c astore -n "__fish_astore_using_subcommand restore" -l wait -d 'How l
 complete -c astore -n "__fish_astore_using_subcommand restore" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand restore" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand restore" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand restore" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand pin" -l reason -d 'Why; the log keeps it' -r
@@ -234,7 +242,7 @@ complete -c astore -n "__fish_astore_using_subcommand pin" -l wait -d 'How long 
 complete -c astore -n "__fish_astore_using_subcommand pin" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand pin" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand pin" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand pin" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand pin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand unpin" -l reason -d 'Why; the log keeps it' -r
@@ -244,7 +252,7 @@ complete -c astore -n "__fish_astore_using_subcommand unpin" -l wait -d 'How lon
 complete -c astore -n "__fish_astore_using_subcommand unpin" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand unpin" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand unpin" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand unpin" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand unpin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand pins" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -253,7 +261,7 @@ complete -c astore -n "__fish_astore_using_subcommand pins" -l wait -d 'How long
 complete -c astore -n "__fish_astore_using_subcommand pins" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand pins" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand pins" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand pins" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand pins" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand retain" -l class -d 'The new retention class' -r
@@ -267,9 +275,58 @@ always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand retain" -l hold -d 'Set a hold; a second one gives the hold another reason'
 complete -c astore -n "__fish_astore_using_subcommand retain" -l release -d 'Release the hold'
-complete -c astore -n "__fish_astore_using_subcommand retain" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand retain" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand retain" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand retain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
+complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -f -a "add" -d 'Register a schema, or its next version, and print its reference'
+complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -f -a "list" -d 'List every version of every schema; with --json, one document a line'
+complete -c astore -n "__fish_astore_using_subcommand schema; and not __fish_seen_subcommand_from add list show" -f -a "show" -d 'Print a schema, byte for byte as it was registered'
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from add" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from add" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from add" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from add" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from add" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from list" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from list" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from list" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from list" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from show" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from show" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from show" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from show" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from show" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand schema; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c astore -n "__fish_astore_using_subcommand attest" -l class -d 'The retention class of the attestation [default: that of the package]' -r
+complete -c astore -n "__fish_astore_using_subcommand attest" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
+complete -c astore -n "__fish_astore_using_subcommand attest" -l actor -d 'Who the log says did it [env: ASTORE_ACTOR] [default: user@host]' -r
+complete -c astore -n "__fish_astore_using_subcommand attest" -l wait -d 'How long to wait for others who hold the store\'s lock [env: ASTORE_WAIT] [default: 10m]' -r
+complete -c astore -n "__fish_astore_using_subcommand attest" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Even into a pipe'
+never\t'Not at all'"
+complete -c astore -n "__fish_astore_using_subcommand attest" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand attest" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
+complete -c astore -n "__fish_astore_using_subcommand attest" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand gc" -l confirm -d 'Carry the plan out: the one of this moment, or exactly PLAN' -r
 complete -c astore -n "__fish_astore_using_subcommand gc" -l min-age -d 'Keep what was named or let go less than this ago [env: ASTORE_MIN_AGE] [default: 24h]' -r
 complete -c astore -n "__fish_astore_using_subcommand gc" -l without -d 'Say what would be freed if these packages were removed; age is left aside' -r
@@ -283,7 +340,7 @@ always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand gc" -l yes -d 'Do not ask'
 complete -c astore -n "__fish_astore_using_subcommand gc" -l accept-clock -d 'Believe this machine\'s clock though it looks wrong; the log says so'
-complete -c astore -n "__fish_astore_using_subcommand gc" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand gc" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand gc" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand gc" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand verify" -l head -d 'Fail unless the log contains this event, as \'astore health\' prints it' -r
@@ -301,7 +358,7 @@ never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand verify" -l quick -d 'Compare names, sizes and the chain without reading bytes'
 complete -c astore -n "__fish_astore_using_subcommand verify" -l both -d 'Check SHA-256 as well as BLAKE3'
 complete -c astore -n "__fish_astore_using_subcommand verify" -l no-record -d 'Do not record the result in the log'
-complete -c astore -n "__fish_astore_using_subcommand verify" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand verify" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand verify" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand log" -l since -d 'Only events after event N' -r
@@ -313,7 +370,7 @@ complete -c astore -n "__fish_astore_using_subcommand log" -l color -d 'Whether 
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand log" -l follow -d 'Go on printing events as they happen, until interrupted'
-complete -c astore -n "__fish_astore_using_subcommand log" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand log" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand log" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand replay" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -323,7 +380,7 @@ complete -c astore -n "__fish_astore_using_subcommand replay" -l color -d 'Wheth
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand replay" -l check -d 'Compare only'
-complete -c astore -n "__fish_astore_using_subcommand replay" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand replay" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand replay" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand recover" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -335,7 +392,7 @@ never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand recover" -l from-objects -d 'List the packages that only their manifests still tell of'
 complete -c astore -n "__fish_astore_using_subcommand recover" -l confirm -d 'Import them'
 complete -c astore -n "__fish_astore_using_subcommand recover" -l yes -d 'Do not ask'
-complete -c astore -n "__fish_astore_using_subcommand recover" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand recover" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand recover" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand recover" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand stats" -l metrics-file -d 'Write what was measured into this file, for Prometheus; {command} stands for the command [env: ASTORE_METRICS_FILE]' -r -F
@@ -345,7 +402,7 @@ complete -c astore -n "__fish_astore_using_subcommand stats" -l wait -d 'How lon
 complete -c astore -n "__fish_astore_using_subcommand stats" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand stats" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand stats" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand stats" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand health" -l metrics-file -d 'Write what was measured into this file, for Prometheus; {command} stands for the command [env: ASTORE_METRICS_FILE]' -r -F
@@ -355,7 +412,7 @@ complete -c astore -n "__fish_astore_using_subcommand health" -l wait -d 'How lo
 complete -c astore -n "__fish_astore_using_subcommand health" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand health" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand health" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand health" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand health" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand completions" -l root -d 'The store\'s directory; of several the last counts [env: ASTORE_ROOT] [default: $XDG_DATA_HOME/astore, else ~/.local/share/astore]' -r -F
@@ -364,7 +421,7 @@ complete -c astore -n "__fish_astore_using_subcommand completions" -l wait -d 'H
 complete -c astore -n "__fish_astore_using_subcommand completions" -l color -d 'Whether to colour text; NO_COLOR means never [env: ASTORE_COLOR] [default: auto]' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Even into a pipe'
 never\t'Not at all'"
-complete -c astore -n "__fish_astore_using_subcommand completions" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand completions" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand completions" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand man" -l out -d 'Write every page into this directory, which is made if it is missing' -r -F
@@ -375,36 +432,41 @@ complete -c astore -n "__fish_astore_using_subcommand man" -l color -d 'Whether 
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand man" -l sections -d 'Put the pages into man1, man5 and man7 beneath it'
-complete -c astore -n "__fish_astore_using_subcommand man" -l json -d 'Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too'
+complete -c astore -n "__fish_astore_using_subcommand man" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand man" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
 complete -c astore -n "__fish_astore_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "init" -d 'Make a store'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "add" -d 'Add files and trees to a package'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "finalize" -d 'Freeze an open package and write its manifest'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "manifest" -d 'Print the manifest of a finalised package'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "list" -d 'List packages'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "show" -d 'Show a package: digests, sizes, labels, and the events about it'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "files" -d 'List the entries of a package: files, directories, symlinks'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "diff" -d 'Compare a package with another or with a directory'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "explain" -d 'Give the verdict on some bytes, and tell what keeps them'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "cat" -d 'Print the bytes of a file or an object'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "export" -d 'Write the tree of a package out again, checked as it is written'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "remove" -d 'Take packages away; their bytes stay'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "restore" -d 'Bring a removed package back'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "pin" -d 'Keep the bytes of a package or of an object, under a name'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "unpin" -d 'Take a pin away'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "pins" -d 'List the pins'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "retain" -d 'Change how long a package is wanted, or hold it'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "gc" -d 'Say what nothing keeps any more, and, confirmed, delete it'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "verify" -d 'Re-read stored objects and compare them with what the log says'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "log" -d 'Print the event log, oldest first'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "replay" -d 'Compute the views again from the event log'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "recover" -d 'Build the database anew from log/, after damage or loss'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "stats" -d 'Say what the store holds: packages, objects, sizes'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "health" -d 'Say how the store is: its head, free space, last verify, and concerns'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "completions" -d 'Print a shell\'s completion script'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "man" -d 'Print the manual, or write all of its pages'
-complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain gc verify log replay recover stats health completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "init" -d 'Make a store'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "add" -d 'Add files and trees to a package'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "finalize" -d 'Freeze an open package and write its manifest'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "manifest" -d 'Print the manifest of a finalised package'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "list" -d 'List packages'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "show" -d 'Show a package: digests, sizes, labels, and the events about it'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "files" -d 'List the entries of a package: files, directories, symlinks'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "diff" -d 'Compare a package with another or with a directory'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "explain" -d 'Give the verdict on some bytes, and tell what keeps them'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "cat" -d 'Print the bytes of a file or an object'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "export" -d 'Write the tree of a package out again, checked as it is written'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "remove" -d 'Take packages away; their bytes stay'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "restore" -d 'Bring a removed package back'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "pin" -d 'Keep the bytes of a package or of an object, under a name'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "unpin" -d 'Take a pin away'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "pins" -d 'List the pins'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "retain" -d 'Change how long a package is wanted, or hold it'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "schema" -d 'Register schemas for the labels of packages'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "attest" -d 'Keep what somebody states about a package beside it'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "gc" -d 'Say what nothing keeps any more, and, confirmed, delete it'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "verify" -d 'Re-read stored objects and compare them with what the log says'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "log" -d 'Print the event log, oldest first'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "replay" -d 'Compute the views again from the event log'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "recover" -d 'Build the database anew from log/, after damage or loss'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "stats" -d 'Say what the store holds: packages, objects, sizes'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "health" -d 'Say how the store is: its head, free space, last verify, and concerns'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "completions" -d 'Print a shell\'s completion script'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "man" -d 'Print the manual, or write all of its pages'
+complete -c astore -n "__fish_astore_using_subcommand help; and not __fish_seen_subcommand_from init add finalize manifest list show files diff explain cat export remove restore pin unpin pins retain schema attest gc verify log replay recover stats health completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c astore -n "__fish_astore_using_subcommand help; and __fish_seen_subcommand_from schema" -f -a "add" -d 'Register a schema, or its next version, and print its reference'
+complete -c astore -n "__fish_astore_using_subcommand help; and __fish_seen_subcommand_from schema" -f -a "list" -d 'List every version of every schema; with --json, one document a line'
+complete -c astore -n "__fish_astore_using_subcommand help; and __fish_seen_subcommand_from schema" -f -a "show" -d 'Print a schema, byte for byte as it was registered'
 
 # From here on: what the store knows. astore is asked at each TAB, of the store that the line names, and says nothing
 # where there is none.
@@ -477,5 +539,7 @@ complete -c astore -n '__fish_astore_using_subcommand pin' -k -f -a '(__fish_ast
 complete -c astore -n '__fish_astore_using_subcommand unpin' -k -f -a '(__fish_astore_ask pins)'
 complete -c astore -n '__fish_astore_using_subcommand retain' -k -f -a '(__fish_astore_ask references)'
 complete -c astore -n '__fish_astore_using_subcommand retain' -l class -x -a '(__fish_astore_ask classes)'
+complete -c astore -n '__fish_astore_using_subcommand attest' -k -a '(__fish_astore_ask references)'
+complete -c astore -n '__fish_astore_using_subcommand attest' -l class -x -a '(__fish_astore_ask classes)'
 complete -c astore -n '__fish_astore_using_subcommand gc' -l without -x -a '(__fish_astore_ask references)'
 complete -c astore -n '__fish_astore_using_subcommand verify' -k -f -a '(__fish_astore_ask references)'

@@ -76,7 +76,7 @@ _astore() {
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '--verbose[With --version\: the commit and the formats too]' \
@@ -103,7 +103,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--shared[Let the directory'\''s group write too]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -113,6 +113,7 @@ never\:"Not at all"))' \
 (list)
 _arguments "${_arguments_options[@]}" : \
 '--limit=[At most this many, the newest]:N:_default' \
+'*--meta=[Only those that have this label, or, with KEY alone, any value of it; may be repeated, and all must hold]:KEY[=VALUE]:_default' \
 '--root=[The store'\''s directory; of several the last counts \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
 '--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
 '--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
@@ -123,7 +124,7 @@ never\:"Not at all"))' \
 '--open[Only open ones]' \
 '--removed[Only removed ones]' \
 '--expired[Only finalised ones whose expiry is past\: the next gc may take their bytes]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -138,12 +139,87 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
+;;
+(schema)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory; of several the last counts \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+":: :_astore__subcmd__schema_commands" \
+"*::: :->schema" \
+&& ret=0
+
+    case $state in
+    (schema)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:astore-schema-command-$line[1]:"
+        case $line[1] in
+            (add)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory; of several the last counts \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':name -- The schema'\''s name, of the form of a package'\''s:_default' \
+':file -- The schema; - is standard input:_files' \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory; of several the last counts \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+'--root=[The store'\''s directory; of several the last counts \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':schema -- The schema\: its name, or name@version:_default' \
+&& ret=0
+;;
+        esac
+    ;;
+esac
 ;;
 (log)
 _arguments "${_arguments_options[@]}" : \
@@ -156,7 +232,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--follow[Go on printing events as they happen, until interrupted]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -172,7 +248,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--check[Compare only]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -190,7 +266,7 @@ never\:"Not at all"))' \
 '--from-objects[List the packages that only their manifests still tell of]' \
 '--confirm[Import them]' \
 '--yes[Do not ask]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -206,7 +282,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -222,7 +298,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -237,7 +313,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -257,7 +333,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--sections[Put the pages into man1, man5 and man7 beneath it]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -272,12 +348,15 @@ _arguments "${_arguments_options[@]}" : \
 '(--files-from --from-command)--tar=[Add what a tar archive holds, without unpacking it to disk; - is standard input]:FILE:_files' \
 '--check=[Add nothing unless every file is as FILE says, which is what sha256sum or b3sum wrote]:FILE:_files' \
 '*--meta=[A label to keep with the package; may be repeated]:KEY=VALUE:_default' \
+'*--meta-file=[Labels from a file; - is standard input; may be repeated]:FILE:_files' \
+'--schema=[Take the package only if its labels fit this schema; see astore schema]:NAME[@N]:_default' \
+'*--provenance=[Say where a new package comes from, beside or in place of what is recorded by itself; may be repeated]:KEY=VALUE:_default' \
 '*--exclude=[Leave out what matches, as a line of .gitignore would; may be repeated]:PATTERN:_default' \
 '*--exclude-from=[Leave out what matches the patterns in FILE, one a line as in .gitignore; may be repeated]:FILE:_files' \
 '--stdin-name=[The path in the package of what standard input or CMD says \[default\: stdin\]]:PATH:_default' \
 '--metrics-file=[Write what was measured into this file, for Prometheus; {command} stands for the command \[env\: ASTORE_METRICS_FILE\]]:FILE:_files' \
 '--name=[The package'\''s name \[default\: the last component of PATH\]]:NAME:_astore_names' \
-'(--name --class --meta)--package=[Add to this open package instead of making a new one]:REF:_astore_open' \
+'(--name --class --meta --meta-file --provenance --no-provenance --schema)--package=[Add to this open package instead of making a new one]:REF:_astore_open' \
 '--class=[The retention class\: how long the package is wanted \[env\: ASTORE_CLASS\] \[default\: permanent-record\]]:CLASS:_astore_classes' \
 '--root=[The store'\''s directory; of several the last counts \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
 '--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
@@ -291,12 +370,13 @@ never\:"Not at all"))' \
 '--finalize[Freeze the package and write its manifest in the same step]' \
 '(--package)--if-changed[Print the newest version and make none where its content is the same]' \
 '--replace[Let what is added displace what stands under the same path]' \
+'--no-provenance[Record nothing of where the package comes from but what --provenance says]' \
 '--mtime[Keep modification times]' \
 '(--tar)--exclude-caches[Of a directory that is marked as a cache by a CACHEDIR.TAG, take the tag alone]' \
 '--one-file-system[Do not enter directories where other file systems are mounted]' \
 '--no-cache[Read every file, even where its size and times are as they were]' \
 '--keep-going[Leave out what cannot be read, list it, and exit with 3]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -312,7 +392,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -326,7 +406,8 @@ _arguments "${_arguments_options[@]}" : \
 json\:"The exact JSON projection"
 cbor\:"The canonical bytes"
 sha256sums\:"A check file for sha256sum -c"
-b3sums\:"A check file for b3sum -c"))' \
+b3sums\:"A check file for b3sum -c"
+in-toto\:"An in-toto Statement v1 about its files, with SLSA provenance v1"))' \
 '--root=[The store'\''s directory; of several the last counts \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
 '--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
 '--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
@@ -334,7 +415,7 @@ b3sums\:"A check file for b3sum -c"))' \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--digest[Print only the manifest'\''s digest]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -350,7 +431,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -368,7 +449,7 @@ always\:"Even into a pipe"
 never\:"Not at all"))' \
 '-0[Print raw paths only, each ended by a NUL byte]' \
 '--null[Print raw paths only, each ended by a NUL byte]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -384,7 +465,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -402,7 +483,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--read[Read every byte in the store, however long]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -419,7 +500,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -441,7 +522,7 @@ copy\:"By copying"))' \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '(--tar --nar)--special-modes[Set the setuid, setgid and sticky bits too]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -462,7 +543,7 @@ _arguments "${_arguments_options[@]}" : \
 always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--dry-run[Say what would be removed and change nothing]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -478,7 +559,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -495,7 +576,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -513,7 +594,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -534,11 +615,29 @@ always\:"Even into a pipe"
 never\:"Not at all"))' \
 '(--release)--hold[Set a hold; a second one gives the hold another reason]' \
 '--release[Release the hold]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
+':reference -- The package\: name, name@version, id or the beginning of an id:_astore_references' \
+&& ret=0
+;;
+(attest)
+_arguments "${_arguments_options[@]}" : \
+'--class=[The retention class of the attestation \[default\: that of the package\]]:CLASS:_astore_classes' \
+'--root=[The store'\''s directory; of several the last counts \[env\: ASTORE_ROOT\] \[default\: \$XDG_DATA_HOME/astore, else ~/.local/share/astore\]]:DIR:_files' \
+'--actor=[Who the log says did it \[env\: ASTORE_ACTOR\] \[default\: user@host\]]:NAME:_default' \
+'--wait=[How long to wait for others who hold the store'\''s lock \[env\: ASTORE_WAIT\] \[default\: 10m\]]:DURATION:_default' \
+'--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
+always\:"Even into a pipe"
+never\:"Not at all"))' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
+'-q[Print exactly the result\: no remarks, no progress]' \
+'--quiet[Print exactly the result\: no remarks, no progress]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':file -- The statement; - is standard input:_files' \
 ':reference -- The package\: name, name@version, id or the beginning of an id:_astore_references' \
 && ret=0
 ;;
@@ -557,7 +656,7 @@ always\:"Even into a pipe"
 never\:"Not at all"))' \
 '--yes[Do not ask]' \
 '--accept-clock[Believe this machine'\''s clock though it looks wrong; the log says so]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -581,7 +680,7 @@ never\:"Not at all"))' \
 '(--both)--quick[Compare names, sizes and the chain without reading bytes]' \
 '--both[Check SHA-256 as well as BLAKE3]' \
 '--no-record[Do not record the result in the log]' \
-'--json[Print JSON\: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too]' \
+'--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -613,6 +712,34 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(schema)
+_arguments "${_arguments_options[@]}" : \
+":: :_astore__subcmd__help__subcmd__schema_commands" \
+"*::: :->schema" \
+&& ret=0
+
+    case $state in
+    (schema)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:astore-help-schema-command-$line[1]:"
+        case $line[1] in
+            (add)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (log)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -697,6 +824,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(attest)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (gc)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -724,6 +855,7 @@ _astore_commands() {
 'init:Make a store' \
 'list:List packages' \
 'pins:List the pins' \
+'schema:Register schemas for the labels of packages' \
 'log:Print the event log, oldest first' \
 'replay:Compute the views again from the event log' \
 'recover:Build the database anew from log/, after damage or loss' \
@@ -745,6 +877,7 @@ _astore_commands() {
 'pin:Keep the bytes of a package or of an object, under a name' \
 'unpin:Take a pin away' \
 'retain:Change how long a package is wanted, or hold it' \
+'attest:Keep what somebody states about a package beside it' \
 'gc:Say what nothing keeps any more, and, confirmed, delete it' \
 'verify:Re-read stored objects and compare them with what the log says' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -755,6 +888,11 @@ _astore_commands() {
 _astore__subcmd__add_commands() {
     local commands; commands=()
     _describe -t commands 'astore add commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__attest_commands] )) ||
+_astore__subcmd__attest_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore attest commands' commands "$@"
 }
 (( $+functions[_astore__subcmd__cat_commands] )) ||
 _astore__subcmd__cat_commands() {
@@ -807,6 +945,7 @@ _astore__subcmd__help_commands() {
 'init:Make a store' \
 'list:List packages' \
 'pins:List the pins' \
+'schema:Register schemas for the labels of packages' \
 'log:Print the event log, oldest first' \
 'replay:Compute the views again from the event log' \
 'recover:Build the database anew from log/, after damage or loss' \
@@ -828,6 +967,7 @@ _astore__subcmd__help_commands() {
 'pin:Keep the bytes of a package or of an object, under a name' \
 'unpin:Take a pin away' \
 'retain:Change how long a package is wanted, or hold it' \
+'attest:Keep what somebody states about a package beside it' \
 'gc:Say what nothing keeps any more, and, confirmed, delete it' \
 'verify:Re-read stored objects and compare them with what the log says' \
 'help:Print this message or the help of the given subcommand(s)' \
@@ -838,6 +978,11 @@ _astore__subcmd__help_commands() {
 _astore__subcmd__help__subcmd__add_commands() {
     local commands; commands=()
     _describe -t commands 'astore help add commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__attest_commands] )) ||
+_astore__subcmd__help__subcmd__attest_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help attest commands' commands "$@"
 }
 (( $+functions[_astore__subcmd__help__subcmd__cat_commands] )) ||
 _astore__subcmd__help__subcmd__cat_commands() {
@@ -949,6 +1094,30 @@ _astore__subcmd__help__subcmd__retain_commands() {
     local commands; commands=()
     _describe -t commands 'astore help retain commands' commands "$@"
 }
+(( $+functions[_astore__subcmd__help__subcmd__schema_commands] )) ||
+_astore__subcmd__help__subcmd__schema_commands() {
+    local commands; commands=(
+'add:Register a schema, or its next version, and print its reference' \
+'list:List every version of every schema; with --json, one document a line' \
+'show:Print a schema, byte for byte as it was registered' \
+    )
+    _describe -t commands 'astore help schema commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__schema__subcmd__add_commands] )) ||
+_astore__subcmd__help__subcmd__schema__subcmd__add_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help schema add commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__schema__subcmd__list_commands] )) ||
+_astore__subcmd__help__subcmd__schema__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help schema list commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__help__subcmd__schema__subcmd__show_commands] )) ||
+_astore__subcmd__help__subcmd__schema__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore help schema show commands' commands "$@"
+}
 (( $+functions[_astore__subcmd__help__subcmd__show_commands] )) ||
 _astore__subcmd__help__subcmd__show_commands() {
     local commands; commands=()
@@ -1028,6 +1197,30 @@ _astore__subcmd__restore_commands() {
 _astore__subcmd__retain_commands() {
     local commands; commands=()
     _describe -t commands 'astore retain commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__schema_commands] )) ||
+_astore__subcmd__schema_commands() {
+    local commands; commands=(
+'add:Register a schema, or its next version, and print its reference' \
+'list:List every version of every schema; with --json, one document a line' \
+'show:Print a schema, byte for byte as it was registered' \
+    )
+    _describe -t commands 'astore schema commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__schema__subcmd__add_commands] )) ||
+_astore__subcmd__schema__subcmd__add_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore schema add commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__schema__subcmd__list_commands] )) ||
+_astore__subcmd__schema__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore schema list commands' commands "$@"
+}
+(( $+functions[_astore__subcmd__schema__subcmd__show_commands] )) ||
+_astore__subcmd__schema__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'astore schema show commands' commands "$@"
 }
 (( $+functions[_astore__subcmd__show_commands] )) ||
 _astore__subcmd__show_commands() {

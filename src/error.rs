@@ -1,5 +1,7 @@
 //! What can go wrong, by room: one [`Error`], and [`Error::kind`] for those who must branch.
 
+mod violation;
+
 use std::io;
 use std::path::PathBuf;
 
@@ -16,6 +18,7 @@ use crate::manifest::{EntryPath, ManifestError};
 use crate::plane::{ExportError, IngestError, PourError, ServeError, VerifyError};
 use crate::storage::{LockError, StorageError};
 use crate::views::ViewError;
+pub use violation::Violation;
 
 /// What a caller can branch on; the binary makes its exit code of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -297,6 +300,34 @@ pub enum Error {
         /// The classes there are.
         known: Vec<String>,
     },
+    /// What was to be a schema is none that can be used.
+    #[error("the schema {problem}")]
+    BadSchema {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// There is no such schema.
+    #[error("no schema {schema:?}")]
+    NoSuchSchema {
+        /// What was asked for.
+        schema: String,
+    },
+    /// Metadata does not fit its schema.
+    #[error("the metadata does not fit the schema {schema}: {}{}", violations.first().map(ToString::to_string).unwrap_or_default(), rest_in_words(*count, 1))]
+    SchemaViolated {
+        /// The schema, as `name@version`.
+        schema: String,
+        /// The first things that are wrong.
+        violations: Vec<Violation>,
+        /// How many there are.
+        count: u64,
+    },
+    /// What was to be a statement about a package is none.
+    #[error("the statement {problem}")]
+    BadStatement {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A range begins behind the end of the bytes.
     #[error("the range begins at byte {first}, and there are {size_bytes} bytes")]
     Range {
@@ -437,6 +468,7 @@ impl Error {
             | Self::AllRemoved { .. }
             | Self::NoSuchObject { .. }
             | Self::NoSuchPath { .. }
+            | Self::NoSuchSchema { .. }
             | Self::NoSuchPin { .. } => ErrorKind::NotFound,
             Self::Purged { .. } | Self::HasPurged { .. } => ErrorKind::Purged,
             Self::PlanChanged { .. } | Self::PlanOfTheFuture { .. } | Self::ClaimsChanged => {
@@ -449,6 +481,9 @@ impl Error {
             | Self::PathTaken { .. }
             | Self::NoSuchClass { .. }
             | Self::NoSuchEventType { .. }
+            | Self::BadSchema { .. }
+            | Self::BadStatement { .. }
+            | Self::SchemaViolated { .. }
             | Self::NotAlone
             | Self::PinTaken { .. }
             | Self::EarlierExpiry { .. }

@@ -1,5 +1,6 @@
 //! `astore add`.
 
+pub(crate) mod provenance;
 mod remarks;
 mod request;
 
@@ -9,13 +10,13 @@ use std::path::PathBuf;
 use anyhow::{Context as _, anyhow};
 use astore::error::{Error, ErrorKind};
 use astore::manifest::PackageName;
-use astore::registry::report::{AddSource, InitRequest};
+use astore::registry::report::{AddSource, InitRequest, SchemaReference};
 use astore::registry::{Access, Registry};
 
 use super::context::{Context, Form};
 use super::environment::PlaceChoice;
 use super::exit::Exit;
-use super::lists;
+use super::given;
 use super::metrics::MetricsArgs;
 use super::output::json::{self, schema};
 use super::output::{escape, human};
@@ -32,6 +33,8 @@ Examples:
       astore add --finalize target/doc
   Archive a release with what should be known of it:
       astore add --finalize --class release-evidence --meta commit=1a2b3c target/release/tool
+  The same with labels from a file, and with the name of the job in place of the path:
+      astore add --finalize --meta-file labels.json --provenance source=nightly target/release/tool
   Add to a package in several steps, then freeze it:
       astore add --name run logs/
       astore add --package run results/
@@ -138,7 +141,11 @@ pub(crate) struct Args {
     if_changed: bool,
 
     /// Add to this open package instead of making a new one
-    #[arg(long, value_name = "REF", conflicts_with_all = ["name", "class", "meta"])]
+    #[arg(
+        long,
+        value_name = "REF",
+        conflicts_with_all = ["name", "class", "meta", "meta_file", "provenance", "no_provenance", "schema"]
+    )]
     package: Option<String>,
 
     /// Let what is added displace what stands under the same path
@@ -152,6 +159,35 @@ pub(crate) struct Args {
     /// A label to keep with the package; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = values::label)]
     meta: Vec<(String, String)>,
+
+    /// Labels from a file; - is standard input; may be repeated
+    ///
+    /// FILE is a JSON object (where its first byte that is no space is {), whose values are texts, numbers, true or false,
+    /// kept as they are written; or it has a line KEY=VALUE for each label, where empty lines and lines that begin with #
+    /// are nothing. A key that is given twice is an error. A package has up to 1,024 labels of up to 65,536 bytes each.
+    #[arg(long, value_name = "FILE")]
+    meta_file: Vec<PathBuf>,
+
+    /// Take the package only if its labels fit this schema; see astore schema
+    ///
+    /// The labels are checked before anything is read, as an object whose values are texts, or numbers and booleans where
+    /// --meta-file has them as such in JSON. Up to ten lines say what is wrong with which, by its JSON pointer. The package
+    /// remembers the schema and its version as schema in its provenance.
+    #[arg(long, value_name = "NAME[@N]")]
+    schema: Option<SchemaReference>,
+
+    /// Say where a new package comes from, beside or in place of what is recorded by itself; may be repeated
+    ///
+    /// Recorded by itself are source (the absolute path of PATH; source.1, source.2 and so on of several, up to 100;
+    /// "standard input"; the list of --files-from, with the working directory as directory), user and host (of the machine,
+    /// whatever --actor says), and astore (its version). Of --from-command the program is recorded and how many arguments
+    /// it had, but none of them: they may hold passwords, and what is recorded stays for ever.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = values::label)]
+    provenance: Vec<(String, String)>,
+
+    /// Record nothing of where the package comes from but what --provenance says
+    #[arg(long)]
+    no_provenance: bool,
 
     /// Keep modification times
     #[arg(long)]
@@ -204,7 +240,7 @@ pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let typed = std::mem::take(&mut args.from_command);
     let command = command(&typed)?;
     let tar = args.tar.clone();
-    let request = request(args, command.is_some(), ctx)?;
+    let request = request(args, command, ctx)?;
     let patterns = request.exclude.clone();
     let (registry, program) = open_or_make(&request.sources, command, ctx)?;
     let report = match program {
@@ -218,12 +254,13 @@ pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         }
         None => {
             let mut input = match &tar {
-                Some(archive) => lists::open(archive, ctx)?,
+                Some(archive) => given::open(archive, ctx)?,
                 None => ctx.input(),
             };
             registry.add(request, &mut *input, &ctx.terminal).map_err(|error| blamed(error, class_of))
         }
-    }?;
+    };
+    let report = report.inspect_err(|error| tell_violations(error, ctx))?;
     ctx.metrics.added(&report);
     let exit = if report.skipped.is_empty() { Exit::Done } else { Exit::Skipped };
     let (form, volume) = (ctx.form, ctx.volume);
@@ -246,6 +283,17 @@ fn settle_class(args: &mut Args, ctx: &Context) -> anyhow::Result<Option<Source>
     let Some(class) = ctx.setting(args.class.take(), &settings::CLASS)? else { return Ok(None) };
     args.class = Some(class.value);
     Ok(Some(class.source))
+}
+
+/// Says in a line each what is wrong with labels, where it is more than one thing.
+fn tell_violations(error: &anyhow::Error, ctx: &Context) {
+    if let Some(Error::SchemaViolated { violations, .. }) = error.downcast_ref()
+        && violations.len() > 1
+    {
+        for violation in violations {
+            ctx.terminal.warn(&format!("astore: {}", escape::line(&violation.to_string())));
+        }
+    }
 }
 
 /// Says who named a class that there is not, unless it was typed.

@@ -260,7 +260,13 @@ impl Context {
     /// A usage error where the variable that names the actor is empty or no text.
     pub(crate) fn env(&self) -> anyhow::Result<Env> {
         let actor = self.settings.get(self.actor_option.clone(), &settings::ACTOR)?;
-        Ok(Env::system(actor.map_or_else(|| self.environment.user_at_host.clone(), |actor| actor.value)))
+        let (user, host) = self.user_and_host();
+        Ok(Env::system(actor.map_or_else(|| format!("{user}@{host}"), |actor| actor.value)))
+    }
+
+    /// Returns the user and the host as the machine has them, whatever the actor is.
+    pub(crate) fn user_and_host(&self) -> (&str, &str) {
+        (&self.environment.user, &self.environment.host)
     }
 
     /// Opens the store for a command.

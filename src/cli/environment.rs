@@ -24,8 +24,10 @@ pub(crate) struct Environment {
     pub(crate) columns: Option<OsString>,
     /// Which characters the locale has.
     pub(crate) glyphs: Glyphs,
-    /// `user@host`, numbers where there is no name.
-    pub(crate) user_at_host: String,
+    /// The effective user: a number where there is no name.
+    pub(crate) user: String,
+    /// The machine: 0 where it has no name.
+    pub(crate) host: String,
     /// Where scratch files go: `TMPDIR` or the system's choice.
     pub(crate) scratch: PathBuf,
 }
@@ -42,7 +44,8 @@ impl Environment {
             no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
             columns: std::env::var_os("COLUMNS"),
             glyphs: glyphs(&["LC_ALL", "LC_CTYPE", "LANG"].map(std::env::var_os)),
-            user_at_host: user_at_host(std::env::var_os("USER").as_deref()),
+            user: user(std::env::var_os("USER").as_deref()),
+            host: host(),
             // An empty or a relative one would be the working directory, or whatever that happens to be.
             scratch: Some(std::env::temp_dir())
                 .filter(|path| path.is_absolute())
@@ -128,18 +131,20 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Returns `user@host` for the effective user: the name in `/etc/passwd`; else `$USER`, unless that is the
-/// name of another user there (network directories are not in the file); else the number.
-fn user_at_host(variable: Option<&OsStr>) -> String {
+/// Returns the effective user: the name in `/etc/passwd`; else `$USER`, unless that is the name of another user there
+/// (network directories are not in the file); else the number.
+fn user(variable: Option<&OsStr>) -> String {
     let uid = rustix::process::geteuid().as_raw();
     let passwd = std::fs::read("/etc/passwd").unwrap_or_default();
-    let user = user_name(&passwd, uid, variable.and_then(OsStr::to_str));
+    user_name(&passwd, uid, variable.and_then(OsStr::to_str))
+}
+
+fn host() -> String {
     let uname = rustix::system::uname();
-    let host = match uname.nodename().to_str() {
+    match uname.nodename().to_str() {
         Ok(name) if !name.is_empty() && name != "(none)" => name.to_owned(),
         _ => "0".to_owned(),
-    };
-    format!("{user}@{host}")
+    }
 }
 
 fn user_name(passwd: &[u8], uid: u32, variable: Option<&str>) -> String {

@@ -47,7 +47,7 @@ impl Exit {
         (Self::Damage, "damage or loss was found"),
         (Self::PlanGone, "the plan no longer holds, or was not confirmed"),
         (Self::Busy, "busy: another process holds the lock for longer than --wait"),
-        (Self::NotFound, "no such package, object or pin"),
+        (Self::NotFound, "no such package, object, pin or schema"),
         (Self::NoStore, "no store there, or one of a format that this build does not know"),
         (Self::Different, "diff found differences"),
         (Self::Evicted, "the object is evicted: another backend holds it"),

@@ -20,7 +20,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, overrides_with = "root", value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
 
-    /// Print JSON: one document, or JSON Lines for log, list and files; what is said on standard error is JSON Lines, too
+    /// Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too
     #[arg(long, global = true, overrides_with = "json")]
     pub(crate) json: bool,
 

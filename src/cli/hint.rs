@@ -195,6 +195,13 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::NoSuchPin { .. } => {
             return Some(format!("{}'astore pins' shows the pins there are", did_you_mean(asked.meant)));
         }
+        Error::NoSuchSchema { .. } => {
+            return Some(format!(
+                "{}'astore schema list' shows the schemas there are",
+                did_you_mean(asked.meant)
+            ));
+        }
+        Error::SchemaViolated { .. } => "nothing was added; 'astore schema show' prints the schema",
         Error::EarlierExpiry { .. } => "an expiry moves later, never earlier",
         Error::HasPurged { objects, .. } => return Some(has_purged(objects.first())),
         Error::Purged { .. } if asked.command == "pin" => "add the same content again first, then repeat",

@@ -1,7 +1,7 @@
 //! `astore list`.
 
 use astore::registry::Access;
-use astore::registry::report::ListFilter;
+use astore::registry::report::{ListFilter, WantedLabel};
 
 use super::context::{Context, Form};
 use super::exit::Exit;
@@ -16,6 +16,8 @@ Examples:
       astore list --limit 10
   The references of all open packages, one a line:
       astore list --open --quiet
+  The newest one that was built from a commit:
+      astore list --meta commit=1a2b3c --limit 1
   Sizes for a script:
       astore list --json | jq -r '[.reference, .bytes] | @tsv'";
 
@@ -45,6 +47,10 @@ pub(crate) struct Args {
     /// At most this many, the newest
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::number_from_1)]
     limit: Option<u64>,
+
+    /// Only those that have this label, or, with KEY alone, any value of it; may be repeated, and all must hold
+    #[arg(long, value_name = "KEY[=VALUE]", value_parser = values::wanted_label)]
+    meta: Vec<WantedLabel>,
 }
 
 pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
@@ -56,7 +62,7 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         (false, false, false, false) => ListFilter::Present,
     };
     let registry = ctx.open("list", Access::Read)?;
-    let packages = registry.list(filter, args.limit)?;
+    let packages = registry.list_labelled(filter, &args.meta, args.limit)?;
     let (form, volume, page) = (ctx.form, ctx.volume, ctx.page);
     let now = ctx.env()?.now();
     if packages.is_empty() && form == Form::Text {

@@ -42,37 +42,6 @@ pub(crate) fn paths(file: &Path, separator: Separator, ctx: &mut Context) -> any
     Ok(list)
 }
 
-/// Opens what is to be read once, from front to end; `-` is standard input.
-///
-/// # Errors
-/// Where it cannot be opened.
-pub(crate) fn open(file: &Path, ctx: &mut Context) -> anyhow::Result<Box<dyn Read + Send>> {
-    if file.as_os_str() == "-" {
-        return Ok(ctx.input());
-    }
-    ctx.reader(file).with_context(|| format!("cannot read {}", escape::path(file)))
-}
-
-/// Reads all of a file that people keep small; `-` is standard input.
-///
-/// # Errors
-/// Where it cannot be read, or a signal says to stop.
-pub(crate) fn bytes(file: &Path, ctx: &mut Context) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut input = open(file, ctx)?;
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        match input.read(&mut chunk) {
-            Ok(0) => return Ok(bytes),
-            Ok(read) => bytes.extend_from_slice(&chunk[..read]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {
-                return Err(Error::from(IngestError::Cancelled).into());
-            }
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", escape::path(file))),
-        }
-    }
-}
-
 fn split(input: &mut dyn Read, separator: Separator, shown: &str) -> anyhow::Result<PathList> {
     let mut list = PathList::default();
     let (mut begun, mut number) = (Vec::new(), 0_u64);

@@ -129,6 +129,9 @@ fn page(command: &clap::Command, overview: &clap::Command) -> io::Result<Vec<u8>
     roff.to_writer(&mut text)?;
     man.render_options_section(&mut text)?;
     let mut roff = Roff::new();
+    if !is_overview && command.has_subcommands() {
+        actions(command, &mut roff);
+    }
     if is_overview {
         commands(command, &mut roff);
         references(command, &mut roff);
@@ -165,6 +168,23 @@ fn commands(command: &clap::Command, roff: &mut Roff) {
         roff.control("TP", []);
         roff.text([bold(format!("astore-{}", command.get_name())), roman("(1)")]);
         roff.text([roman(command.get_about().map(ToString::to_string).unwrap_or_default())]);
+    }
+}
+
+/// Writes what a command can be told to do, and with what.
+fn actions(command: &clap::Command, roff: &mut Roff) {
+    roff.control("SH", ["COMMANDS"]);
+    for action in command.get_subcommands() {
+        let usage = action.clone().render_usage().to_string();
+        roff.control("TP", []);
+        roff.text([bold(usage.strip_prefix("Usage: ").unwrap_or(&usage))]);
+        roff.text([roman(action.get_about().map(ToString::to_string).unwrap_or_default())]);
+        for argument in action.get_positionals() {
+            let name = argument.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            roff.control("br", []);
+            roff.text([italic(name.unwrap_or_default()), roman(format!(": {help}"))]);
+        }
     }
 }
 

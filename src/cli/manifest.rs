@@ -1,13 +1,14 @@
 //! `astore manifest`.
 
 use astore::formats::checkfile::Tool;
+use astore::manifest::EntryPath;
 use astore::registry::Access;
 use astore::registry::report::Reference;
 
 use super::context::{Context, Form};
 use super::exit::Exit;
 use super::output::json::{self, schema};
-use super::output::{escape, human, manifest};
+use super::output::{escape, human, intoto, manifest};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,6 +26,10 @@ Examples:
 /// made again byte for byte. sha256sums and b3sums are check files for sha256sum -c and b3sum -c, to be run
 /// in an exported tree. b3sum cannot read names that are not UTF-8: these are left out, listed on standard
 /// error, and the exit code is 3.
+///
+/// in-toto is a Statement about the files of the package, by their SHA-256, with what is known of their origin as SLSA
+/// provenance: the labels are its externalParameters, buildType and builder.id are those of the provenance (--provenance
+/// builder=URI) or name this archive and its host. It is not signed. It leaves out names that are not UTF-8 as well.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -53,6 +58,8 @@ enum Format {
     Sha256sums,
     /// A check file for b3sum -c
     B3sums,
+    /// An in-toto Statement v1 about its files, with SLSA provenance v1
+    InToto,
 }
 
 pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
@@ -88,14 +95,24 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         (Form::Text, Format::Cbor) => return ctx.result(Exit::Done, |out| out.write_all(&report.bytes)),
         (Form::Text, Format::Sha256sums) => Tool::Sha256sum,
         (Form::Text, Format::B3sums) => Tool::B3sum,
+        (Form::Text, Format::InToto) => {
+            let read = manifest::read(&report)?;
+            let mut left_out = Vec::new();
+            let exit = ctx.result(Exit::Done, |out| intoto::statement(&read, &report, &mut left_out, out))?;
+            return Ok(without(&left_out, "JSON cannot say this name", exit, ctx));
+        }
     };
     let read = manifest::read(&report)?;
     let mut left_out = Vec::new();
     let exit = ctx.result(Exit::Done, |out| manifest::check_file(tool, &read, &mut left_out, out))?;
-    for path in &left_out {
+    Ok(without(&left_out, "b3sum cannot read this name; use --format sha256sums", exit, ctx))
+}
+
+/// Names what had to be left out, and returns how the command ends.
+fn without(left_out: &[EntryPath], why: &str, exit: Exit, ctx: &Context) -> Exit {
+    for path in left_out {
         let path = escape::bytes(path.as_bytes());
-        ctx.terminal
-            .warn(&format!("astore: left out {path}: b3sum cannot read this name; use --format sha256sums"));
+        ctx.terminal.warn(&format!("astore: left out {path}: {why}"));
     }
-    Ok(if left_out.is_empty() { exit } else { Exit::Skipped })
+    if left_out.is_empty() { exit } else { Exit::Skipped }
 }

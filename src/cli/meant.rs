@@ -1,5 +1,7 @@
 //! "Did you mean …?": the names that are nearest to one that there is not.
 
+use std::collections::BTreeSet;
+
 use astore::error::Error;
 use astore::events::EventType;
 use astore::monitor::Void;
@@ -21,6 +23,11 @@ pub(crate) fn meant(error: &anyhow::Error, ctx: &mut Context) -> Vec<String> {
         Error::NoSuchPin { name } => {
             let names = open(ctx).and_then(|registry| registry.pin_names().ok()).unwrap_or_default();
             nearest(name, names)
+        }
+        Error::NoSuchSchema { schema } => {
+            let known = open(ctx).and_then(|registry| registry.schemas().ok()).unwrap_or_default();
+            let names: BTreeSet<String> = known.into_iter().map(|schema| schema.name).collect();
+            nearest(schema.split('@').next().unwrap_or_default(), names.into_iter().collect())
         }
         Error::NoSuchClass { class, known } => nearest(class, known.clone()),
         Error::NoSuchEventType { event_type } => {

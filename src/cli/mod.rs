@@ -7,6 +7,7 @@
 
 mod add;
 mod asked;
+mod attest;
 mod cat;
 mod claims;
 mod completions;
@@ -22,6 +23,7 @@ mod failure;
 mod files;
 mod finalize;
 mod gc;
+mod given;
 mod global;
 mod health;
 mod hint;
@@ -33,6 +35,7 @@ mod log;
 mod man;
 mod manifest;
 mod meant;
+mod metadata;
 mod metrics;
 mod mistyped;
 mod naming;
@@ -46,6 +49,7 @@ mod remove;
 mod replay;
 mod restore;
 mod retain;
+mod schema;
 mod settings;
 mod show;
 mod stats;
@@ -133,6 +137,8 @@ enum Command {
     Unpin(unpin::Args),
     Pins(pins::Args),
     Retain(retain::Args),
+    Schema(schema::Args),
+    Attest(attest::Args),
     Gc(gc::Args),
     Verify(verify::Args),
     Log(log::Args),
@@ -234,6 +240,8 @@ fn dispatch(command: Command, ctx: &mut Context) -> anyhow::Result<Exit> {
         Command::Unpin(args) => unpin::run(&args, ctx),
         Command::Pins(args) => pins::run(&args, ctx),
         Command::Retain(args) => retain::run(&args, ctx),
+        Command::Schema(args) => schema::run(&args, ctx),
+        Command::Attest(args) => attest::run(args, ctx),
         Command::Gc(args) => gc::run(&args, ctx),
         Command::Verify(args) => verify::run(args, ctx),
         Command::Log(args) => log::run(args, ctx),

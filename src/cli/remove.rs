@@ -108,6 +108,10 @@ fn removed(report: &RemoveReport, ctx: &mut Context) -> anyhow::Result<Exit> {
         for root in &report.kept_by {
             ctx.terminal.note(&format!("astore: {}", roots::kept(root)));
         }
+        for attestation in &report.attestations {
+            let reference = &attestation.reference;
+            ctx.terminal.note(&format!("astore: {reference}, which is about what was removed, stays"));
+        }
     }
     Ok(exit)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use astore::env::Timestamp;
 use astore::gc::PlanName;
 use astore::identity::Blake3;
-use astore::registry::report::{ByteRange, RetentionClass, Sample};
+use astore::registry::report::{ByteRange, RetentionClass, Sample, WantedLabel};
 
 /// Parses an integer with `s`, `m` (minutes), `h`, `d` or `w`: `90s`, `24h`, `30d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -105,6 +105,17 @@ pub(crate) fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE, such as commit=1a2b3c".to_owned()),
+    }
+}
+
+/// Parses `KEY=VALUE`, or a key alone where any value will do.
+pub(crate) fn wanted_label(text: &str) -> Result<WantedLabel, String> {
+    match text.split_once('=') {
+        None if !text.is_empty() => Ok(WantedLabel { key: text.to_owned(), value: None }),
+        Some((key, value)) if !key.is_empty() => {
+            Ok(WantedLabel { key: key.to_owned(), value: Some(value.to_owned()) })
+        }
+        _ => Err("expected KEY=VALUE or KEY, such as commit=1a2b3c".to_owned()),
     }
 }
 
@@ -270,6 +281,11 @@ mod tests {
         assert_eq!(label("a=b=c"), Ok(("a".into(), "b=c".into())));
         assert_eq!(label("a="), Ok(("a".into(), String::new())));
         assert!(label("=b").is_err() && label("ab").is_err());
+        let wanted = |text| wanted_label(text).map(|label| (label.key, label.value));
+        assert_eq!(wanted("a=b=c"), Ok(("a".into(), Some("b=c".into()))));
+        assert_eq!(wanted("a="), Ok(("a".into(), Some(String::new()))));
+        assert_eq!(wanted("a"), Ok(("a".into(), None)));
+        assert!(wanted("").is_err() && wanted("=b").is_err());
         assert_eq!(
             retention_class("nightly=2w"),
             Ok(RetentionClass { name: "nightly".into(), duration_seconds: Some(1_209_600) })

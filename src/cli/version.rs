@@ -11,6 +11,12 @@ use super::output::json::{self, schema};
 /// The commit of a release build, where `build.rs` could tell.
 const COMMIT: Option<&str> = option_env!("ASTORE_COMMIT");
 
+/// Returns the version, with the commit where one is noted.
+pub(super) fn with_commit() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    COMMIT.map_or_else(|| version.to_owned(), |commit| format!("{version} ({commit})"))
+}
+
 /// Which build this is, and which formats it reads and writes.
 fn this() -> json::Version {
     json::Version {

@@ -73,11 +73,13 @@ pub enum EventType {
     ObjectHealed,
     /// `v1.verify.completed`
     VerifyCompleted,
+    /// `v1.schema.registered`
+    SchemaRegistered,
 }
 
 impl EventType {
     /// Every type that this build understands.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::StoreCreated,
         Self::PackageCreated,
         Self::ObjectsStored,
@@ -93,6 +95,7 @@ impl EventType {
         Self::GcCompleted,
         Self::ObjectHealed,
         Self::VerifyCompleted,
+        Self::SchemaRegistered,
     ];
 
     /// Returns the text that stands in the log.
@@ -113,6 +116,7 @@ impl EventType {
             Self::GcCompleted => "v1.gc.completed",
             Self::ObjectHealed => "v1.object.healed",
             Self::VerifyCompleted => "v1.verify.completed",
+            Self::SchemaRegistered => "v1.schema.registered",
         }
     }
 
@@ -132,6 +136,7 @@ impl EventType {
             Self::GcStarted | Self::GcCompleted => "gc",
             Self::ObjectHealed => "object",
             Self::VerifyCompleted => "verify",
+            Self::SchemaRegistered => "schema",
         }
     }
 
@@ -365,6 +370,17 @@ pub enum Event<'a> {
         /// What it found.
         faults: Items<'a, RecordedFault>,
     },
+    /// A schema for metadata was registered.
+    SchemaRegistered {
+        /// Its name.
+        name: PackageName,
+        /// Its version.
+        version: u64,
+        /// What the document is.
+        media_type: &'a str,
+        /// The document.
+        document: &'a [u8],
+    },
     /// Something that a later build wrote.
     Unknown,
 }
@@ -448,6 +464,12 @@ fn decode_fields<'a>(event_type: EventType, fields: &mut Fields<'a>) -> Result<E
                 Err(error) => return Err(error.into()),
             }
         }
+        EventType::SchemaRegistered => Event::SchemaRegistered {
+            name: read_name(&fields.take("name")?)?,
+            version: fields.take("version")?.uint()?,
+            media_type: fields.take("media_type")?.text()?,
+            document: fields.take("document")?.bytes()?,
+        },
         EventType::PinAdded => Event::PinAdded {
             name: fields.take("name")?.string()?,
             target: fields.take("target")?.with(read_pin_target)?,

@@ -256,6 +256,15 @@ fn said() -> Vec<(Said, String)> {
             },
             VERIFY.to_string(),
         ),
+        (
+            Said::SchemaRegistered {
+                name: "release".parse().expect("a name"),
+                version: 1,
+                media_type: text("application/schema+json"),
+                document: b"{\"required\": [\"commit\"]}\n".to_vec(),
+            },
+            text("release"),
+        ),
     ]
 }
 

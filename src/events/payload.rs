@@ -286,6 +286,16 @@ pub fn object_healed(object: &Digests, backend_id: &str, fault: &str, source: &s
         .finish()
 }
 
+/// `v1.schema.registered`
+pub fn schema_registered(name: &PackageName, version: u64, media_type: &str, document: &[u8]) -> Vec<u8> {
+    Map::default()
+        .text("name", name.as_str())
+        .uint("version", version)
+        .text("media_type", media_type)
+        .with("document", |out| done(out.bytes(document)))
+        .finish()
+}
+
 /// What a `v1.verify.completed` says beside its faults.
 #[derive(Clone, Debug)]
 pub struct VerifyEnd<'a> {

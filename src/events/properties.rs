@@ -160,7 +160,8 @@ fn a_field_that_every_version_has_must_be_there() {
             | EventType::PackageImported
             | EventType::PinRemoved
             | EventType::GcCompleted
-            | EventType::ObjectHealed => &[],
+            | EventType::ObjectHealed
+            | EventType::SchemaRegistered => &[],
         };
         optional.contains(&key) || is_passed_over(event_type, key)
     };

@@ -114,15 +114,19 @@ impl Registry {
     fn check_target(&self, request: &AddRequest) -> Result<Target, Error> {
         let tx = self.db.read()?;
         match &request.target {
-            AddTarget::New { name, class, metadata, provenance } => {
+            AddTarget::New { name, class, metadata, provenance, schema } => {
                 check_labels("metadata", metadata)?;
-                check_labels("provenance", provenance)?;
                 let class = class.clone().unwrap_or_else(|| DEFAULT_CLASS.to_owned());
                 let known = retention::classes(&tx)?;
                 let Some((_, duration_seconds)) = known.iter().find(|(name, _)| *name == class) else {
                     let known = known.into_iter().map(|(name, _)| name).collect();
                     return Err(Error::NoSuchClass { class, known });
                 };
+                let mut provenance = provenance.clone();
+                if let Some(schema) = schema {
+                    provenance.insert("schema".to_owned(), self.check_schema(&tx, schema, metadata)?);
+                }
+                check_labels("provenance", &provenance)?;
                 let created_at = self.env.now();
                 Ok(Target::New(Draft {
                     id: self.env.package_id(created_at),
@@ -130,7 +134,7 @@ impl Registry {
                     duration_seconds: *duration_seconds,
                     class,
                     metadata: metadata.clone(),
-                    provenance: provenance.clone(),
+                    provenance,
                     created_at,
                 }))
             }

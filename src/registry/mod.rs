@@ -5,6 +5,7 @@
 
 mod add;
 mod assured;
+mod attest;
 mod change;
 mod claim;
 mod collect;
@@ -27,6 +28,7 @@ mod replay;
 pub mod report;
 mod resolve;
 mod retain;
+mod schema;
 mod supersede;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -43,6 +45,9 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use crate::db::Database;
+pub use attest::STATEMENT_BYTES_MAX;
+pub use schema::SCHEMA_BYTES_MAX;
+
 use crate::disk::Disk;
 use crate::env::Env;
 use crate::error::{Error, with_causes};

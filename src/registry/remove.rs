@@ -1,10 +1,11 @@
 //! `remove` and `restore`: a package goes and comes back; no byte moves.
 
 use super::Registry;
+use super::attest::attestations;
 use super::change::{Change, Payload};
 use super::pin::roots_of;
 use super::purged::refuse_purged_package;
-use super::report::{PackageSummary, Reference, RemoveReport};
+use super::report::{Attestation, PackageSummary, Reference, RemoveReport};
 use super::text::check_text;
 use crate::error::Error;
 use crate::events::{EventType, payload};
@@ -36,7 +37,7 @@ impl Registry {
         check_text("reason", reason)?;
         self.make_room();
         let mut change = Change::begin(self, &Void)?;
-        let mut report = RemoveReport { packages: Vec::new(), sequences: Vec::new(), kept_by: Vec::new() };
+        let mut report = RemoveReport::default();
         let mut removed = Vec::new();
         for reference in references {
             let package = self.resolve_to_remove(change.tx(), reference)?;
@@ -44,14 +45,20 @@ impl Registry {
                 continue; // named twice: once is enough
             }
             report.kept_by.extend(roots_of(change.tx(), &package)?);
+            report.attestations.extend(attestations(change.tx(), &package)?);
             let payload = Payload::inline(payload::package_removed(reason));
             let sequence = change.append(EventType::PackageRemoved, &package.id.to_string(), &payload)?;
             report.sequences.push(sequence);
             removed.push(package.number);
         }
+        let gone = |attestation: &Attestation, packages: &[PackageSummary]| {
+            packages.iter().any(|package| package.reference() == attestation.reference)
+        };
         for number in removed {
             report.packages.push(self.summary_by_number(change.tx(), number)?);
         }
+        // Those that go in the same step do not stay.
+        report.attestations.retain(|attestation| !gone(attestation, &report.packages));
         change.commit()?;
         Ok(report)
     }

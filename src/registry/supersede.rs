@@ -1,6 +1,7 @@
 //! `remove NAME --keep N`: the versions of a name that newer ones have taken the place of go; no byte moves.
 
 use super::Registry;
+use super::attest::attestations;
 use super::change::{Change, Payload};
 use super::pin::roots_of;
 use super::report::{PackageSummary, RemoveReport, Superseded};
@@ -36,10 +37,11 @@ impl Registry {
         self.make_room();
         let now = self.env.now();
         let mut change = Change::begin(self, &Void)?;
-        let mut report = RemoveReport { packages: Vec::new(), sequences: Vec::new(), kept_by: Vec::new() };
+        let mut report = RemoveReport::default();
         let packages = select(change.tx(), superseded, now)?;
         for package in &packages {
             report.kept_by.extend(roots_of(change.tx(), package)?);
+            report.attestations.extend(attestations(change.tx(), package)?);
             let payload = Payload::inline(payload::package_removed(reason));
             report.sequences.push(change.append(
                 EventType::PackageRemoved,

@@ -141,6 +141,12 @@ pub(crate) fn with_manifest(tx: &ReadTx<'_>, digest: &Blake3) -> Result<Vec<Pack
     Ok(tx.all(&sql, [digest.as_bytes()], packages::read)?)
 }
 
+/// Returns the packages that are attestations about this manifest and are not removed, oldest first.
+pub(crate) fn attesting(tx: &ReadTx<'_>, manifest: &Blake3) -> Result<Vec<PackageRow>, DbError> {
+    let sql = format!("{} WHERE attests = ?1 AND removed_at IS NULL ORDER BY package", packages::SELECT);
+    Ok(tx.all(&sql, [manifest.as_bytes()], packages::read)?)
+}
+
 /// Returns the packages whose entries these rows of `artifact_files` are, up to `limit`.
 pub(crate) fn of_tree(tx: &ReadTx<'_>, tree: i64, limit: u32) -> Result<Vec<PackageRow>, DbError> {
     let sql = format!("{} WHERE tree = ?1 ORDER BY package LIMIT ?2", packages::SELECT);

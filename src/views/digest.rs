@@ -29,7 +29,7 @@ pub const TABLES: [Table; 11] = [
     Table { name: "artifact_packages", key: "package" },
     Table { name: "gc_runs", key: "started_sequence" },
     Table { name: "leftovers", key: "digest_primary" },
-    Table { name: "metadata_schemas", key: "name" },
+    Table { name: "metadata_schemas", key: "name, version" },
     Table { name: "objects", key: "object" },
     Table { name: "pins", key: "name" },
     Table { name: "retention_classes", key: "name" },

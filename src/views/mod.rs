@@ -15,6 +15,7 @@ mod purges;
 pub(crate) mod reach;
 pub(crate) mod retention;
 pub(crate) mod runs;
+pub(crate) mod schemas;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trees;
@@ -33,7 +34,7 @@ use crate::identity::{Blake3, Sha256};
 use crate::manifest::{EntryPath, ManifestError};
 
 /// The version of the views' schema and of their meaning. Views of another version are made again by replay.
-pub const VIEWS_VERSION: u64 = 2;
+pub const VIEWS_VERSION: u64 = 3;
 
 /// The tables that are views.
 pub(crate) const SCHEMA: &str = include_str!("../db/sql/views.sql");
@@ -359,6 +360,12 @@ fn dispatch(context: &Context<'_, '_>, event: Event<'_>, payload: &[u8]) -> Resu
             })?;
             let end = runs::VerifyEnd { head, mode, first, last, objects, bytes, faults: count };
             runs::verify_completed(context, &end)?;
+        }
+        Event::SchemaRegistered { name, version, media_type, document } => {
+            if name.as_str() != context.record.subject_id {
+                return Err(context.impossible("the schema's name is not the event's subject"));
+            }
+            schemas::register(context, name.as_str(), version, media_type, document)?;
         }
         Event::Unknown => return Ok(Known::No),
     }

@@ -8,7 +8,7 @@ use super::{Context, Refusal, mentions, retention};
 use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
 use crate::events::{instant, read_labels, signed, unsigned, write_labels};
-use crate::identity::Blake3;
+use crate::identity::{Blake3, ContentAddress};
 use crate::manifest::cbor::{Decoder, Encoder};
 use crate::manifest::{Labels, Manifest, PackageName};
 
@@ -213,6 +213,12 @@ pub(super) struct PackageKey {
     pub(super) is_empty: bool,
 }
 
+/// Returns the manifest of the package that one with this metadata is an attestation about.
+fn attested(metadata: &Labels) -> Option<Blake3> {
+    let address: ContentAddress = metadata.get("attests")?.parse().ok()?;
+    Some(address.digest())
+}
+
 fn labels_cbor(labels: &Labels) -> Vec<u8> {
     let mut bytes = Vec::new();
     write_labels(&mut Encoder::new(&mut bytes), labels);
@@ -249,6 +255,7 @@ fn insert(
             signed(context.sequence()),
             labels_cbor(&package.metadata),
             labels_cbor(&package.provenance),
+            attested(&package.metadata).map(|manifest| *manifest.as_bytes()),
         ])?;
     context.tx.execute("UPDATE artifact_packages SET tree = package WHERE package = ?1", [number])?;
     Ok(number)

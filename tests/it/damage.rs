@@ -413,7 +413,10 @@ fn what_is_done_to_a_view_is_found_with_its_rows() {
         ("UPDATE objects SET purged_sequence = 1 WHERE size_bytes = 19", "views objects [first@1:a/alone]"),
         ("UPDATE retention_state SET hold = 1 WHERE package = 3", "views retention_state [draft@1]"),
         ("DELETE FROM retention_classes WHERE name = 'transient'", "views retention_classes []"),
-        ("INSERT INTO metadata_schemas VALUES ('x', zeroblob(32), 1)", "views metadata_schemas []"),
+        (
+            "INSERT INTO metadata_schemas VALUES ('x', 1, zeroblob(32), 1, 'x', 1, 'x', 1)",
+            "views metadata_schemas []",
+        ),
         ("ALTER TABLE pins ADD COLUMN mine TEXT", "views pins []"),
         ("DROP TABLE gc_runs", "views the views []"),
     ] {

@@ -30,12 +30,15 @@ fn typed(desk: &Desk, line: &str) -> String {
     Regex::new("\u{1b}\\[[0-9;?]*[A-Za-z]|\r").unwrap().replace_all(&seen, "").into_owned()
 }
 
-/// Takes away what is another each time: digests, ids, instants, plans, and how much room the disk has.
+/// Takes away what is another each time: digests, ids, instants, plans, how much room the disk has, and how large the
+/// manifests are, which say where a package came from.
 fn lasting(text: &str) -> String {
     let patterns = r"[0-9a-f]{8}(-[0-9a-f]{4})+(-[0-9a-f]{12})?|\d{16}-\d+-|[0-9a-f]{8,}(-\d+-[0-9a-f]{64})?";
     let text = Regex::new(patterns).unwrap().replace_all(text, "#").into_owned();
     let text = Regex::new(r"\d{4}-\d\d(-\d\d(T[0-9:]+Z)?)?").unwrap().replace_all(&text, "#").into_owned();
-    Regex::new(r"(?m)^(free +).*$").unwrap().replace_all(&text, "$1#").into_owned()
+    let text =
+        Regex::new(r"(?m)^(free +|sharing saves +).*$").unwrap().replace_all(&text, "$1#").into_owned();
+    Regex::new(r"(objects(?: +\d+)?) \([0-9.]+ KiB").unwrap().replace_all(&text, "$1 (#").into_owned()
 }
 
 #[test]

@@ -57,7 +57,8 @@ fn whatever_spoils_a_plan_is_named() {
         let tree = tree(&place.path().join(name), &[("file", content)]);
         let AddRequest { target, .. } = request(name, &tree, Completion::Finalize);
         let AddTarget::New { name, metadata, provenance, .. } = target else { unreachable!("a new package") };
-        let target = AddTarget::New { name, class: Some("transient".to_owned()), metadata, provenance };
+        let target =
+            AddTarget::New { name, class: Some("transient".to_owned()), metadata, provenance, schema: None };
         let request = AddRequest { target, ..request("none", &tree, Completion::Finalize) };
         registry.add(request, &mut std::io::empty(), &Void).expect("an add");
     };
@@ -100,7 +101,8 @@ fn what_has_expired_is_no_answer_to_if_changed() {
     let add = || {
         let AddRequest { target, .. } = request("nightly", &tree, Completion::Finalize);
         let AddTarget::New { name, metadata, provenance, .. } = target else { unreachable!("a new package") };
-        let target = AddTarget::New { name, class: Some("transient".to_owned()), metadata, provenance };
+        let target =
+            AddTarget::New { name, class: Some("transient".to_owned()), metadata, provenance, schema: None };
         let request = AddRequest { target, ..request("none", &tree, Completion::FinalizeIfChanged) };
         let registry = open_by(&clock, real_disk(&root), &root, options(Access::Write)).expect("a store");
         registry.add(request, &mut std::io::empty(), &Void).expect("an add")

@@ -10,6 +10,7 @@
 mod archives;
 mod asking;
 mod at_a_terminal;
+mod attestations;
 #[cfg(target_os = "linux")]
 mod benchmark;
 mod claims;
@@ -38,9 +39,11 @@ mod hostile_trees;
 mod hurry;
 mod ignored_signals;
 mod keeping;
+mod labels;
 mod left_out;
 mod listed;
 mod manual;
+mod metadata_schemas;
 mod metrics;
 mod mistyped;
 mod model;

@@ -177,7 +177,7 @@ fn an_argument_that_is_missing_or_makes_no_sense() {
     assert_snapshot!(told(&desk, &["cat", "doc:a", "--range", "9-1"]), @"2 astore: invalid value '9-1' for '--range <A-B>': the range ends before it begins; expected A-B or A-, counted from 0 and with both ends included, such as 0-99; see 'astore cat --help'");
     assert_snapshot!(told(&desk, &["cat", "doc:a", "--range", "5-"]), @"2 astore: the range begins at byte 5, and there are 1 bytes (root ~/store)");
     assert_snapshot!(told(&desk, &["list", "--limit", "many"]), @"2 astore: invalid value 'many' for '--limit <N>': expected a number from 1; see 'astore list --help'");
-    assert_snapshot!(told(&desk, &["manifest", "doc", "--format", "xml"]), @"2 astore: invalid value 'xml' for '--format <FORMAT>' [possible values: text, json, cbor, sha256sums, b3sums]; see 'astore manifest --help'");
+    assert_snapshot!(told(&desk, &["manifest", "doc", "--format", "xml"]), @"2 astore: invalid value 'xml' for '--format <FORMAT>' [possible values: text, json, cbor, sha256sums, b3sums, in-toto]; see 'astore manifest --help'");
     assert_snapshot!(told(&desk, &["export", "doc", "doc"]), @"2 astore: doc is not empty; name a directory that is missing or empty (root ~/store)");
     assert_snapshot!(told(&desk, &["verify", "--wait", "soon"]), @"2 astore: invalid value 'soon' for '--wait <DURATION>': expected an integer with s, m (minutes), h, d or w, such as 90s or 30d; see 'astore verify --help'");
     assert_snapshot!(told(&desk, &["completions", "cmd"]), @"2 astore: invalid value 'cmd' for '<SHELL>' [possible values: bash, zsh, fish]; see 'astore completions --help'");

@@ -340,6 +340,15 @@ fn write_history(name: &str, files: usize) -> (PathBuf, Blake3) {
     store.event(EventType::PackageRemoved, &large.to_string(), payload::package_removed("too large"));
     store.event(EventType::PackageRestored, &large.to_string(), payload::package_restored(None));
 
+    // Schemas: two versions of one, and one whose event is an object.
+    let schema = |version, document: &[u8]| {
+        payload::schema_registered(&"release".parse().unwrap(), version, "application/schema+json", document)
+    };
+    store.event(EventType::SchemaRegistered, "release", schema(1, b"{}"));
+    store.event(EventType::SchemaRegistered, "release", schema(2, b"true"));
+    let long = format!("{{\"title\": \"{}\"}}", "x".repeat(70_000));
+    store.event(EventType::SchemaRegistered, "release", schema(3, long.as_bytes()));
+
     // A verify that finds one object damaged that is there, one that was never named, and one of another kind.
     let end = VerifyEnd {
         head: store.position.head.sequence,

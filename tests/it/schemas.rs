@@ -128,6 +128,22 @@ fn packages(program: &mut Program) {
     fs::write(program.desk.path("more"), "more").unwrap();
     program.one(0, &["add", "more", "--package", "open"]);
     assert_eq!(program.run(0, &["list"]).out.len(), 3);
+    fs::write(program.desk.path("s.json"), r#"{"minProperties": 1}"#).unwrap();
+    for is_new in [true, false] {
+        assert_eq!(program.one(0, &["schema", "add", "s", "s.json"])["is_new"], is_new);
+    }
+    assert_eq!(program.run(0, &["schema", "list"]).out[0]["reference"], "s@1");
+    program.error(2, &["add", "tree", "--schema", "s"]);
+    let sha256 = program.run(0, &["files", "tree@2"]).out[0]["sha256"].clone();
+    let statement = serde_json::json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"digest": {"sha256": sha256}}],
+        "predicateType": "p",
+    });
+    fs::write(program.desk.path("statement"), statement.to_string()).unwrap();
+    assert_eq!(program.one(0, &["attest", "tree@2", "statement"])["attested"], "tree@2");
+    assert_eq!(program.one(0, &["show", "tree@2"])["attestations"][0]["reference"], "tree.attestation@1");
+    program.one(0, &["remove", "tree.attestation", "--reason", "r"]);
     let entries = program.run(0, &["files", "tree@1"]).out;
     assert!(entries.iter().any(|entry| entry["path_bytes"] == "636166e90a"), "{entries:?}");
     assert!(entries.iter().any(|entry| entry["target_bytes"] == "2e2e2fff"), "{entries:?}");

@@ -304,6 +304,10 @@ def is_text(value, limit=65_536):
     return isinstance(value, str) and len(value.encode()) <= limit
 
 
+def is_bytes(value):
+    return isinstance(value, bytes)
+
+
 def is_digest(value):
     return isinstance(value, bytes) and len(value) == 32
 
@@ -618,6 +622,10 @@ PAYLOADS = {
             "source": is_text,
         },
     ),
+    "v1.schema.registered": (
+        "schema",
+        {"name": is_name, "version": is_uint, "media_type": is_text, "document": is_bytes},
+    ),
     "v1.verify.completed": (
         "verify",
         {
@@ -666,6 +674,7 @@ def check_payload(event, data):
         "v1.package.created": lambda: value["id"],
         "v1.pin.added": lambda: value["name"],
         "v1.pin.removed": lambda: value["name"],
+        "v1.schema.registered": lambda: value["name"],
         "v1.object.healed": lambda: "blake3:" + value["address"].hex(),
     }.get(event["event_type"])
     if same_subject:
@@ -688,7 +697,7 @@ TABLES = {
     "artifact_packages": ("package",),
     "gc_runs": ("started_sequence",),
     "leftovers": ("digest_primary",),
-    "metadata_schemas": ("name",),
+    "metadata_schemas": ("name", "version"),
     "objects": ("object",),
     "pins": ("name",),
     "retention_classes": ("name",),
@@ -702,11 +711,11 @@ COLUMNS = {
     "artifact_packages": "package package_id name version status tree created_at created_by created_sequence"
     " changed_sequence finalized_at finalized_sequence removed_at removed_sequence removed_reason manifest_digest"
     " manifest_size content_digest entries files bytes objects object_bytes backend_id metadata provenance origin"
-    " let_go_sequence",
+    " let_go_sequence attests",
     "gc_runs": "started_sequence gc_id plan round rounds reason actor started_at planned_objects planned_bytes"
     " completed_sequence completed_at freed_objects freed_bytes missing_objects failed_objects duration",
     "leftovers": "digest_primary size_bytes purged_sequence",
-    "metadata_schemas": "name schema_digest registered_sequence",
+    "metadata_schemas": "name version schema_digest size_bytes media_type registered_at actor registered_sequence",
     "objects": "object digest_algorithm digest_primary digest_sha256 content_address size_bytes first_sequence"
     " stored_sequence payload_sequence purged_sequence damaged_sequence let_go_sequence",
     "pins": "name package object reason created_at actor added_sequence",
@@ -717,8 +726,15 @@ COLUMNS = {
 }
 COLUMNS = {table: names.split() for table, names in COLUMNS.items()}
 
-VIEWS_VERSION = 2
+VIEWS_VERSION = 3
 DAMAGE = ("missing", "truncated", "altered", "misnamed", "unreadable", "not-a-file")
+
+
+def attested(metadata):
+    """Returns the manifest that a package with this metadata is an attestation about (12.2.2)."""
+    word, colon, digits = metadata.get("attests", "").partition(":")
+    is_address = word == "blake3" and len(digits) == 64 and set(digits) <= set("0123456789abcdef")
+    return bytes.fromhex(digits) if is_address else None
 
 
 class Unmade(Exception):
@@ -740,6 +756,7 @@ class Views:
         self.gc_runs = {}
         self.verify_runs = {}
         self.leftovers = {}  # digest -> row
+        self.schemas = []  # rows, in order of their events
         self.time_of = {}  # sequence -> created_at
 
     # -- objects (12.3)
@@ -820,6 +837,7 @@ class Views:
             backend_id="local",
             metadata=encode(metadata),
             provenance=encode(provenance),
+            attests=attested(metadata),
         )
         self.packages[number] = row
         self.package_of[event["subject_id"]] = number
@@ -1019,6 +1037,25 @@ class Views:
             state["hold_reason"] = payload["reason"] if payload["hold"] else None
         state["changed_sequence"] = row["changed_sequence"] = event["sequence"]
 
+    def v1_schema_registered(self, event, payload, _data):
+        known = max((row[1] for row in self.schemas if row[0] == payload["name"]), default=0)
+        need(payload["version"] > known, "the schema's version is there already")
+        if payload["version"] != known + 1:
+            raise Unmade("the schema's version before is not there")
+        document = payload["document"]
+        self.schemas.append(
+            (
+                payload["name"],
+                payload["version"],
+                blake3(document),
+                len(document),
+                payload["media_type"],
+                event["created_at"],
+                event["actor"],
+                event["sequence"],
+            )
+        )
+
     def v1_pin_added(self, event, payload, _data):
         need(payload["name"] not in self.pins, "the pin is there already")
         target = payload["target"]
@@ -1133,7 +1170,8 @@ class Views:
         if table == "retention_classes":
             return sorted(self.classes.items(), key=lambda item: item[0].encode())
         if table == "metadata_schemas":
-            return []
+            ordered = sorted(self.schemas, key=lambda row: (row[0].encode(), row[1]))
+            return ordered
         rows = {
             "artifact_packages": self.packages,
             "gc_runs": self.gc_runs,

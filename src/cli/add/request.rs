@@ -5,18 +5,24 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use astore::formats::checkfile::CheckFile;
-use astore::manifest::{EntryPath, Labels, PackageName};
+use astore::manifest::{EntryPath, PackageName};
 use astore::registry::report::{
     AddRequest, AddSource, AddTarget, CacheUse, Check, Completion, OnConflict, OnUnreadable, OutsideLinks,
-    Reference,
+    Reference, SchemaUse,
 };
 
 use super::super::context::Context;
 use super::super::failure::usage;
+use super::super::given::{self, is_stdin};
 use super::super::lists::{self, Separator};
+use super::super::metadata::Metadata;
 use super::super::naming;
 use super::super::output::escape;
 use super::Args;
+
+/// The longest check file that is taken: some ten million lines.
+const CHECK_FILE_BYTES_MAX: usize = 1 << 30;
+use super::provenance::provenance;
 
 /// The program of `--from-command`, and its arguments.
 pub(super) type Command<'a> = (&'a OsStr, &'a [OsString]);
@@ -39,7 +45,14 @@ pub(super) fn command(typed: &[OsString]) -> anyhow::Result<Option<Command<'_>>>
     }
 }
 
-pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyhow::Result<AddRequest> {
+pub(super) fn request(
+    mut args: Args,
+    command: Option<Command<'_>>,
+    ctx: &mut Context,
+) -> anyhow::Result<AddRequest> {
+    let has_command = command.is_some();
+    check_stdin(&args, has_command)?;
+    let provenance = provenance(&mut args, command, ctx)?;
     let stdin_name = match args.stdin_name {
         Some(name) if has_command || args.paths.iter().any(|path| is_stdin(path)) => {
             let shown = escape::argument(&name);
@@ -51,6 +64,7 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
         }
         None => EntryPath::new(&b"stdin"[..]).map_err(|error| usage(error.to_string()))?,
     };
+    let Metadata { labels: metadata, plain_json, .. } = Metadata::read(args.meta, &args.meta_file, ctx)?;
     let target = match args.package {
         Some(reference) => {
             let on_conflict = if args.replace { OnConflict::Replace } else { OnConflict::Refuse };
@@ -69,8 +83,9 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
                 (None, None) => name(&args.paths)?,
             },
             class: args.class,
-            metadata: labels(args.meta)?,
-            provenance: Labels::new(),
+            metadata,
+            provenance,
+            schema: args.schema.map(|schema| SchemaUse { schema, plain_json }),
         },
     };
     let source = |path: PathBuf| match is_stdin(&path) {
@@ -120,8 +135,8 @@ fn archive_name(archive: Option<&Path>) -> anyhow::Result<PackageName> {
 
 /// Reads a check file.
 fn check(file: PathBuf, ctx: &mut Context) -> anyhow::Result<Check> {
-    let shown = if is_stdin(&file) { "standard input".to_owned() } else { escape::path(&file) };
-    let bytes = lists::bytes(&file, ctx)?;
+    let shown = given::shown(&file);
+    let bytes = given::whole(&file, "a check file", CHECK_FILE_BYTES_MAX, ctx)?;
     let expected = CheckFile::parse(&bytes).map_err(|error| usage(format!("{shown}: {error}")))?;
     if expected.is_empty() {
         return Err(usage(format!("{shown} says of no file what it holds")));
@@ -129,8 +144,20 @@ fn check(file: PathBuf, ctx: &mut Context) -> anyhow::Result<Check> {
     Ok(Check { file: PathBuf::from(shown), expected })
 }
 
-fn is_stdin(path: &Path) -> bool {
-    path.as_os_str() == "-"
+/// Refuses to read labels from a standard input that is wanted for something else.
+fn check_stdin(args: &Args, has_command: bool) -> anyhow::Result<()> {
+    let labels = args.meta_file.iter().filter(|file| is_stdin(file)).count();
+    let mut others = args.paths.iter().chain(&args.files_from);
+    let taken_by = match (labels, has_command) {
+        (0, _) => return Ok(()),
+        (1, true) => "that of the command of --from-command",
+        (1, false) if others.any(|path| is_stdin(path)) => "what is added",
+        (1, false) => return Ok(()),
+        (_, _) => "another --meta-file",
+    };
+    Err(usage(format!(
+        "--meta-file - reads standard input, which is {taken_by}; name a file (./- if it is called -)"
+    )))
 }
 
 fn name(paths: &[PathBuf]) -> anyhow::Result<PackageName> {
@@ -141,14 +168,4 @@ fn name(paths: &[PathBuf]) -> anyhow::Result<PackageName> {
         [path] => naming::default_name(path),
         _ => Err(usage("several paths give the package no name; give it one with --name NAME")),
     }
-}
-
-fn labels(given: Vec<(String, String)>) -> anyhow::Result<Labels> {
-    let mut labels = Labels::new();
-    for (key, value) in given {
-        if labels.insert(key.clone(), value).is_some() {
-            return Err(usage(format!("--meta {} is given twice", escape::line(&key))));
-        }
-    }
-    Ok(labels)
 }

@@ -56,6 +56,7 @@ pub(crate) fn gist(row: &r::EventRow) -> Option<String> {
         | Event::RetentionChanged { .. }
         | Event::ObjectHealed { .. }
         | Event::VerifyCompleted { .. }
+        | Event::SchemaRegistered { .. }
         | Event::Unknown => return None,
     };
     Some(escape::line(&said))

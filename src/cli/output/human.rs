@@ -83,6 +83,13 @@ pub(crate) fn detail(detail: &r::PackageDetail, style: Style, out: &mut dyn Writ
         let why = why(pin.reason.as_deref());
         writeln!(out, "    {name}{on}  {} by {actor}{why}", instant(pin.created_at))?;
     }
+    if !detail.attestations.is_empty() {
+        writeln!(out, "  attestations")?;
+    }
+    for attestation in &detail.attestations {
+        let kind = escape::line(attestation.predicate_type.as_deref().unwrap_or_default());
+        writeln!(out, "    {}  {kind}", attestation.reference)?;
+    }
     writeln!(out, "  events")?;
     for event in &detail.events {
         let actor = escape::line(&event.actor);
@@ -291,6 +298,8 @@ mod tests {
           pins
             golden  2027-01-15T08:00:03Z by ann@box\n: it\nruns
             image  blake3:cb5335a6e2b17f868a138bcc188425d6433d6c2549969455ce3615fac1fb1ede  2027-01-15T08:00:03Z by ann@box\n
+          attestations
+            doc.attestation@1  https://slsa.dev/provenance/v1
           events
                  7  2027-01-15T08:00:09Z  v1.package.removed  ann@box\n
         "#);

@@ -8,6 +8,7 @@ pub(crate) mod explain;
 pub(crate) mod gc;
 pub(crate) mod gist;
 pub(crate) mod human;
+pub(crate) mod intoto;
 pub(crate) mod json;
 pub(crate) mod listing;
 pub(crate) mod manifest;
@@ -19,6 +20,7 @@ pub(crate) mod remedy;
 pub(crate) mod roots;
 #[cfg(test)]
 pub(crate) mod samples;
+pub(crate) mod schemas;
 pub(crate) mod status;
 pub(crate) mod style;
 pub(crate) mod table;

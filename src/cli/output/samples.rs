@@ -1,5 +1,6 @@
 //! One report of each kind, for tests of how it is rendered.
 
+mod beside;
 mod claims;
 mod rendered;
 mod verify;
@@ -13,6 +14,7 @@ use astore::plane::HealedFrom;
 use astore::registry::report::*;
 use uuid::Uuid;
 
+pub(crate) use beside::{attestation, attested, schema};
 pub(crate) use claims::{claims, imported};
 pub(crate) use rendered::rendered;
 pub(crate) use verify::{part_verified, verified};
@@ -107,6 +109,7 @@ pub(crate) fn detail() -> PackageDetail {
             objects: 1,
             bytes: 2048,
         }],
+        attestations: vec![attestation()],
         pins: pins().into_iter().map(|row| row.pin).collect(),
         events: vec![event().line],
     }

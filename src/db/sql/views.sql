@@ -30,8 +30,10 @@ CREATE TABLE artifact_packages (
     provenance         BLOB NOT NULL,        -- canonical CBOR map, text to text
     origin             TEXT,                 -- where an imported package came from
     let_go_sequence    INTEGER,              -- the last event that took a pin off this package
+    attests            BLOB CHECK (length(attests) = 32), -- the manifest that it is an attestation about
     UNIQUE (name, version)
 ) STRICT;
+CREATE INDEX artifact_packages_by_attests ON artifact_packages (attests) WHERE attests IS NOT NULL;
 CREATE INDEX artifact_packages_by_content ON artifact_packages (content_digest) WHERE content_digest IS NOT NULL;
 CREATE INDEX artifact_packages_by_tree ON artifact_packages (tree);
 
@@ -148,7 +150,13 @@ CREATE TABLE verify_runs (
 ) STRICT;
 
 CREATE TABLE metadata_schemas (
-    name                TEXT PRIMARY KEY,
-    schema_digest       BLOB NOT NULL CHECK (length(schema_digest) = 32),
-    registered_sequence INTEGER NOT NULL
+    name                TEXT NOT NULL,
+    version             INTEGER NOT NULL,     -- counts from 1 for each name
+    schema_digest       BLOB NOT NULL CHECK (length(schema_digest) = 32), -- BLAKE3 of the document
+    size_bytes          INTEGER NOT NULL,     -- of the document, which stands in its event
+    media_type          TEXT NOT NULL,
+    registered_at       INTEGER NOT NULL,
+    actor               TEXT NOT NULL,
+    registered_sequence INTEGER NOT NULL,
+    PRIMARY KEY (name, version)
 ) STRICT, WITHOUT ROWID;

@@ -86,6 +86,7 @@ pub fn read_all(record: &Record, payload: &[u8]) -> Result<(), PayloadError> {
         | Event::PinRemoved { .. }
         | Event::RetentionChanged { .. }
         | Event::ObjectHealed { .. }
+        | Event::SchemaRegistered { .. }
         | Event::Unknown => Ok(()),
     }
 }

@@ -95,6 +95,12 @@ pub(in crate::events) enum Said {
         bytes: u64,
         faults: Vec<RecordedFault>,
     },
+    SchemaRegistered {
+        name: PackageName,
+        version: u64,
+        media_type: String,
+        document: Vec<u8>,
+    },
 }
 
 impl Said {
@@ -115,6 +121,7 @@ impl Said {
             Self::GcCompleted { .. } => EventType::GcCompleted,
             Self::ObjectHealed { .. } => EventType::ObjectHealed,
             Self::VerifyCompleted { .. } => EventType::VerifyCompleted,
+            Self::SchemaRegistered { .. } => EventType::SchemaRegistered,
         }
     }
 
@@ -150,6 +157,9 @@ impl Said {
             Self::ObjectHealed { object, backend_id, fault, source } => {
                 payload::object_healed(&object, &backend_id, &fault, &source)
             }
+            Self::SchemaRegistered { name, version, media_type, document } => {
+                payload::schema_registered(&name, version, &media_type, &document)
+            }
             Self::VerifyCompleted { head, head_digest, mode, range, expected, objects, bytes, faults } => {
                 let mode = mode.as_str();
                 let end = VerifyEnd { head, head_digest, mode, range, expected, objects, bytes };
@@ -183,6 +193,12 @@ impl Said {
             (Event::PackageImported { manifest_bytes, origin, .. }, _) => {
                 Self::PackageImported { manifest: manifest_bytes.to_owned(), origin }
             }
+            (Event::SchemaRegistered { name, version, media_type, document }, _) => Self::SchemaRegistered {
+                name,
+                version,
+                media_type: media_type.to_owned(),
+                document: document.to_owned(),
+            },
             (Event::PinAdded { name, target, reason }, _) => Self::PinAdded { name, target, reason },
             (Event::PinRemoved { name }, Self::PinRemoved { reason, .. }) => {
                 Self::PinRemoved { name, reason }
@@ -309,6 +325,12 @@ impl Said {
                 backend_id: chance.text(),
                 fault: chance.text(),
                 source: chance.text(),
+            },
+            EventType::SchemaRegistered => Self::SchemaRegistered {
+                name: chance.pick(&["a", "release-2.0"]).parse().expect("a name"),
+                version: chance.integer(),
+                media_type: chance.text(),
+                document: chance.text().into_bytes(),
             },
             EventType::VerifyCompleted => Self::VerifyCompleted {
                 head: chance.integer(),

@@ -3,9 +3,10 @@
 use std::io;
 
 use super::super::Registry;
+use super::super::attest::attestations;
 use super::super::pin::pins_touching;
 use super::super::report::{
-    ListFilter, ManifestReport, PackageDetail, PackageSummary, PurgedPart, Reference,
+    ListFilter, ManifestReport, PackageDetail, PackageSummary, PurgedPart, Reference, WantedLabel,
 };
 use super::super::resolve::reference as spelled;
 use super::{event_line, summary};
@@ -21,6 +22,19 @@ impl Registry {
     /// # Errors
     /// [`Error::Db`].
     pub fn list(&self, filter: ListFilter, limit: Option<u64>) -> Result<Vec<PackageSummary>, Error> {
+        self.list_labelled(filter, &[], limit)
+    }
+
+    /// The same, of packages whose metadata has all of these labels.
+    ///
+    /// # Errors
+    /// [`Error::Db`].
+    pub fn list_labelled(
+        &self,
+        filter: ListFilter,
+        labels: &[WantedLabel],
+        limit: Option<u64>,
+    ) -> Result<Vec<PackageSummary>, Error> {
         let filter = match filter {
             ListFilter::Present => PackageFilter::Present,
             ListFilter::All => PackageFilter::All,
@@ -29,10 +43,16 @@ impl Registry {
             ListFilter::Expired => PackageFilter::Expired(self.env.now()),
         };
         let mut listed = Vec::new();
-        browse::each_package(&self.db.read()?, filter, limit, |package| -> Result<(), Error> {
-            listed.push(summary(package));
+        // Labels are in no index: each package is looked at, and the limit is for those that have them.
+        let rows = if labels.is_empty() { limit } else { None };
+        browse::each_package(&self.db.read()?, filter, rows, |package| -> Result<(), Error> {
+            if labels.iter().all(|label| label.is_in(&package.metadata)) {
+                listed.push(summary(package));
+            }
             self.check_cancelled()
         })?;
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        listed.drain(..listed.len().saturating_sub(limit));
         Ok(listed)
     }
 
@@ -46,6 +66,7 @@ impl Registry {
         let events = events::of_package(&tx, &package.id)?.into_iter().map(event_line).collect();
         let purged = purged_parts(&tx, &package)?;
         let pins = pins_touching(&tx, &package)?;
+        let attestations = attestations(&tx, &package)?;
         let PackageRow { metadata, provenance, removed_reason, manifest_size, .. } = package.clone();
         Ok(PackageDetail {
             objects: package.totals.objects,
@@ -56,6 +77,7 @@ impl Registry {
             manifest_size,
             purged,
             pins,
+            attestations,
             events,
             summary: summary(package),
         })

@@ -66,7 +66,7 @@ pub(super) fn event_line(event: Stored) -> EventLine {
     }
 }
 
-fn event_row(mut event: Stored) -> EventRow {
+pub(super) fn event_row(mut event: Stored) -> EventRow {
     EventRow {
         package: None,
         payload: event.payload.take(),

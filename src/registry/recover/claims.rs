@@ -170,6 +170,7 @@ impl KnownPackages {
             | Event::GcCompleted { .. }
             | Event::ObjectHealed { .. }
             | Event::VerifyCompleted { .. }
+            | Event::SchemaRegistered { .. }
             | Event::Unknown => {}
         }
     }

@@ -1,5 +1,6 @@
 //! What the registry asks for and answers: plain values that a front end renders.
 
+mod attest;
 mod claims;
 mod concern;
 mod explain;
@@ -9,6 +10,7 @@ mod log;
 mod recover;
 mod remedy;
 mod roots;
+mod schema;
 mod store;
 mod verify;
 
@@ -19,6 +21,7 @@ use uuid::Uuid;
 
 pub use crate::audit::{LastPurge, Outcome, Purge, Purges, PurgesOfActor};
 use crate::env::Timestamp;
+pub use crate::error::Violation;
 pub use crate::gc::{Candidate, Plan, PlanName};
 use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
 use crate::manifest::{Entry, EntryPath, Labels, PackageName};
@@ -26,6 +29,7 @@ pub use crate::plane::OutsideLinks;
 pub use crate::plane::{ListError, PathList, PatternError, patterns_of};
 pub use crate::retention::{Reason, RetentionClass, Wanted};
 pub use crate::storage::Leftovers;
+pub use attest::{AttestReport, AttestRequest, Attestation};
 pub use claims::{
     BegunLog, ClaimStanding, ClaimsReport, ImportReport, ImportRequest, ImportedPackage, PackageClaim,
 };
@@ -45,6 +49,7 @@ pub use remedy::Remedy;
 pub use roots::{
     HoldRequest, Pin, PinRequest, PinRow, PinTarget, RetainReport, RetainRequest, Root, RootKind, UnpinReport,
 };
+pub use schema::{ParseSchemaError, SchemaReference, SchemaReport, SchemaRow, SchemaUse};
 pub use store::{Glance, HealthReport, InitReport, InitRequest, ReplayReport, Sharing, StatsReport};
 pub use verify::{
     Fault, Harm, LastVerify, Overdue, Recorded, Sample, VerifyDepth, VerifyPart, VerifyReport, VerifyRequest,
@@ -83,8 +88,10 @@ pub enum AddTarget {
         class: Option<String>,
         /// What the user says of it.
         metadata: Labels,
-        /// Where it comes from.
+        /// Where it comes from. With a schema, what that is called is added as `schema`.
         provenance: Labels,
+        /// What the metadata has to fit.
+        schema: Option<SchemaUse>,
     },
     /// An open package that is there already.
     Open {
@@ -98,7 +105,7 @@ pub enum AddTarget {
 impl AddTarget {
     /// Makes a new version of this name, in the default class, of which nothing more is said.
     pub const fn new_version(name: PackageName) -> Self {
-        Self::New { name, class: None, metadata: Labels::new(), provenance: Labels::new() }
+        Self::New { name, class: None, metadata: Labels::new(), provenance: Labels::new(), schema: None }
     }
 }
 
@@ -305,6 +312,8 @@ pub struct PackageDetail {
     pub purged: Vec<PurgedPart>,
     /// The pins on it and on objects of it, by name.
     pub pins: Vec<Pin>,
+    /// The attestations about it that are not removed, oldest first.
+    pub attestations: Vec<Attestation>,
     /// The events about it, oldest first.
     pub events: Vec<EventLine>,
 }
@@ -340,6 +349,23 @@ pub enum ListFilter {
     Removed,
     /// Finalised ones, not removed, whose expiry is past.
     Expired,
+}
+
+/// A label that a package has to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedLabel {
+    /// The key in its metadata.
+    pub key: String,
+    /// Its value; any, where there is none.
+    pub value: Option<String>,
+}
+
+impl WantedLabel {
+    /// Returns whether it is among these.
+    pub fn is_in(&self, labels: &Labels) -> bool {
+        let found = labels.get(&self.key);
+        found.is_some_and(|found| self.value.as_ref().is_none_or(|value| value == found))
+    }
 }
 
 /// A manifest as it is stored.
@@ -435,7 +461,7 @@ pub struct ExportReport {
 }
 
 /// What `remove` did to one package.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RemoveReport {
     /// The packages, as they are now.
     pub packages: Vec<PackageSummary>,
@@ -443,6 +469,8 @@ pub struct RemoveReport {
     pub sequences: Vec<u64>,
     /// The pins and holds that keep bytes of them.
     pub kept_by: Vec<Root>,
+    /// The attestations about them, which stay.
+    pub attestations: Vec<Attestation>,
 }
 
 /// Versions of a name that newer ones have taken the place of.

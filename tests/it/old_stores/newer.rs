@@ -11,7 +11,7 @@ use crate::support::cli::Desk;
 use crate::support::store::tree;
 
 /// Every command that opens a store, as one would type it. One that is missing here is found by its name.
-const COMMANDS: [&[&str]; 30] = [
+const COMMANDS: [&[&str]; 33] = [
     &["init"],
     &["add", "doc", "--finalize"],
     &["finalize", "run"],
@@ -40,6 +40,9 @@ const COMMANDS: [&[&str]; 30] = [
     &["gc"],
     &["gc", "--confirm", "--min-age", "0s"],
     &["gc", "--without", "doc"],
+    &["schema", "list"],
+    &["schema", "add", "s", "doc/a"],
+    &["attest", "doc", "doc/a"],
     &["stats"],
     &["health"],
 ];

@@ -226,7 +226,7 @@ impl History {
                 };
                 self.name(digest(field(&payload, "address")), named);
             }
-            "v1.store.created" | "v1.retention.changed" | "v1.verify.completed" => {}
+            "v1.store.created" | "v1.retention.changed" | "v1.verify.completed" | "v1.schema.registered" => {}
             unknown => return Err(format!("event {} is a {unknown}", event.sequence)),
         }
         *self.types.entry(event.event_type.clone()).or_default() += 1;

@@ -81,6 +81,7 @@ pub(crate) fn request(name: &str, tree: &Path, completion: Completion) -> AddReq
             class: None,
             metadata: Labels::new(),
             provenance: Labels::new(),
+            schema: None,
         },
         completion,
         exclude: Vec::new(),

@@ -14,6 +14,7 @@ mod purges;
 mod recover;
 mod remark;
 mod roots;
+mod schemas;
 mod status;
 mod store;
 #[cfg(test)]
@@ -32,10 +33,13 @@ pub(crate) use entries::{Diff, EntryText};
 pub(crate) use explain::Explain;
 pub(crate) use failure::Failure;
 pub(crate) use gc::{GcCollected, GcPlan, GcWithout};
-pub(crate) use packages::{Add, Export, ExportStream, ManifestHead, OnePackage, Package, Remove, Show};
+pub(crate) use packages::{
+    Add, Attest, Export, ExportStream, ManifestHead, OnePackage, Package, Remove, Show,
+};
 pub(crate) use recover::Recover;
 pub(crate) use remark::{About, Level, Remark};
 pub(crate) use roots::{OnePin, Pins, Retain, Unpin};
+pub(crate) use schemas::SchemaText;
 pub(crate) use status::Status;
 pub(crate) use store::{Event, Health, Init, Replay, Stats, Verify};
 use store::{Head, LastVerify};
@@ -60,6 +64,8 @@ pub(crate) mod schema {
     pub(crate) const UNPIN: &str = "astore/unpin/v1";
     pub(crate) const PINS: &str = "astore/pins/v1";
     pub(crate) const RETAIN: &str = "astore/retain/v1";
+    pub(crate) const SCHEMA: &str = "astore/schema/v1";
+    pub(crate) const ATTEST: &str = "astore/attest/v1";
     pub(crate) const GC: &str = "astore/gc/v1";
     pub(crate) const VERIFY: &str = "astore/verify/v1";
     pub(crate) const EVENT: &str = "astore/event/v1";
@@ -93,6 +99,8 @@ pub(crate) mod schema {
         UNPIN,
         PINS,
         RETAIN,
+        SCHEMA,
+        ATTEST,
         GC,
         VERIFY,
         EVENT,

@@ -129,6 +129,36 @@ impl ManifestHead {
     }
 }
 
+/// An attestation about a package.
+#[derive(Serialize)]
+struct AttestationText {
+    reference: String,
+    predicate_type: Option<String>,
+}
+
+impl AttestationText {
+    fn of(attestation: &r::Attestation) -> Self {
+        Self { reference: attestation.reference.clone(), predicate_type: attestation.predicate_type.clone() }
+    }
+}
+
+#[derive(Serialize)]
+pub(crate) struct Attest {
+    package: Package,
+    attested: String,
+    predicate_type: String,
+}
+
+impl Attest {
+    pub(crate) fn of(report: &r::AttestReport) -> Self {
+        Self {
+            package: Package::of(&report.attestation),
+            attested: report.attested.clone(),
+            predicate_type: report.predicate_type.clone(),
+        }
+    }
+}
+
 #[derive(Serialize)]
 pub(crate) struct Show {
     package: Package,
@@ -140,6 +170,7 @@ pub(crate) struct Show {
     manifest_size: Option<u64>,
     purged: Vec<PurgedPartText>,
     pins: Vec<PinText>,
+    attestations: Vec<AttestationText>,
     events: Vec<EventHead>,
 }
 
@@ -155,6 +186,7 @@ impl Show {
             manifest_size: detail.manifest_size,
             purged: detail.purged.iter().map(PurgedPartText::of).collect(),
             pins: detail.pins.iter().map(PinText::of).collect(),
+            attestations: detail.attestations.iter().map(AttestationText::of).collect(),
             events: detail.events.iter().map(EventHead::of).collect(),
         }
     }
@@ -226,6 +258,7 @@ pub(crate) struct Remove {
     sequences: Vec<u64>,
     pinned_by: Vec<String>,
     kept_by: Vec<RootText>,
+    attestations: Vec<AttestationText>,
 }
 
 impl Remove {
@@ -236,12 +269,13 @@ impl Remove {
             sequences: report.sequences.clone(),
             pinned_by: pin_names(&report.kept_by),
             kept_by: report.kept_by.iter().map(RootText::of).collect(),
+            attestations: report.attestations.iter().map(AttestationText::of).collect(),
         }
     }
 
     pub(crate) fn dry(packages: &[r::PackageSummary]) -> Self {
         let packages = packages.iter().map(Package::of).collect();
         let (sequences, pinned_by, kept_by) = (Vec::new(), Vec::new(), Vec::new());
-        Self { dry_run: true, packages, sequences, pinned_by, kept_by }
+        Self { dry_run: true, packages, sequences, pinned_by, kept_by, attestations: Vec::new() }
     }
 }
