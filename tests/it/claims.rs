@@ -606,7 +606,7 @@ fn a_manifest_of_very_many_entries_is_listed_in_little_memory() {
     let size = bytes.len();
     put_object(&desk.root(), &bytes);
     drop(bytes);
-    let limit = size / 1024 * 3 / 5;
+    let limit = size / 1024 * 4 / 5;
     let line =
         format!("ulimit -v {limit}; exec {} recover --from-objects --json", env!("CARGO_BIN_EXE_astore"));
     let output = std::process::Command::new("sh")

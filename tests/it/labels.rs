@@ -92,7 +92,7 @@ fn labels_that_are_none_leave_no_package() {
     assert_snapshot!(refused(&["--meta-file", "m.txt", "--meta-file", "m.txt"]), @"2 astore: a stands twice in m.txt");
     assert_snapshot!(refused(&["--meta-file", "many"]), @"2 astore: the metadata has more than 1024 keys (root STORE)");
     assert_snapshot!(refused(&["--meta-file", "long"]), @"2 astore: the metadata has a key or value longer than 65536 bytes (root STORE)");
-    assert_snapshot!(refused(&["--meta-file", "none"]), @"1 astore: cannot read the labels in none: No such file or directory (os error 2)");
+    assert_snapshot!(refused(&["--meta-file", "none"]), @"1 astore: cannot read none: No such file or directory (os error 2)");
     assert_snapshot!(refused(&["--meta-file", "-", "--meta-file", "-"]), @"2 astore: --meta-file - reads standard input, which is another --meta-file; name a file (./- if it is called -)");
     assert_snapshot!(refused(&["--meta-file", "-", "-", "--name", "n"]), @"2 astore: --meta-file - reads standard input, which is what is added; name a file (./- if it is called -)");
     assert_snapshot!(refused(&["--provenance", "a=b", "--provenance", "a=c"]), @"2 astore: --provenance a is given twice");

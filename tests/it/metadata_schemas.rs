@@ -171,9 +171,9 @@ fn what_is_no_schema_is_refused() {
     assert_snapshot!(refused("{"), @"2 astore: cannot register s.json: the schema is no JSON: EOF while parsing an object at line 1 column 1 (root STORE)");
     assert_snapshot!(refused(r#"{"type": 7}"#), @"2 astore: cannot register s.json: the schema is no JSON Schema that stands by itself: /type: 7 is not valid under any of the schemas listed in the 'anyOf' keyword (root STORE)");
     assert_snapshot!(refused(r#"{"properties": {"a": {"$ref": "https://example.com/a.json"}}}"#), @"2 astore: cannot register s.json: the schema is no JSON Schema that stands by itself: Resource 'https://example.com/a.json' is not present in a registry and retrieving it failed: nothing is fetched (root STORE)");
-    assert_snapshot!(refused(&format!("\"{}\"", "x".repeat(1_048_576))), @"2 astore: cannot register s.json: the schema is longer than 1048576 bytes (root STORE)");
+    assert_snapshot!(refused(&format!("\"{}\"", "x".repeat(1_048_576))), @"2 astore: s.json is longer than 1.0 MiB, which is too long for a schema");
     assert_snapshot!(told(&desk, &desk.run(["schema", "add", "a b", "release.json"])), @"2 astore: invalid value 'a b' for '<NAME>': a name is 1 to 128 of the characters A-Z a-z 0-9 . _ + - and does not begin with '.', '+' or '-'; see 'astore schema --help'");
-    assert_snapshot!(told(&desk, &desk.run(["schema", "add", "a", "none.json"])), @"1 astore: cannot read the schema in none.json: No such file or directory (os error 2)");
+    assert_snapshot!(told(&desk, &desk.run(["schema", "add", "a", "none.json"])), @"1 astore: cannot read none.json: No such file or directory (os error 2)");
     assert_eq!(desk.ok(["schema", "list"]), "");
     assert_eq!(desk.ok(["log", "-q"]).lines().count(), 1, "a store that is as it was made");
 }
