@@ -176,3 +176,77 @@ fn what_is_left_in_tmp_has_a_size() {
     assert!(!left.exists());
     assert!(!desk.ok(["health"]).contains("tmp/"));
 }
+
+/// A quick verify and one of a package cover no keys, and what they found is no less on record.
+#[test]
+fn health_knows_what_a_quick_verify_or_one_of_a_package_found() {
+    let desk = store();
+    desk.ok(["verify"]);
+    let health = |faults: u64| {
+        let said = desk.expect(4, ["health"]);
+        let concern = format!("concern: faults that verifies found and none has found mended: {faults}; ");
+        assert!(said.contains(&concern) && said.matches("concern: ").count() == 1, "{said}");
+    };
+    let stray = desk.root().join("blake3/stray");
+    fs::write(&stray, "x").unwrap();
+    desk.expect(4, ["verify", "--quick"]);
+    desk.expect(4, ["verify", "--quick"]);
+    health(1);
+    fs::remove_file(&stray).unwrap();
+    health(1);
+    desk.ok(["verify", "doc"]);
+    health(1);
+    desk.ok(["verify", "--quick"]);
+    desk.ok(["health"]);
+    // Which bytes, names and modes are right, a quick one does not say of those that were read.
+    let file = oracle::file_of(&desk.root(), ALONE);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    desk.expect(4, ["verify", "doc"]);
+    desk.expect(4, ["verify", "doc"]);
+    health(1);
+    fs::write(&stray, "x").unwrap();
+    desk.expect(4, ["verify", "--quick"]);
+    health(2);
+    fs::remove_file(&stray).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
+    desk.ok(["verify", "doc"]);
+    health(2);
+    desk.ok(["verify", "--quick"]);
+    health(1);
+    desk.ok(["verify"]);
+    desk.ok(["health"]);
+}
+
+/// The log as a whole is looked at by every verify of the store, a quick one as well.
+#[test]
+fn a_broken_chain_stays_on_record_until_a_verify_of_the_store_finds_it_whole() {
+    let desk = store();
+    desk.ok(["verify"]);
+    for line in [&["verify", "--quick"][..], &["verify", "doc"]] {
+        let said_by = |actor: &str| {
+            let database = rusqlite::Connection::open(desk.root().join("astore.db")).unwrap();
+            let trigger: String = database
+                .query_row(
+                    "SELECT sql FROM sqlite_schema WHERE name = 'events_are_never_updated'",
+                    [],
+                    |row| row.get(0),
+                )
+                .unwrap();
+            let update = format!(
+                "DROP TRIGGER events_are_never_updated; UPDATE events SET actor = '{actor}' WHERE sequence = 2; {trigger};"
+            );
+            database.execute_batch(&update).unwrap();
+        };
+        let actor: String = rusqlite::Connection::open(desk.root().join("astore.db"))
+            .unwrap()
+            .query_row("SELECT actor FROM events WHERE sequence = 2", [], |row| row.get(0))
+            .unwrap();
+        said_by("somebody");
+        assert!(desk.expect(4, line).contains("chain event 2"), "{line:?}");
+        said_by(&actor);
+        let said = desk.expect(4, ["health"]);
+        assert!(said.contains("concern: faults that verifies found and none has found mended: "), "{said}");
+        desk.ok(["verify", "--quick"]);
+        desk.ok(["health"]);
+    }
+}
