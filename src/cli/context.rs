@@ -211,6 +211,15 @@ impl Context {
         self.settings.odd_file()
     }
 
+    /// Takes in what the store says of options by now: it is open, and may have been waited for.
+    ///
+    /// # Errors
+    /// Where that cannot be read.
+    pub(crate) fn settings_again(&mut self) -> anyhow::Result<()> {
+        let root = self.decide()?.root.clone();
+        self.settings.read_again(&root)
+    }
+
     /// Returns where the store is, which is decided once.
     fn decide(&mut self) -> anyhow::Result<&Place> {
         let place = match self.place.take() {

@@ -224,6 +224,16 @@ impl Settings {
         Ok(wrong)
     }
 
+    /// Takes in what the store at `root` says by now, for whoever must not act on what stood there before.
+    ///
+    /// # Errors
+    /// Where the file is not there, or cannot be read.
+    pub(crate) fn read_again(&mut self, root: &Path) -> anyhow::Result<()> {
+        let (stood, others) = root::read_defaults(root).map_err(astore::error::Error::from)?;
+        self.is_odd = self.understand(root, stood, &others).is_some();
+        Ok(())
+    }
+
     fn take_in(&mut self, root: &Path) -> anyhow::Result<Option<String>> {
         let (stood, others) = match root::read_defaults(root) {
             Ok(stood) => stood,
@@ -232,6 +242,10 @@ impl Settings {
             Err(error) if is_absent(&error) => (None, Vec::new()),
             Err(error) => return Err(astore::error::Error::from(error).into()),
         };
+        Ok(self.understand(root, stood, &others))
+    }
+
+    fn understand(&mut self, root: &Path, stood: Option<DefaultValue>, others: &[String]) -> Option<String> {
         self.file = root.iter().chain([OsStr::new(layout::CONFIG)]).collect();
         let file = escape::path(&self.file);
         self.store = match stood {
@@ -239,7 +253,7 @@ impl Settings {
             Some(DefaultValue::Table(table)) => table,
             Some(other) => {
                 let what = shown(&other);
-                return Ok(Some(format!("defaults in {file} is {what} and no table: it is left aside")));
+                return Some(format!("defaults in {file} is {what} and no table: it is left aside"));
             }
         };
         let known = keys();
@@ -248,7 +262,7 @@ impl Settings {
         // At the top of the file it would be taken for a default by whoever wrote it, and by nobody else.
         let misplaced = others.iter().filter(|key| known.contains(&key.as_str()));
         let misplaced: Vec<String> = misplaced.map(|key| escape::line(key)).collect();
-        Ok(match unknown.as_slice() {
+        match unknown.as_slice() {
             [] if !misplaced.is_empty() => Some(format!(
                 "{file} has keys at its top that mean nothing: {}; defaults stand under [defaults]",
                 misplaced.join(", ")
@@ -259,7 +273,7 @@ impl Settings {
                 unknown.join(", "),
                 known.join(", ")
             )),
-        })
+        }
     }
 
     /// Says what an option is: as it was given, else as its variable says, else as the store does; `None` where nobody

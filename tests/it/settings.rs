@@ -2,6 +2,8 @@
 //! typed outranks both, and nothing that is written wrongly is passed over in silence.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
 
 use crate::support::cli::{Desk, Said, said};
 
@@ -215,4 +217,46 @@ fn a_default_at_the_top_of_the_file_is_told_of() {
         said.err.contains("has keys at its top that mean nothing: min-age; defaults stand under [defaults]"),
         "{said:#?}"
     );
+}
+
+/// A gc may wait for the store as long as it takes to write down that it keeps more. What stands there when it has the
+/// store decides.
+#[test]
+fn a_gc_that_waited_goes_by_what_the_store_says_by_then() {
+    let desk = desk("min-age = \"0s\"");
+    desk.ok(["add", "file", "--finalize"]);
+    desk.ok(["remove", "file", "--reason", "r"]);
+    let head = desk.ok(["health", "--quiet"]);
+    let gc_meanwhile = |line: &[&str], defaults: &str| {
+        configure(&desk, "min-age = \"0s\"");
+        let held = fs::File::options().write(true).open(desk.root().join("astore.lock")).unwrap();
+        held.lock().unwrap();
+        let mut command = desk.command(line);
+        let mut gc = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut told = String::new();
+        let mut err = BufReader::new(gc.stderr.take().unwrap());
+        err.read_line(&mut told).unwrap();
+        assert_eq!(told, "astore: waiting for the store's lock\n");
+        configure(&desk, defaults);
+        drop(held);
+        let mut told = String::new();
+        err.read_to_string(&mut told).unwrap();
+        (Said::of(&gc.wait_with_output().unwrap()).code, told)
+    };
+    let (code, told) = gc_meanwhile(&["gc", "--confirm"], "min-age = \"365d\"");
+    let expected = format!(
+        "astore: nothing is deleted: --min-age was 0s when this gc began and is 365d by now; run it again (root {})\n",
+        desk.root().display()
+    );
+    assert_eq!((code, told), (5, expected));
+    let (code, told) = gc_meanwhile(&["gc", "--confirm"], "min_age = \"365d\"");
+    assert!(code == 2 && told.contains("nothing is deleted while "), "{told}");
+    let (code, told) = gc_meanwhile(&["gc", "--confirm", "--min-age", "0s"], "min_age = \"365d\"");
+    assert!(code == 2 && told.contains("nothing is deleted while "), "whoever gives the age: {told}");
+    let (code, told) = gc_meanwhile(&["gc", "--confirm"], "");
+    assert!(code == 5 && told.contains("was 0s when this gc began and is 24h by now"), "{told}");
+    assert_eq!(desk.ok(["health", "--quiet"]), head);
+    let (code, told) = gc_meanwhile(&["gc", "--confirm", "--min-age", "0m"], "min-age = \"365d\"");
+    assert_eq!((code, told.as_str()), (0, ""), "whoever gives an age asks nobody");
+    desk.check_sound();
 }
