@@ -231,7 +231,10 @@ impl Settings {
     pub(crate) fn read_again(&mut self, root: &Path) -> anyhow::Result<()> {
         let (stood, others) = root::read_defaults(root).map_err(astore::error::Error::from)?;
         self.is_odd = self.understand(root, stood, &others).is_some();
-        Ok(())
+        if self.file.exists() {
+            return Ok(());
+        }
+        Err(astore::error::Error::from(StorageError::NoStore { root: root.to_owned() }).into())
     }
 
     fn take_in(&mut self, root: &Path) -> anyhow::Result<Option<String>> {

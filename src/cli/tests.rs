@@ -292,3 +292,28 @@ fn the_manual_and_the_completions_are_printed() {
     assert!(run_line(&["man", "add"]).1.starts_with(".TH ASTORE-ADD 1"));
     assert!(run_line(&["completions", "bash"]).1.contains("complete -F _astore"));
 }
+
+/// Whoever read the store's settings while they were being written has not read what they say.
+#[test]
+fn settings_that_were_not_whole_when_they_were_read_first_are_read_again() {
+    use super::settings::{Settings, WAIT};
+
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path();
+    let file: std::path::PathBuf = root.iter().chain([std::ffi::OsStr::new("astore.toml")]).collect();
+    #[expect(clippy::disallowed_methods, reason = "a description made by hand")]
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    let described = "format = 1\nstore_id = \"x\"\n[defaults]\nwait = \"3s\"\n";
+    let mut settings = Settings::new(&[]);
+    for cut in [None, Some("format = 1\nstore_id = \"x")] {
+        cut.into_iter().for_each(write);
+        assert_eq!(settings.read_store(root).unwrap(), None);
+        assert!(settings.read_again(root).is_err(), "who acts on it wants to know");
+        write(described);
+        settings.read_again(root).unwrap();
+        assert!(settings.get(None, &WAIT).unwrap().is_some() && settings.odd_file().is_none());
+        write(&format!("{described}min_age = \"9d\"\n"));
+        settings.read_again(root).unwrap();
+        assert!(settings.odd_file().is_some());
+    }
+}
