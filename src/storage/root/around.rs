@@ -18,10 +18,11 @@ pub fn store_around(path: &Path) -> Option<PathBuf> {
 
 fn is_store(directory: &Path) -> bool {
     match open(directory) {
-        // One of a later format is a store all the same, and one whose description is damaged: it can be mended.
-        Ok(_) | Err(StorageError::UnknownFormat { .. } | StorageError::Config { .. }) => true,
-        // Its description is lost, perhaps. A directory that is called `blake3` alone may be anybody's.
-        Err(StorageError::Unnamed { .. } | StorageError::NoStore { .. }) => {
+        // One of a later format is a store all the same.
+        Ok(_) | Err(StorageError::UnknownFormat { .. }) => true,
+        // So is one whose description is damaged or lost: it can be mended. A file that is called `astore.toml` alone may be
+        // anybody's, and so may a directory that is called `blake3`.
+        Err(StorageError::Config { .. } | StorageError::Unnamed { .. } | StorageError::NoStore { .. }) => {
             RealDisk::open(directory).is_ok_and(|disk| has_remains(&disk).unwrap_or(false))
         }
         Err(_) => false,
