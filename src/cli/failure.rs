@@ -18,7 +18,7 @@ use super::output::json::{self, schema};
 
 /// A request that makes no sense as given; the text says so to the person who typed it.
 #[derive(Debug, thiserror::Error)]
-#[error("{text}")]
+#[error("{text}{}{}", if hint.is_some() { "; " } else { "" }, hint.as_deref().unwrap_or_default())]
 struct Usage {
     text: String,
     /// What to do instead.
@@ -73,12 +73,14 @@ impl<'a> Failure<'a> {
     /// Puts an error into words: causes joined by colons, then what to do.
     pub(crate) fn of(error: &anyhow::Error, exit: Exit, asked: Asked<'a>) -> Self {
         let mut text = causes(error);
+        // Of a usage error it stands in the text already.
         let of_usage = error.chain().find_map(|cause| cause.downcast_ref::<Usage>()?.hint.clone());
-        let hint = of_usage.or_else(|| hint(library(error)?, asked));
-        if let Some(hint) = &hint {
+        let of_library = library(error).and_then(|error| hint(error, asked));
+        if let Some(hint) = &of_library {
             text.push_str("; ");
             text.push_str(hint);
         }
+        let hint = of_usage.or(of_library);
         let hint = hint.map(|hint| escape::line(&hint));
         Self { hint, candidates: candidates(error), ..Self::new(exit, &text, asked.root) }
     }

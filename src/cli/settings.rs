@@ -15,8 +15,9 @@ use astore::storage::root::{self, DefaultValue};
 use astore::storage::{StorageError, layout};
 use clap::ValueEnum as _;
 
-use super::failure::usage;
+use super::failure::{usage, usage_hint};
 use super::global::ColorChoice;
+use super::odd;
 use super::output::escape;
 use super::output::style::Style;
 use super::values;
@@ -199,67 +200,89 @@ pub(crate) struct Settings {
     file: PathBuf,
     /// Whether something stands there that means nothing to this build.
     is_odd: bool,
+    /// Variables that are called nearly as one of ours, and which that is.
+    mistyped: Vec<(OsString, &'static str)>,
 }
 
 impl Settings {
-    /// Begins with the variables.
-    pub(crate) fn new(variables: &[(&'static str, OsString)]) -> Self {
-        Self { variables: variables.to_vec(), ..Self::default() }
+    /// Begins with the variables, and the names of others that begin as ours.
+    pub(crate) fn new(variables: &[(&'static str, OsString)], others: &[OsString]) -> Self {
+        let known = WAYS.map(|way| way.variable);
+        let meant = |name: &OsString| Some((name.clone(), odd::meant_variable(name, &known)?));
+        Self {
+            variables: variables.to_vec(),
+            mistyped: others.iter().filter_map(meant).collect(),
+            ..Self::default()
+        }
     }
 
-    /// Returns the store's file where something stands in it that means nothing to this build, and may have meant much to
-    /// whoever wrote it.
-    pub(crate) fn odd_file(&self) -> Option<&Path> {
-        self.is_odd.then_some(self.file.as_path())
+    /// Returns what stands somewhere that means nothing to this build, and may have meant to whoever wrote it that
+    /// something is to be kept.
+    pub(crate) fn odd(&self) -> Option<String> {
+        if self.is_odd {
+            return Some(format!("{} has what this build does not know", escape::path(&self.file)));
+        }
+        let (name, _) = self.mistyped.iter().find(|(_, meant)| *meant == MIN_AGE.way.variable)?;
+        Some(format!("{} is set, which this build does not know", escape::argument(name)))
     }
 
-    /// Takes in what the store at `root` says, and returns what is wrong with that as a whole, as a line for people.
+    /// Returns what is wrong with the variables as a whole, as lines for people.
+    pub(crate) fn wrong_variables(&self) -> impl Iterator<Item = String> {
+        self.mistyped.iter().map(|(name, meant)| {
+            format!("{} is no variable of astore's: did you mean {meant}?", escape::argument(name))
+        })
+    }
+
+    /// Takes in what the store at `root` says, and returns what is wrong with that as a whole, as lines for people.
     /// Where there is no store, or none that can be opened, there is nothing to take in.
     ///
     /// # Errors
     /// Where the file is there and cannot be read: what it says may matter.
-    pub(crate) fn read_store(&mut self, root: &Path) -> anyhow::Result<Option<String>> {
+    pub(crate) fn read_store(&mut self, root: &Path) -> anyhow::Result<Vec<String>> {
         let wrong = self.take_in(root)?;
-        self.is_odd = wrong.is_some();
+        self.is_odd = !wrong.is_empty();
         Ok(wrong)
     }
 
-    fn take_in(&mut self, root: &Path) -> anyhow::Result<Option<String>> {
+    fn take_in(&mut self, root: &Path) -> anyhow::Result<Vec<String>> {
         let (stood, others) = match root::read_defaults(root) {
             Ok(stood) => stood,
             // Whoever opens the store says so, and what to do.
-            Err(StorageError::Config { .. } | StorageError::UnknownFormat { .. }) => (None, Vec::new()),
-            Err(error) if is_absent(&error) => (None, Vec::new()),
+            Err(StorageError::Config { .. } | StorageError::UnknownFormat { .. }) => (None, BTreeMap::new()),
+            Err(error) if is_absent(&error) => (None, BTreeMap::new()),
             Err(error) => return Err(astore::error::Error::from(error).into()),
         };
         self.file = root.iter().chain([OsStr::new(layout::CONFIG)]).collect();
         let file = escape::path(&self.file);
+        let mut wrong = Vec::new();
         self.store = match stood {
             None => BTreeMap::new(),
             Some(DefaultValue::Table(table)) => table,
             Some(other) => {
                 let what = shown(&other);
-                return Ok(Some(format!("defaults in {file} is {what} and no table: it is left aside")));
+                wrong.push(format!("defaults in {file} is {what} and no table: it is left aside"));
+                BTreeMap::new()
             }
         };
         let known = keys();
         let unknown = self.store.keys().filter(|key| !known.contains(&key.as_str()));
         let unknown: Vec<String> = unknown.map(|key| escape::line(key)).collect();
-        // At the top of the file it would be taken for a default by whoever wrote it, and by nobody else.
-        let misplaced = others.iter().filter(|key| known.contains(&key.as_str()));
-        let misplaced: Vec<String> = misplaced.map(|key| escape::line(key)).collect();
-        Ok(match unknown.as_slice() {
-            [] if !misplaced.is_empty() => Some(format!(
-                "{file} has keys at its top that mean nothing: {}; defaults stand under [defaults]",
-                misplaced.join(", ")
-            )),
-            [] => None,
-            unknown => Some(format!(
+        if !unknown.is_empty() {
+            wrong.push(format!(
                 "[defaults] in {file} has keys that this build does not know: {}; it knows {}",
                 unknown.join(", "),
                 known.join(", ")
-            )),
-        })
+            ));
+        }
+        // It would be taken for a default by whoever wrote it, and by nobody else.
+        let misplaced = odd::misplaced(&others, &known);
+        if !misplaced.is_empty() {
+            wrong.push(format!(
+                "{file} has keys at its top that mean nothing: {}; defaults stand under [defaults]",
+                misplaced.join(", ")
+            ));
+        }
+        Ok(wrong)
     }
 
     /// Says what an option is: as it was given, else as its variable says, else as the store does; `None` where nobody
@@ -275,7 +298,7 @@ impl Settings {
         let (source, said, shown) =
             if let Some((_, value)) = self.variables.iter().find(|(name, _)| *name == variable) {
                 if value.is_empty() {
-                    return Err(usage(format!("{variable} is empty; give it a value or unset it")));
+                    return Err(usage_hint(format!("{variable} is empty"), "give it a value or unset it"));
                 }
                 (Source::Variable(variable), Some(value.clone()), format!("'{}'", escape::argument(value)))
             } else if let Some(value) = self.store.get(key).filter(|_| in_store) {
@@ -344,9 +367,9 @@ mod tests {
         let file: PathBuf = place.path().iter().chain([OsStr::new("astore.toml")]).collect();
         #[expect(clippy::disallowed_methods, reason = "a description made by hand")]
         std::fs::write(file, format!("{described}{table}")).unwrap();
-        let mut settings = Settings::new(&variables);
+        let mut settings = Settings::new(&variables, &[]);
         let wrong = settings.read_store(place.path()).unwrap();
-        assert_eq!(wrong, None);
+        assert_eq!(wrong, Vec::<String>::new());
         settings.file = "/s/astore.toml".into();
         settings
     }

@@ -115,7 +115,7 @@ fn usage_errors_are_one_line_and_exit_2() {
         (&["prune"], "'prune'; did you mean 'astore gc'? see 'astore --help'"),
         (&["add"], "<PATH>...; usage: astore add [OPTIONS] <PATH>..."),
         (&["add", "--finalise", "x"], "'--finalize'; see 'astore add --help'"),
-        (&["add", "-dash"], "'-d' found; a file of that name is ./-dash; see 'astore add --help'"),
+        (&["add", "-dash"], "'-d' found; see 'astore add --help'"),
         (
             &["restore", "doc", "out"],
             "'out' found; 'astore export REF DEST' writes what is in a package; see",

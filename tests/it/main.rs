@@ -70,4 +70,5 @@ mod system_faults;
 mod tidy;
 mod together;
 mod units;
+mod unnoticed;
 mod version;
