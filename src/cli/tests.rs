@@ -136,7 +136,7 @@ fn usage_errors_are_one_line_and_exit_2() {
             "--keep <N> --reason <TEXT>; usage: astore remove [OPTIONS] --reason <TEXT> --keep <N>",
         ),
         (&["remove", "doc", "--dry-run"], "HOME is not set"),
-        (&["gc", "--confirm", "word"], "; a plan is named by --confirm=PLAN; see"),
+        (&["gc", "--confirm", "1-0-word"], "; a plan is named by --confirm=PLAN; see"),
         (&["gc", "--min-age", "-1s"], "unexpected argument '-1' found; see 'astore gc --help'"),
         (&["show", "a", "b"], "unexpected argument 'b'"),
         (&["list", "--open", "--all"], "cannot be used with"),
