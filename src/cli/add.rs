@@ -16,7 +16,7 @@ use astore::registry::{Access, Registry};
 use super::context::{Context, Form};
 use super::environment::PlaceChoice;
 use super::exit::Exit;
-use super::failure::usage;
+use super::failure::{usage, usage_hint};
 use super::lists::{self, Separator};
 use super::metrics::MetricsArgs;
 use super::naming;
@@ -76,7 +76,7 @@ pub(crate) struct Args {
     /// Each path stands in the package as it is listed, with the directories above it, without a / that it begins with;
     /// none may have .. in it. It is relative to the working directory. A directory is taken without what is in it, as
     /// find lists it, and a symlink is not followed. No line is a comment, empty ones are nothing, and a carriage return
-    /// before the end of a line belongs to it. A list that names nothing is an error.
+    /// before the end of a line is dropped (with --from0 it belongs to the path). A list that names nothing is an error.
     #[arg(long, value_name = "FILE", conflicts_with = "paths")]
     files_from: Option<PathBuf>,
 
@@ -223,9 +223,10 @@ fn command(typed: &[OsString]) -> anyhow::Result<Option<Command<'_>>> {
         None => Err(usage("--from-command names no command after --")),
         Some((program, _)) if words.len() == typed.len() && program.as_encoded_bytes().starts_with(b"-") => {
             let shown = escape::argument(program);
-            Err(usage(format!(
-                "--from-command takes all that follows for the command; put {shown} before it"
-            )))
+            Err(usage_hint(
+                "--from-command takes all that follows for the command",
+                format!("put {shown} before it"),
+            ))
         }
         Some((program, arguments)) => Ok(Some((program, arguments))),
     }
@@ -259,7 +260,10 @@ fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyhow::Result<A
                 .map_err(|error| usage(format!("--stdin-name {shown}: {error}")))?
         }
         Some(_) => {
-            return Err(usage("--stdin-name is for standard input or --from-command; give - as a PATH"));
+            return Err(usage_hint(
+                "--stdin-name is for standard input or --from-command",
+                "give - as a PATH",
+            ));
         }
         None => EntryPath::new(&b"stdin"[..]).map_err(|error| usage(error.to_string()))?,
     };
@@ -272,10 +276,16 @@ fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyhow::Result<A
             name: match (args.name, &args.files_from) {
                 (Some(name), _) => name,
                 (None, Some(_)) => {
-                    return Err(usage("a list gives the package no name; give it one with --name NAME"));
+                    return Err(usage_hint(
+                        "a list gives the package no name",
+                        "give it one with --name NAME",
+                    ));
                 }
                 (None, None) if has_command => {
-                    return Err(usage("a command gives the package no name; give it one with --name NAME"));
+                    return Err(usage_hint(
+                        "a command gives the package no name",
+                        "give it one with --name NAME",
+                    ));
                 }
                 (None, None) => name(&args.paths)?,
             },
@@ -290,6 +300,9 @@ fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyhow::Result<A
     };
     let mut exclude = lists::patterns(&args.exclude_from, ctx)?;
     exclude.extend(args.exclude);
+    if args.from0 && args.files_from.is_none() {
+        return Err(usage_hint("--from0 is about a list", "name one with --files-from FILE"));
+    }
     let separator = if args.from0 { Separator::Nul } else { Separator::Newline };
     let sources = match args.files_from {
         Some(file) => vec![AddSource::Listed(lists::paths(&file, separator, ctx)?)],
@@ -320,10 +333,10 @@ fn is_stdin(path: &Path) -> bool {
 fn name(paths: &[PathBuf]) -> anyhow::Result<PackageName> {
     match paths {
         [path] if is_stdin(path) => {
-            Err(usage("standard input gives the package no name; give it one with --name NAME"))
+            Err(usage_hint("standard input gives the package no name", "give it one with --name NAME"))
         }
         [path] => naming::default_name(path),
-        _ => Err(usage("several paths give the package no name; give it one with --name NAME")),
+        _ => Err(usage_hint("several paths give the package no name", "give it one with --name NAME")),
     }
 }
 

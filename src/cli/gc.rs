@@ -15,7 +15,7 @@ use super::asked::Asked;
 use super::confirm::{self, Answer};
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::failure::{Failure, usage};
+use super::failure::{Failure, usage_hint};
 use super::metrics::MetricsArgs;
 use super::output::escape;
 use super::output::gc as text;
@@ -153,7 +153,7 @@ fn without(references: &[String], ctx: &mut Context) -> anyhow::Result<Exit> {
 fn confirmed(plan: Option<PlanName>, args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     refuse_odd(ctx)?;
     if args.reason.as_deref().is_some_and(|reason| reason.trim().is_empty()) {
-        return Err(usage("--reason is empty; say why, the log keeps it"));
+        return Err(usage_hint("--reason is empty", "say why, the log keeps it"));
     }
     // Who gives an age, or a plan that has one, does not ask the settings.
     let settled = match (plan, args.min_age) {
@@ -163,9 +163,10 @@ fn confirmed(plan: Option<PlanName>, args: &Args, ctx: &mut Context) -> anyhow::
     let confirmed = match plan {
         Some(plan) if args.min_age.is_some_and(|min_age| min_age != plan.min_age()) => {
             let theirs = age(plan.min_age());
-            return Err(usage(format!(
-                "PLAN has a --min-age of its own, {theirs}; leave it out, or say the same"
-            )));
+            return Err(usage_hint(
+                format!("PLAN has a --min-age of its own, {theirs}"),
+                "leave it out, or say the same",
+            ));
         }
         Some(plan) => Confirmed::Exactly(plan),
         None => Confirmed::Whatever(request(args, ctx)?),
@@ -212,15 +213,14 @@ fn ask(report: &PlanReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>> {
     }
 }
 
-/// Refuses to delete where the store's settings have what this build does not know. A `min_age` that should have been
-/// `min-age` is a warning to everyone else; here it would cost what it was to keep.
-fn refuse_odd(ctx: &Context) -> anyhow::Result<()> {
-    let Some(file) = ctx.odd_settings() else { return Ok(()) };
-    Err(usage(format!(
-        "nothing is deleted while {} has what this build does not know: it may be there to keep something; correct it or \
-         take it out",
-        escape::path(file)
-    )))
+/// Refuses to delete where the settings have what this build does not know. A `min_age` that should have been `min-age`
+/// is a warning to everyone else; here it would cost what it was to keep.
+fn refuse_odd(ctx: &mut Context) -> anyhow::Result<()> {
+    let Some(odd) = ctx.odd_settings() else { return Ok(()) };
+    Err(usage_hint(
+        format!("nothing is deleted while {odd}: it may be there to keep something"),
+        "correct it or take it out",
+    ))
 }
 
 /// Carries out what is confirmed; `settled` is the age that the settings gave, where they were asked.

@@ -115,7 +115,7 @@ fn usage_errors_are_one_line_and_exit_2() {
         (&["prune"], "'prune'; did you mean 'astore gc'? see 'astore --help'"),
         (&["add"], "<PATH>...; usage: astore add [OPTIONS] <PATH>..."),
         (&["add", "--finalise", "x"], "'--finalize'; see 'astore add --help'"),
-        (&["add", "-dash"], "'-d' found; a file of that name is ./-dash; see 'astore add --help'"),
+        (&["add", "-dash"], "'-d' found; see 'astore add --help'"),
         (
             &["restore", "doc", "out"],
             "'out' found; 'astore export REF DEST' writes what is in a package; see",
@@ -136,7 +136,7 @@ fn usage_errors_are_one_line_and_exit_2() {
             "--keep <N> --reason <TEXT>; usage: astore remove [OPTIONS] --reason <TEXT> --keep <N>",
         ),
         (&["remove", "doc", "--dry-run"], "HOME is not set"),
-        (&["gc", "--confirm", "word"], "; a plan is named by --confirm=PLAN; see"),
+        (&["gc", "--confirm", "1-0-word"], "; a plan is named by --confirm=PLAN; see"),
         (&["gc", "--min-age", "-1s"], "unexpected argument '-1' found; see 'astore gc --help'"),
         (&["show", "a", "b"], "unexpected argument 'b'"),
         (&["list", "--open", "--all"], "cannot be used with"),
@@ -304,16 +304,16 @@ fn settings_that_were_not_whole_when_they_were_read_first_are_read_again() {
     #[expect(clippy::disallowed_methods, reason = "a description made by hand")]
     let write = |text: &str| std::fs::write(&file, text).unwrap();
     let described = "format = 1\nstore_id = \"x\"\n[defaults]\nwait = \"3s\"\n";
-    let mut settings = Settings::new(&[]);
+    let mut settings = Settings::new(&[], &[]);
     for cut in [None, Some("format = 1\nstore_id = \"x")] {
         cut.into_iter().for_each(write);
-        assert_eq!(settings.read_store(root).unwrap(), None);
+        assert_eq!(settings.read_store(root).unwrap(), Vec::<String>::new());
         assert!(settings.read_again(root).is_err(), "who acts on it wants to know");
         write(described);
         settings.read_again(root).unwrap();
-        assert!(settings.get(None, &WAIT).unwrap().is_some() && settings.odd_file().is_none());
+        assert!(settings.get(None, &WAIT).unwrap().is_some() && settings.odd().is_none());
         write(&format!("{described}min_age = \"9d\"\n"));
         settings.read_again(root).unwrap();
-        assert!(settings.odd_file().is_some());
+        assert!(settings.odd().is_some());
     }
 }

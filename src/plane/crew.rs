@@ -322,6 +322,7 @@ fn tells(error: &IngestError) -> u8 {
         | IngestError::StdinTwice
         | IngestError::Alike { .. }
         | IngestError::ListedThrough { .. }
+        | IngestError::Special { .. }
         | IngestError::NoName { .. }
         | IngestError::StoreItself { .. }
         | IngestError::Exclude { .. }

@@ -6,17 +6,18 @@ use super::pin::roots_of;
 use super::purged::refuse_purged_package;
 use super::report::{PackageSummary, Reference, RemoveReport};
 use super::text::check_text;
+use crate::db::ReadTx;
 use crate::error::Error;
 use crate::events::{EventType, payload};
 use crate::monitor::Void;
 use crate::views::PackageRow;
 
 impl Registry {
-    /// Says which packages [`Registry::remove`] would take away, each once.
+    /// Says which packages [`Registry::remove`] would take away, each once, and what would keep their bytes.
     ///
     /// # Errors
     /// As those of [`Registry::remove`] about its references.
-    pub fn removable(&self, references: &[Reference]) -> Result<Vec<PackageSummary>, Error> {
+    pub fn removable(&self, references: &[Reference]) -> Result<RemoveReport, Error> {
         let tx = self.db.read()?;
         let mut packages: Vec<PackageRow> = Vec::new();
         for reference in references {
@@ -25,7 +26,21 @@ impl Registry {
                 packages.push(package);
             }
         }
-        packages.iter().map(|package| self.summary_by_number(&tx, package.number)).collect()
+        self.would_remove(&tx, &packages)
+    }
+
+    /// Says what would be removed, and changes nothing: no event has a number yet.
+    pub(super) fn would_remove(
+        &self,
+        tx: &ReadTx<'_>,
+        packages: &[PackageRow],
+    ) -> Result<RemoveReport, Error> {
+        let mut report = RemoveReport { packages: Vec::new(), sequences: Vec::new(), kept_by: Vec::new() };
+        for package in packages {
+            report.packages.push(self.summary_by_number(tx, package.number)?);
+            report.kept_by.extend(roots_of(tx, package)?);
+        }
+        Ok(report)
     }
 
     /// Takes packages away, all or none; their bytes stay.

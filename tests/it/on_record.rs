@@ -110,6 +110,38 @@ fn a_head_that_the_log_does_not_have_stays_on_record_until_it_is_compared_again(
     }
 }
 
+/// A digest is of one event: where the log has it at another number, the number was mistyped. Of a line whose digest the
+/// log has nowhere, no other line says anything: a log that was cut short and grew again has lines that hold, too.
+#[test]
+fn a_head_with_a_mistyped_number_is_put_right_by_the_right_one() {
+    // store-layout.md 8.13.4
+    let desk = store();
+    let right = desk.ok(["health", "--quiet"]).trim().to_owned();
+    let mistyped = format!("42:{}", &right[2..]);
+    let lost = format!("43:{}", "1".repeat(64));
+    desk.expect(4, ["verify", "--quick", "--head", &mistyped]);
+    desk.expect(4, ["verify", "--quick", "--head", &lost]);
+    let first = desk.ok(["log", "--json", "--type", "v1.store.created"]);
+    let first: serde_json::Value = serde_json::from_str(&first).unwrap();
+    let first = format!("1:{}", first["digest"].as_str().unwrap());
+    let said = desk.expect(4, ["verify", "--quick", "--head", &first]);
+    assert!(said.contains("head event 42: ") && said.contains("head event 43: "), "{said}");
+    // As a mail program hands it on.
+    let shouted = format!(" {}\n", right.to_uppercase());
+    let said = desk.expect(4, ["verify", "--quick", "--head", &shouted]);
+    assert!(
+        !said.contains("event 42") && said.contains("head event 43: found by the verify of event "),
+        "{said}"
+    );
+    let said = desk.expect(4, ["health"]);
+    assert!(said.contains("what 'astore verify --head' was told: 1; "), "{said}");
+    let now = desk.ok(["log", "--json"]);
+    let now: serde_json::Value = serde_json::from_str(now.lines().last().unwrap()).unwrap();
+    let now = format!("{}:{}", now["sequence"], now["digest"].as_str().unwrap());
+    let said = desk.expect(4, ["verify", "--quick", "--head", &now]);
+    assert!(said.contains("head event 43: "), "{said}");
+}
+
 /// Most verifies take one digest of the two: what the other one told is for another that takes both.
 #[test]
 fn a_second_digest_that_is_wrong_stays_on_record_until_both_are_taken_again() {

@@ -75,8 +75,8 @@ pub(in crate::registry) struct PastVerifies {
 /// What a verify recorded, as far as later ones need it.
 #[derive(Debug, Default)]
 pub(super) struct RecordedVerify {
-    /// The event that it compared with what somebody had written down.
-    pub(super) expected_head: Option<u64>,
+    /// The event that it compared with what somebody had written down, and that.
+    pub(super) expected: Option<(u64, Option<Blake3>)>,
     pub(super) faults: Vec<RecordedFault>,
 }
 
@@ -169,7 +169,7 @@ impl Registry {
             outstanding.untold += faults;
             return Ok(());
         };
-        for fault in verify.faults.iter().filter(|fault| Sought::by(fault).is_none()) {
+        for fault in verify.faults.iter().filter(|fault| Sought::by(fault, None).is_none()) {
             let is_settled = match &fault.address {
                 // The views know of each whether it is mended.
                 Some(_) if objects::is_damage(&fault.kind) => true,
@@ -208,8 +208,11 @@ impl Registry {
             },
         };
         let Ok(decoded) = decode(&event.record, &payload) else { return Ok(None) };
-        let Event::VerifyCompleted { faults, expected_head, .. } = decoded.event else { return Ok(None) };
-        let mut verify = RecordedVerify { expected_head, faults: Vec::new() };
+        let Event::VerifyCompleted { faults, expected_head, expected_digest, .. } = decoded.event else {
+            return Ok(None);
+        };
+        let expected = expected_head.map(|head| (head, expected_digest));
+        let mut verify = RecordedVerify { expected, faults: Vec::new() };
         let read = faults.each(|fault| -> Result<(), events::PayloadError> {
             verify.faults.push(fault);
             Ok(())
