@@ -431,6 +431,7 @@ impl Error {
                 | IngestError::Alike { .. }
                 | IngestError::ListedThrough { .. }
                 | IngestError::NoName { .. }
+                | IngestError::Special { .. }
                 | IngestError::StoreItself { .. }
                 | IngestError::Exclude { .. },
             ) => ErrorKind::Usage,

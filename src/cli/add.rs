@@ -81,7 +81,7 @@ pub(crate) struct Args {
     /// Each path stands in the package as it is listed, with the directories above it, without a / that it begins with;
     /// none may have .. in it. It is relative to the working directory. A directory is taken without what is in it, as
     /// find lists it, and a symlink is not followed. No line is a comment, empty ones are nothing, and a carriage return
-    /// before the end of a line belongs to it. A list that names nothing is an error.
+    /// before the end of a line is dropped (with --from0 it belongs to the path). A list that names nothing is an error.
     #[arg(long, value_name = "FILE", conflicts_with = "paths")]
     files_from: Option<PathBuf>,
 

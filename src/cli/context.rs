@@ -146,7 +146,7 @@ impl Context {
             let variable = environment.columns.as_deref().and_then(OsStr::to_str);
             Window::new(variable, streams.out_columns, environment.glyphs)
         });
-        let settings = Settings::new(&environment.variables);
+        let settings = Settings::new(&environment.variables, &environment.others);
         // A bad value is told of once the store has been asked, too.
         let style = settings.style(global.color, streams.out_is_terminal, environment.no_color);
         Self {
@@ -179,11 +179,13 @@ impl Context {
     /// # Errors
     /// Where one of these has a bad value, or the store's astore.toml is there and cannot be read.
     pub(crate) fn settle(&mut self) -> anyhow::Result<()> {
+        self.warn_of_variables();
         // Where no store is named, whoever opens it says so.
         if let Ok(place) = self.decide() {
             let root = place.root.clone();
+            // What is wrong here may stand in the store.
+            self.about = Some(root.clone());
             let read = self.settings.read_store(&root);
-            self.about = read.is_err().then_some(root);
             read?.iter().for_each(|wrong| self.terminal.warn(&format!("astore: {wrong}")));
         }
         if let Some(wait) = self.settings.get(self.wait_option, &settings::WAIT)? {
@@ -191,7 +193,23 @@ impl Context {
         }
         let no_color = self.environment.no_color;
         self.page.style = self.settings.style(self.color_option, self.out_is_terminal, no_color)?;
+        self.about = None;
         Ok(())
+    }
+
+    /// Decides what a command needs that looks at no store.
+    ///
+    /// # Errors
+    /// Where a variable has a bad value.
+    pub(crate) fn settle_variables(&mut self) -> anyhow::Result<()> {
+        self.warn_of_variables();
+        let no_color = self.environment.no_color;
+        self.page.style = self.settings.style(self.color_option, self.out_is_terminal, no_color)?;
+        Ok(())
+    }
+
+    fn warn_of_variables(&self) {
+        self.settings.wrong_variables().for_each(|wrong| self.terminal.warn(&format!("astore: {wrong}")));
     }
 
     /// Says what an option is that may have a default from outside: see [`Settings::get`].
@@ -206,9 +224,20 @@ impl Context {
         self.settings.get(given, setting)
     }
 
-    /// Returns the store's file of settings where something stands in it that means nothing to this build.
-    pub(crate) fn odd_settings(&self) -> Option<&Path> {
-        self.settings.odd_file()
+    /// Returns what means nothing to this build where somebody may have wanted something kept by it.
+    pub(crate) fn odd_settings(&mut self) -> Option<String> {
+        let odd = self.settings.odd()?;
+        self.about = self.decided_root().map(Path::to_owned);
+        Some(odd)
+    }
+
+    /// Takes in what the store says of options by now: it is open, and may have been waited for.
+    ///
+    /// # Errors
+    /// Where that cannot be read.
+    pub(crate) fn settings_again(&mut self) -> anyhow::Result<()> {
+        let root = self.decide()?.root.clone();
+        self.settings.read_again(&root)
     }
 
     /// Returns where the store is, which is decided once.

@@ -4,7 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::failure::usage;
+use super::failure::usage_hint;
+use super::odd;
 use super::output::escape;
 use super::output::window::Glyphs;
 use super::settings::{self, Chosen, Source};
@@ -14,6 +15,8 @@ use super::settings::{self, Chosen, Source};
 pub(crate) struct Environment {
     /// Those of [`settings::WAYS`] that are set.
     pub(crate) variables: Vec<(&'static str, OsString)>,
+    /// The names of others that begin as these do.
+    pub(crate) others: Vec<OsString>,
     /// `XDG_DATA_HOME`.
     pub(crate) data_home: Option<OsString>,
     /// `HOME`.
@@ -39,6 +42,7 @@ impl Environment {
         let names = settings::WAYS.iter().map(|way| way.variable);
         Self {
             variables: names.filter_map(|name| Some((name, std::env::var_os(name)?))).collect(),
+            others: std::env::vars_os().map(|(name, _)| name).filter(odd::is_like_ours).collect(),
             data_home: std::env::var_os("XDG_DATA_HOME"),
             home: std::env::var_os("HOME"),
             no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
@@ -66,16 +70,22 @@ impl Environment {
             if let Some(rest) = without_home(root.as_os_str()) {
                 let (shown, rest) = (escape::argument(root.as_os_str()), escape::bytes(rest));
                 let short = if said_by == "--root" { format!("--root ~/{rest} or ") } else { String::new() };
-                return Err(usage(format!(
-                    "{said_by} is '{shown}', and no such directory is here; a shell puts your home in the place of ~ only \
-                     where a word begins with it: write {short}{said_by}=$HOME/{rest}"
-                )));
+                return Err(usage_hint(
+                    format!("{said_by} is '{shown}', and no such directory is here"),
+                    format!(
+                        "a shell puts your home in the place of ~ only where a word begins with it: write \
+                         {short}{said_by}=$HOME/{rest}"
+                    ),
+                ));
             }
             return Ok(Place { root: absolute(&root), choice: PlaceChoice::Named, said_by });
         }
         // The XDG Base Directory Specification: a relative path in the variable is to be ignored.
         let data_home = self.data_home.as_deref().map(Path::new).filter(|path| path.is_absolute());
         let home = self.home.as_deref().filter(|home| !home.is_empty()).map(Path::new);
+        let has_home = home.is_some();
+        // Relative to what? An add would make a store in whatever directory somebody happens to be.
+        let home = home.filter(|home| home.is_absolute());
         let (root, said_by): (PathBuf, _) = match (data_home, home) {
             (Some(data_home), _) => (data_home.iter().chain(["astore".as_ref()]).collect(), "XDG_DATA_HOME"),
             (None, Some(home)) => {
@@ -83,8 +93,10 @@ impl Environment {
                 (home.iter().chain(below).collect(), "HOME")
             }
             (None, None) => {
-                return Err(usage(
-                    "no place for a store: HOME is not set; name one with --root DIR or ASTORE_ROOT",
+                let why = if has_home { "is no absolute path" } else { "is not set" };
+                return Err(usage_hint(
+                    format!("no place for a store: HOME {why}"),
+                    "name one with --root DIR or ASTORE_ROOT",
                 ));
             }
         };
@@ -171,7 +183,7 @@ mod tests {
     use super::*;
 
     fn place(option: Option<&str>, environment: &Environment) -> Result<(String, PlaceChoice), String> {
-        let settings = Settings::new(&environment.variables);
+        let settings = Settings::new(&environment.variables, &[]);
         let said = settings.get(option.map(PathBuf::from), &settings::ROOT);
         let place = said.and_then(|said| environment.place(said)).map_err(|error| error.to_string())?;
         Ok((place.root.display().to_string(), place.choice))

@@ -18,12 +18,21 @@ use super::output::json::{self, schema};
 
 /// A request that makes no sense as given; the text says so to the person who typed it.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Usage(pub(crate) String);
+#[error("{text}{}{}", if hint.is_some() { "; " } else { "" }, hint.as_deref().unwrap_or_default())]
+struct Usage {
+    text: String,
+    /// What to do instead.
+    hint: Option<String>,
+}
 
 /// Makes a usage error of a text.
 pub(crate) fn usage(text: impl Into<String>) -> anyhow::Error {
-    anyhow::Error::new(Usage(text.into()))
+    anyhow::Error::new(Usage { text: text.into(), hint: None })
+}
+
+/// Makes a usage error of what is wrong and what to do instead.
+pub(crate) fn usage_hint(text: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Usage { text: text.into(), hint: Some(hint.into()) })
 }
 
 /// Chooses the exit code for an error.
@@ -64,11 +73,14 @@ impl<'a> Failure<'a> {
     /// Puts an error into words: causes joined by colons, then what to do.
     pub(crate) fn of(error: &anyhow::Error, exit: Exit, asked: Asked<'a>) -> Self {
         let mut text = causes(error);
-        let hint = library(error).and_then(|error| hint(error, asked));
-        if let Some(hint) = &hint {
+        // Of a usage error it stands in the text already.
+        let of_usage = error.chain().find_map(|cause| cause.downcast_ref::<Usage>()?.hint.clone());
+        let of_library = library(error).and_then(|error| hint(error, asked));
+        if let Some(hint) = &of_library {
             text.push_str("; ");
             text.push_str(hint);
         }
+        let hint = of_usage.or(of_library);
         let hint = hint.map(|hint| escape::line(&hint));
         Self { hint, candidates: candidates(error), ..Self::new(exit, &text, asked.root) }
     }

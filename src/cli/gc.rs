@@ -15,7 +15,7 @@ use super::asked::Asked;
 use super::confirm::{self, Answer};
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::failure::{Failure, usage};
+use super::failure::{Failure, usage_hint};
 use super::metrics::MetricsArgs;
 use super::output::escape;
 use super::output::gc as text;
@@ -48,10 +48,12 @@ Examples:
 /// reviewed, or, if anything in it has changed, nothing (exit code 5, and it says what changed). What goes is
 /// recorded in the log for ever; its bytes are gone for good. SIGINT and SIGTERM let the deletions at work come to their
 /// end, 65,536 objects at most, before they end the command. If nothing of the plan is left then, it is done, and the
-/// exit code says so.
+/// exit code says so. A second signal, or SIGHUP, ends it at once, also where nobody reads what it says. Two of a kind
+/// that come together are one to the system: send the second a moment after the first.
 ///
 /// What was named or let go less than --min-age ago stays. As long as astore.toml has a default that this build does not
-/// know, --confirm is refused (exit code 2): it may be a --min-age that is misspelt. With --quiet, the plan is its name alone, --without
+/// know, --confirm is refused (exit code 2): it may be a --min-age that is misspelt. astore.toml is read again once the
+/// store is free: if it has another min-age by then, nothing is deleted (exit code 5). With --quiet, the plan is its name alone, --without
 /// prints the bytes as a number, and --confirm only what could not be deleted (exit code 1).
 #[derive(clap::Args, Debug)]
 #[command(
@@ -149,23 +151,22 @@ fn without(references: &[String], ctx: &mut Context) -> anyhow::Result<Exit> {
 }
 
 fn confirmed(plan: Option<PlanName>, args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
-    if let Some(file) = ctx.odd_settings() {
-        // A `min_age` that should have been `min-age` is a warning to everyone else; here it would cost what it was to keep.
-        return Err(usage(format!(
-            "nothing is deleted while {} has what this build does not know: it may be there to keep something; correct it \
-             or take it out",
-            escape::path(file)
-        )));
-    }
+    refuse_odd(ctx)?;
     if args.reason.as_deref().is_some_and(|reason| reason.trim().is_empty()) {
-        return Err(usage("--reason is empty; say why, the log keeps it"));
+        return Err(usage_hint("--reason is empty", "say why, the log keeps it"));
     }
+    // Who gives an age, or a plan that has one, does not ask the settings.
+    let settled = match (plan, args.min_age) {
+        (None, None) => Some(request(args, ctx)?.min_age),
+        (Some(_), _) | (None, Some(_)) => None,
+    };
     let confirmed = match plan {
         Some(plan) if args.min_age.is_some_and(|min_age| min_age != plan.min_age()) => {
             let theirs = age(plan.min_age());
-            return Err(usage(format!(
-                "PLAN has a --min-age of its own, {theirs}; leave it out, or say the same"
-            )));
+            return Err(usage_hint(
+                format!("PLAN has a --min-age of its own, {theirs}"),
+                "leave it out, or say the same",
+            ));
         }
         Some(plan) => Confirmed::Exactly(plan),
         None => Confirmed::Whatever(request(args, ctx)?),
@@ -181,7 +182,7 @@ fn confirmed(plan: Option<PlanName>, args: &Args, ctx: &mut Context) -> anyhow::
         request.confirmed = Confirmed::Exactly(report.plan.name());
     }
     let shown = asks || ctx.form == Form::Json || ctx.volume == Volume::Quiet;
-    collect(&request, shown, ctx)
+    collect(&request, settled, shown, ctx)
 }
 
 /// Shows a plan to a person and asks; returns how the command ends where it ends here. No lock is held.
@@ -212,8 +213,38 @@ fn ask(report: &PlanReport, ctx: &mut Context) -> anyhow::Result<Option<Exit>> {
     }
 }
 
-fn collect(request: &CollectRequest, shown: bool, ctx: &mut Context) -> anyhow::Result<Exit> {
+/// Refuses to delete where the settings have what this build does not know. A `min_age` that should have been `min-age`
+/// is a warning to everyone else; here it would cost what it was to keep.
+fn refuse_odd(ctx: &mut Context) -> anyhow::Result<()> {
+    let Some(odd) = ctx.odd_settings() else { return Ok(()) };
+    Err(usage_hint(
+        format!("nothing is deleted while {odd}: it may be there to keep something"),
+        "correct it or take it out",
+    ))
+}
+
+/// Carries out what is confirmed; `settled` is the age that the settings gave, where they were asked.
+fn collect(
+    request: &CollectRequest,
+    settled: Option<Duration>,
+    shown: bool,
+    ctx: &mut Context,
+) -> anyhow::Result<Exit> {
     let registry = ctx.open("gc", Access::Alone)?;
+    // The store may have been waited for, or a person: whoever wrote another age meanwhile means what is deleted now.
+    ctx.settings_again()?;
+    refuse_odd(ctx)?;
+    if let Some(settled) = settled {
+        let now = ctx.setting(None, &settings::MIN_AGE)?.map_or(DEFAULT_MIN_AGE, |chosen| chosen.value);
+        if now != settled {
+            let text = format!(
+                "nothing is deleted: --min-age was {} when this gc began and is {} by now; run it again",
+                age(settled),
+                age(now)
+            );
+            return Ok(ctx.fail(&Failure::new(Exit::PlanGone, &text, ctx.root())));
+        }
+    }
     let page = ctx.page;
     let root = ctx.root().map(escape::path).unwrap_or_default();
     let speak = ctx.terminal.speaker();

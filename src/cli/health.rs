@@ -22,10 +22,11 @@ Examples:
 /// head alone.
 ///
 /// Nothing is read again: what it knows of damage is on record. Exits with 4 as long as objects that were found
-/// damaged have not been added again, the last full verify found other faults, what only 'verify --head' or 'verify
-/// --both' looks for was found and not looked at again since, or log/ does not end where the database does. A full verify is one run, or parts ('astore verify --budget') that together cover every key.
+/// damaged have not been added again, a verify of any kind found other faults and no full one has begun since, what only
+/// 'verify --head' or 'verify --both' looks for was found and not looked at again since, or log/ does not end where the
+/// database does. A full verify is one run, or parts ('astore verify --budget') that together cover every key.
 /// What is mended goes off the record when the content is added again or, if it is no object, when the next full
-/// verify does not find it any more. Other concerns, a log/ that cannot be read and more than 1 GiB that writers
+/// verify does not find it any more; what only a quick one found, with the next quick one too. Other concerns, a log/ that cannot be read and more than 1 GiB that writers
 /// left in tmp/ among them, do not change the exit code.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]

@@ -10,12 +10,14 @@ use astore::identity::ContentAddress;
 use astore::plane::ingest::Unreadable;
 use astore::plane::{ExportError, IngestError, PatternError, ServeError};
 use astore::registry::report::DEFAULT_MIN_AGE;
+use astore::storage::root::store_around;
 use astore::storage::{LockError, StorageError};
 use astore::views::ViewError;
 use rustix::io::Errno;
 
 use super::asked::Asked;
 use super::denied::denied;
+use super::output::escape;
 use super::output::units::{age, count, size};
 
 const MAKE_ROOM: &str = "make room: 'astore remove' and 'astore gc' work on a full disk";
@@ -107,6 +109,12 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         }
         Error::Ingest(IngestError::Unreadable { .. }) if asked.command != "add" => return None,
         Error::Ingest(IngestError::Unreadable { .. }) => "--keep-going leaves out what cannot be read",
+        Error::Ingest(IngestError::Special { kind: "socket", .. }) => {
+            "nothing of a socket can be kept: leave it out"
+        }
+        Error::Ingest(IngestError::Special { .. }) => {
+            "what comes out of it is stored by - as a PATH, which is standard input, or by --from-command"
+        }
         Error::Ingest(IngestError::ListedThrough { .. }) => {
             "leave out one of the two: 'find -L ... ! -type d' names what is behind it alone, 'find' without -L the symlink"
         }
@@ -249,6 +257,12 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "most failures say all there is to say")]
 fn storage(error: &StorageError, asked: Asked<'_>) -> Option<String> {
+    // Nothing is made inside of a store.
+    if let StorageError::NoStore { root } = error
+        && let Some(around) = store_around(root)
+    {
+        return Some(format!("it is inside the store at {}: name that", escape::path(&around)));
+    }
     let said = match error {
         StorageError::NoStore { .. } if asked.command == "recover" => {
             "see whether its disk is mounted and the root is the right one; what is left of a store goes there first"

@@ -1,5 +1,6 @@
 //! SIGINT and SIGTERM: the first asks the running operation to end cleanly, the second ends the process. And SIGXFSZ,
-//! which is to end nothing.
+//! which is to end nothing. Two of a kind that come before the process has heard the first are one: the system keeps no
+//! count of them.
 //!
 //! One that whoever started this process has it ignore stays ignored, as the standard asks: `nohup`, a shell that runs it
 //! in the background, a script's `trap '' INT`. SIGTERM is no exception, as it is none for the GNU tools: who has that
@@ -10,8 +11,9 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
@@ -74,7 +76,7 @@ impl Interrupt {
 
     /// Lets the process do something before a second signal ends it, or SIGHUP does, which otherwise ends it without a
     /// word: say so, or end what it has started. That takes a thread: a handler may not write lines. Where there is none,
-    /// all stays as it was.
+    /// all stays as it was. It has a second for it: whoever reads what it says may be gone, and the process is to end.
     pub(crate) fn last_words(&self, say: impl Fn() + Send + 'static) -> Option<LastWords> {
         let asking = Arc::clone(&self.heard);
         let heard = asking.iter().map(|(number, _)| *number).chain(self.hears_hangup.then_some(SIGHUP));
@@ -83,17 +85,18 @@ impl Interrupt {
         let mut is_asked = asked.load(Ordering::Relaxed);
         let mut signals = Signals::new(heard).ok()?;
         let handle = signals.handle();
+        let say = LastWord(Arc::new(Mutex::new(say)));
         let listen = move || {
             for number in signals.forever() {
                 let exit = asking.iter().find(|(asking, _)| *asking == number).map(|(_, exit)| exit.code());
                 match exit {
                     Some(_) if !std::mem::replace(&mut is_asked, true) => {}
                     Some(code) => {
-                        say();
+                        say.say();
                         low_level::exit(i32::from(code));
                     }
                     None => {
-                        say();
+                        say.say();
                         drop(low_level::emulate_default_handler(number));
                     }
                 }
@@ -128,6 +131,29 @@ impl Interrupt {
 
 /// The signals that ask for an end, and how the process ends then.
 const ASKING: [(i32, Exit); 2] = [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)];
+
+/// What a process does before it ends at once.
+struct LastWord<F>(Arc<Mutex<F>>);
+
+impl<F: Fn() + Send + 'static> LastWord<F> {
+    /// Does it, or is at it for as long as [`LAST_WORD_MAX`]: standard error may be a full pipe that nobody reads.
+    fn say(&self) {
+        let (ended, end) = mpsc::channel::<()>();
+        let say = Arc::clone(&self.0);
+        let speak = move || {
+            let _ended = ended;
+            say.lock().unwrap_or_else(PoisonError::into_inner)();
+        };
+        match std::thread::Builder::new().name("last word".into()).spawn(speak) {
+            // What comes is that the other end is dropped.
+            Ok(_) => drop(end.recv_timeout(LAST_WORD_MAX)),
+            Err(_) => self.0.lock().unwrap_or_else(PoisonError::into_inner)(),
+        }
+    }
+}
+
+/// How long the last word may take.
+const LAST_WORD_MAX: Duration = Duration::from_secs(1);
 
 /// As long as it lives, the process does not end without a word.
 pub(crate) struct LastWords {

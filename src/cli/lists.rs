@@ -9,7 +9,7 @@ use astore::plane::IngestError;
 use astore::registry::report::{ListError, PathList, patterns_of};
 
 use super::context::Context;
-use super::failure::usage;
+use super::failure::{usage, usage_hint};
 use super::output::escape;
 
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -98,16 +98,17 @@ fn refused(error: ListError, path: &[u8], separator: Separator, number: u64, sho
         Separator::Newline => "line",
         Separator::Nul => "path",
     };
-    usage(match error {
-        ListError::Nul => format!(
-            "{place} {number} of the list {shown} holds a NUL byte; say --from0 if NUL ends each path"
+    match error {
+        ListError::Nul => usage_hint(
+            format!("{place} {number} of the list {shown} holds a NUL byte"),
+            "say --from0 if NUL ends each path",
         ),
-        ListError::Parent => format!(
-            "{place} {number} of the list {shown}: '{path}' has '..' in it; list paths from a directory above, and \
-             run astore there"
+        ListError::Parent => usage_hint(
+            format!("{place} {number} of the list {shown}: '{path}' has '..' in it"),
+            "list paths from a directory above, and run astore there",
         ),
-        error => format!("{place} {number} of the list {shown}: '{path}': {error}"),
-    })
+        error => usage(format!("{place} {number} of the list {shown}: '{path}': {error}")),
+    }
 }
 
 /// Reads the patterns of these files, in their order.
@@ -118,7 +119,10 @@ pub(crate) fn patterns(files: &[impl AsRef<Path>], ctx: &Context) -> anyhow::Res
     let mut patterns = Vec::new();
     for file in files.iter().map(AsRef::as_ref) {
         if file.as_os_str() == "-" {
-            return Err(usage("--exclude-from reads no standard input; name a file (./- if it is called -)"));
+            return Err(usage_hint(
+                "--exclude-from reads no standard input",
+                "name a file (./- if it is called -)",
+            ));
         }
         let what = format!("the patterns in {}", escape::path(file));
         let mut input = ctx.reader(file).with_context(|| format!("cannot read {what}"))?;

@@ -7,7 +7,7 @@ use astore::registry::report::{EventRow, LogFilter};
 
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::failure::usage;
+use super::failure::usage_hint;
 use super::output::json::{self, schema};
 use super::output::listing;
 use super::values;
@@ -44,7 +44,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     if args.event_type.as_deref() == Some("") {
-        return Err(usage("--type is empty; name a type, such as v1.package.finalized"));
+        return Err(usage_hint("--type is empty", "name a type, such as v1.package.finalized"));
     }
     let (form, page) = (ctx.form, ctx.page);
     // What goes into a pipe names what it is about by an id that is never given again.

@@ -12,9 +12,10 @@ use clap_mangen::roff::{Roff, bold, italic, roman};
 
 use super::context::Context;
 use super::exit::Exit;
-use super::failure::usage;
+use super::failure::{usage, usage_hint};
 use super::output::escape;
 use super::settings;
+use super::{meant, mistyped};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,9 +54,10 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     if let Some(directory) = &args.out {
         if let Some(store) = store_within(directory) {
             let (directory, store) = (escape::path(directory), escape::path(&store));
-            return Err(usage(format!(
-                "{directory} belongs to the store at {store}; name a directory elsewhere"
-            )));
+            return Err(usage_hint(
+                format!("{directory} belongs to the store at {store}"),
+                "name a directory elsewhere",
+            ));
         }
         write_all(&pages, directory, args.sections)?;
         return Ok(Exit::Done);
@@ -67,7 +69,13 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let is_wanted = |name: &str| name.rsplit_once('.').is_some_and(|(page, _)| page == wanted);
     let Some((_, text)) = pages.iter().find(|(name, _)| is_wanted(name)) else {
         let command = args.command.as_deref().unwrap_or_default();
-        return Err(usage(format!("no command is called '{}'", escape::line(command))));
+        let text = format!("no command is called '{}'", escape::line(command));
+        let by_hand = BY_HAND.iter().map(|(name, ..)| (*name).to_owned());
+        let near = [mistyped::near_commands(command), meant::nearest(command, by_hand.collect())].concat();
+        return Err(match mistyped::asked("man ", &near) {
+            Some(hint) => usage_hint(text, hint),
+            None => usage(text),
+        });
     };
     ctx.result(Exit::Done, |out| out.write_all(text))
 }

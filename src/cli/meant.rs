@@ -74,7 +74,7 @@ fn packages(reference: &str, ctx: &mut Context) -> Option<Vec<String>> {
 
 /// Returns those that are at most a third of their letters away, the nearest first, then by their bytes; none that is more
 /// than twice as far as the nearest.
-fn nearest(typed: &str, names: Vec<String>) -> Vec<String> {
+pub(super) fn nearest(typed: &str, names: Vec<String>) -> Vec<String> {
     let lower = typed.to_lowercase();
     let length = lower.chars().count();
     let farthest = (length / 3).max(1);

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use astore::manifest::Labels;

@@ -35,8 +35,11 @@ pub(crate) struct MetricsArgs {
     pub(crate) metrics_file: Option<PathBuf>,
 }
 
-/// How a file of metrics begins.
-const METRICS: &[u8] = b"# HELP astore_";
+/// How each line of a file of metrics begins that is not blank.
+const LINES: [&[u8]; 3] = [b"# HELP astore_", b"# TYPE astore_", b"astore_"];
+
+/// What astore writes there is a few KiB long; a longer file is somebody else's, in bytes.
+const METRICS_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Where the metrics of a command go.
 pub(crate) struct MetricsFile {
@@ -61,7 +64,11 @@ impl MetricsFile {
         let Some(chosen) = ctx.setting(given.map(Path::to_owned), &settings::METRICS_FILE)? else {
             return Ok(None);
         };
-        let (path, source) = (named(&chosen.value, command), chosen.source);
+        let source = chosen.source;
+        let (path, misnamed) = match named(&chosen.value, command) {
+            Ok(path) => (path, None),
+            Err(why) => (chosen.value, Some(why)),
+        };
         if matches!(source, Source::Store(..)) && !path.is_absolute() {
             return Err(usage(format!("{source} is '{}': expected an absolute path", escape::path(&path))));
         }
@@ -72,7 +79,7 @@ impl MetricsFile {
             ));
             return Ok(None);
         }
-        match usable(&path, root.as_deref()) {
+        match misnamed.map_or_else(|| usable(&path, root.as_deref()), Err) {
             Ok(path) => Ok(Some(Self { path, source, command, root, begun })),
             Err(why) => {
                 let text = format!("cannot write metrics to {} ({source}): {why}", escape::path(&path));
@@ -108,8 +115,11 @@ impl MetricsFile {
     }
 }
 
-/// Puts the command where the name has a place for it.
-fn named(path: &Path, command: &str) -> PathBuf {
+/// Puts the command where the name has a place for it, and says what is wrong with a name that was not meant so.
+fn named(path: &Path, command: &str) -> Result<PathBuf, String> {
+    if path.as_os_str() == "-" {
+        return Err("metrics go into a file; a file of that name is ./-".to_owned());
+    }
     let mut rest = path.as_os_str().as_bytes();
     let mut named = Vec::new();
     while let Some(at) = rest.windows(COMMAND.len()).position(|window| window == COMMAND) {
@@ -118,7 +128,25 @@ fn named(path: &Path, command: &str) -> PathBuf {
         rest = &rest[at + COMMAND.len()..];
     }
     named.extend_from_slice(rest);
-    PathBuf::from(OsString::from_vec(named))
+    match other_braces(path.as_os_str().as_bytes()) {
+        Some(braces) => Err(format!(
+            "{} stands for nothing; the command's place is {{command}}",
+            escape::argument(OsStr::from_bytes(braces))
+        )),
+        None => Ok(PathBuf::from(OsString::from_vec(named))),
+    }
+}
+
+/// Returns the first word in braces that is not the command's place: it was to be one, as a rule.
+fn other_braces(path: &[u8]) -> Option<&[u8]> {
+    let mut words = path.split(|byte| *byte == b'/').flat_map(|name| {
+        let begins = name.iter().enumerate().filter(|(_, byte)| **byte == b'{').map(|(at, _)| at);
+        begins.filter_map(|at| {
+            let length = name[at..].iter().position(|byte| *byte == b'}')?;
+            Some(&name[at..=at + length])
+        })
+    });
+    words.find(|word| *word != COMMAND)
 }
 
 /// Returns the file that is meant, behind symlinks, if one can be put there.
@@ -159,11 +187,13 @@ fn usable(path: &Path, root: Option<&Path>) -> Result<PathBuf, String> {
     Ok(file)
 }
 
-/// Returns whether a file is empty or begins as metrics of astore do.
+/// Returns whether a file has nothing in it but metrics of astore: one line of somebody else's would be lost.
 fn is_metrics(path: &Path) -> io::Result<bool> {
-    let mut begin = Vec::new();
-    fs::File::open(path)?.take(METRICS.len() as u64).read_to_end(&mut begin)?;
-    Ok(begin.is_empty() || begin == METRICS)
+    let mut text = Vec::new();
+    fs::File::open(path)?.take(METRICS_BYTES_MAX + 1).read_to_end(&mut text)?;
+    let is_ours = |line: &[u8]| line.is_empty() || LINES.iter().any(|begin| line.starts_with(begin));
+    Ok(text.len() as u64 <= METRICS_BYTES_MAX
+        && text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).all(is_ours))
 }
 
 /// Returns whether the astore.toml of a root is this user's own or root's: what another user wrote there must not make
@@ -210,7 +240,41 @@ mod tests {
     #[test]
     fn a_name_may_hold_the_command() {
         for (path, is) in [("/m/astore.prom", "/m/astore.prom"), ("{command}/{command}.prom", "gc/gc.prom")] {
-            assert_eq!(named(Path::new(path), "gc"), Path::new(is));
+            assert_eq!(named(Path::new(path), "gc"), Ok(PathBuf::from(is)));
+        }
+        for path in ["/m/a{b.prom", "/m/a}b.prom", "/m{/a}b", "./-"] {
+            assert_eq!(named(Path::new(path), "gc"), Ok(PathBuf::from(path)));
+        }
+        for (path, word) in [
+            ("/m/{cmd}.prom", "{cmd}"),
+            ("{}", "{}"),
+            ("{{command}}", "{{command}"),
+            ("/{Command}/m", "{Command}"),
+        ] {
+            let said = named(Path::new(path), "gc").unwrap_err();
+            assert_eq!(said, format!("{word} stands for nothing; the command's place is {{command}}"));
+        }
+        assert!(named(Path::new("-"), "gc").is_err());
+    }
+
+    #[test]
+    fn a_file_with_one_line_of_somebody_else_is_his() {
+        let place = tempfile::tempdir().unwrap();
+        let file: PathBuf = place.path().iter().chain([OsStr::new("m.prom")]).collect();
+        let ours = "# HELP astore_a b\n# TYPE astore_a gauge\nastore_a{command=\"gc\"} 1\n";
+        for (text, is) in [
+            ("", true),
+            ("\n\n", true),
+            (ours, true),
+            (&format!("{ours}\n{ours}"), true),
+            (&format!("{ours}node_up 1\n"), false),
+            (&format!("{ours}# a remark\n"), false),
+            (&format!("# HELP other_a\n{ours}"), false),
+            (&format!("{ours}{}", "\n".repeat(1024 * 1024)), false),
+        ] {
+            #[expect(clippy::disallowed_methods, reason = "a file made by hand")]
+            fs::write(&file, text).unwrap();
+            assert_eq!(is_metrics(&file).unwrap(), is, "{text:.200}");
         }
     }
 

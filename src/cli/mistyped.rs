@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -68,7 +69,7 @@ impl Mistyped {
             }
         }
         // Only what may begin with a dash can be meant by that, and `add` alone takes it; there are better words for it.
-        tips.retain(|tip| !tip.starts_with("to pass '"));
+        tips.retain(|tip| !tip.starts_with("to pass '") && !is_far_fetched(tip, error));
         let hint = match meant(error, command, arguments) {
             Some(meant) => format!("{meant} {}", more(error, command, &text, &forms)),
             None => {
@@ -87,12 +88,20 @@ fn meant(error: &clap::Error, command: Option<&str>, arguments: &[OsString]) -> 
         _ => None,
     };
     if error.kind() == ErrorKind::InvalidSubcommand {
-        return did_you_mean(of(ContextKind::InvalidSubcommand)?);
+        let is_help = super::words(arguments).next().is_some_and(|word| word == "help");
+        // Where clap has looked for what is like it, its tip stands in what it says.
+        let near = if is_help { near_commands(of(ContextKind::InvalidSubcommand)?) } else { Vec::new() };
+        return did_you_mean(of(ContextKind::InvalidSubcommand)?).or_else(|| asked("help ", &near));
     }
     let argument = of(ContextKind::InvalidArg).filter(|_| error.kind() == ErrorKind::UnknownArgument)?;
     match (command?, argument.starts_with('-')) {
-        ("init", _) => Some("the root is named by --root DIR or ASTORE_ROOT;".to_owned()),
-        ("gc", false) => Some("a plan is named by --confirm=PLAN;".to_owned()),
+        ("init", false) => Some("the root is named by --root DIR or ASTORE_ROOT;".to_owned()),
+        ("gc", false) if argument.starts_with(|first: char| first.is_ascii_digit()) => {
+            Some("a plan is named by --confirm=PLAN;".to_owned())
+        }
+        ("gc", true) if argument == "-n" || argument.starts_with("--dry") => {
+            Some("gc without --confirm changes nothing;".to_owned())
+        }
         // What other tools call so.
         ("restore", false) => Some("'astore export REF DEST' writes what is in a package;".to_owned()),
         ("add", true) if error.get(ContextKind::SuggestedArg).is_none() => {
@@ -100,10 +109,38 @@ fn meant(error: &clap::Error, command: Option<&str>, arguments: &[OsString]) -> 
             let bytes = argument.as_bytes();
             let is_it = |word: &&OsString| word.as_bytes().starts_with(bytes);
             let word = arguments.iter().find(is_it).map(|word| escape::argument(word))?;
-            Some(format!("a file of that name is ./{word};"))
+            let is_there = Path::new(arguments.iter().find(is_it)?).symlink_metadata().is_ok();
+            is_there.then(|| format!("a file of that name is ./{word};"))
         }
         _ => None,
     }
+}
+
+/// Returns whether a tip names an option that is not like the one that was typed.
+fn is_far_fetched(tip: &str, error: &clap::Error) -> bool {
+    let similar = tip.strip_prefix("a similar argument exists: '--").and_then(|rest| rest.strip_suffix('\''));
+    let typed = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(text)) => text.trim_start_matches('-').split('=').next(),
+        _ => None,
+    };
+    let (Some(similar), Some(typed)) = (similar, typed) else { return false };
+    let is_beginning = similar.starts_with(typed) || typed.starts_with(similar);
+    !is_beginning && strsim::osa_distance(typed, similar) > (typed.len() / 3).max(1)
+}
+
+/// Asks whether one of these is meant.
+pub(super) fn asked(before: &str, commands: &[String]) -> Option<String> {
+    let quoted: Vec<String> = commands.iter().map(|command| format!("'astore {before}{command}'")).collect();
+    (!quoted.is_empty()).then(|| format!("did you mean {}?", quoted.join(" or ")))
+}
+
+/// Returns the commands whose names are like this one.
+pub(super) fn near_commands(typed: &str) -> Vec<String> {
+    let definition = super::definition();
+    super::meant::nearest(
+        typed,
+        definition.get_subcommands().map(|known| known.get_name().to_owned()).collect(),
+    )
 }
 
 /// Asks for the command that is meant by the name that it has elsewhere, or that is written otherwise.

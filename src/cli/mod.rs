@@ -39,6 +39,7 @@ mod metadata;
 mod metrics;
 mod mistyped;
 mod naming;
+mod odd;
 mod output;
 mod pin;
 mod pins;
@@ -201,7 +202,7 @@ pub(crate) fn run(
         return fail(&error, &mut ctx);
     }
     let is_about_a_store = cli.command.as_ref().is_none_or(Command::is_about_a_store);
-    let settled = if is_about_a_store { ctx.settle() } else { Ok(()) };
+    let settled = if is_about_a_store { ctx.settle() } else { ctx.settle_variables() };
     let metrics = match cli.command.as_ref().and_then(Command::metrics) {
         Some((command, args)) => MetricsFile::choose(command, args.metrics_file.as_deref(), &ctx),
         None => Ok(None),
@@ -304,7 +305,7 @@ fn answer(
         return Exit::Usage;
     }
     let help = error.render();
-    let settings = Settings::new(&environment.variables);
+    let settings = Settings::new(&environment.variables, &[]);
     let style = settings.style(typed_color(arguments), streams.out_is_terminal, environment.no_color);
     let is_version = error.kind() == ErrorKind::DisplayVersion;
     let is_verbose = arguments.iter().any(|word| word == "--verbose");
@@ -317,8 +318,8 @@ fn answer(
     let written = streams.out.write_all(text.as_bytes()).and_then(|()| streams.out.flush());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            let text = format!("cannot write the output: {error}");
-            let line = Failure::new(Exit::Failed, &text, None).line(form_of(arguments));
+            let error = anyhow::Error::new(astore::error::Error::Output(error));
+            let line = Failure::of(&error, Exit::Failed, Asked::default()).line(form_of(arguments));
             drop(writeln!(streams.err, "{line}"));
             Exit::Failed
         }

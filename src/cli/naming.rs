@@ -8,7 +8,7 @@ use astore::identity::AddressPrefix;
 use astore::manifest::{EntryPath, PackageName};
 use astore::registry::report::{CatTarget, DiffTarget, ExplainTarget, PinRequest, Reference};
 
-use super::failure::usage;
+use super::failure::{usage, usage_hint};
 use super::output::escape;
 
 /// Takes an argument for a directory where it contains `/`, is `.` or `..`, or where no reference has that
@@ -81,9 +81,10 @@ pub(crate) fn explain_target(argument: &OsStr) -> anyhow::Result<ExplainTarget> 
     }
     let path = Path::new(argument);
     if path.is_dir() {
-        return Err(usage(format!(
-            "{shown} is a directory; name a file, or REF:PATH for a file of a package"
-        )));
+        return Err(usage_hint(
+            format!("{shown} is a directory"),
+            "name a file, or REF:PATH for a file of a package",
+        ));
     }
     let is_named_file = bytes.contains(&b'/') || !could_be_package;
     if bytes.is_empty() || (!is_named_file && path.symlink_metadata().is_err()) {
@@ -91,15 +92,16 @@ pub(crate) fn explain_target(argument: &OsStr) -> anyhow::Result<ExplainTarget> 
         let what =
             format!("'{shown}' is no file, and neither REF:PATH nor an address such as blake3:1a2b3c4d");
         let is_digest = digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-        return Err(usage(if is_digest {
-            format!("{what}; put blake3: or sha256: before it")
+        return Err(if is_digest {
+            usage_hint(what, "put blake3: or sha256: before it")
         } else if could_be_package {
-            format!(
-                "{what}; of a package, '{shown}:PATH' names a file, and 'astore show {shown}' tells the rest"
-            )
+            let hint = format!(
+                "of a package, '{shown}:PATH' names a file, and 'astore show {shown}' tells the rest"
+            );
+            usage_hint(what, hint)
         } else {
-            what
-        }));
+            usage(what)
+        });
     }
     Ok(ExplainTarget::File(path.to_owned()))
 }
@@ -116,9 +118,10 @@ pub(crate) fn pin_target(text: &str) -> anyhow::Result<PinRequest> {
             let prefix = text.parse::<AddressPrefix>();
             prefix.map(PinRequest::Object).map_err(|error| usage(format!("'{shown}' is no address: {error}")))
         }
-        Some(_) => Err(usage(format!(
-            "'{shown}' is neither a REF nor an address; 'astore explain {shown}' tells the address of a file"
-        ))),
+        Some(_) => Err(usage_hint(
+            format!("'{shown}' is neither a REF nor an address"),
+            format!("'astore explain {shown}' tells the address of a file"),
+        )),
     }
 }
 
@@ -129,10 +132,10 @@ pub(crate) fn pin_target(text: &str) -> anyhow::Result<PinRequest> {
 /// A usage error that suggests `--name` where there is no such component or it is no package name.
 pub(crate) fn default_name(path: &Path) -> anyhow::Result<PackageName> {
     let no_name = |why: &str| {
-        usage(format!(
-            "{} gives the package no name: {why}; give it one with --name NAME",
-            escape::path(path)
-        ))
+        usage_hint(
+            format!("{} gives the package no name: {why}", escape::path(path)),
+            "give it one with --name NAME",
+        )
     };
     let last = match last_component(path) {
         Some(last) => last,

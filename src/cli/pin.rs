@@ -5,7 +5,7 @@ use astore::registry::Access;
 
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::failure::usage;
+use super::failure::usage_hint;
 use super::naming;
 use super::output::json::{self, schema};
 use super::output::roots;
@@ -58,7 +58,9 @@ pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
 /// Refuses a reason that says nothing.
 pub(super) fn reason(reason: Option<&str>) -> anyhow::Result<Option<&str>> {
     match reason {
-        Some(reason) if reason.trim().is_empty() => Err(usage("--reason is empty; leave it out or say why")),
+        Some(reason) if reason.trim().is_empty() => {
+            Err(usage_hint("--reason is empty", "leave it out or say why"))
+        }
         Some(_) | None => Ok(reason),
     }
 }

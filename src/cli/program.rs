@@ -112,7 +112,8 @@ impl Program {
         let is_running = matches!(self.look(), Ok(None));
         let reach = *locked(&self.reach);
         // An id that is a group's is given to nobody else.
-        is_running || matches!(reach, Reach::Group(group) if test_kill_process_group(group).is_ok())
+        is_running
+            || matches!(reach, Reach::Group(group) if test_kill_process_group(group).is_ok() && lives(group))
     }
 
     /// Says how it failed, if it did.
@@ -179,6 +180,29 @@ impl Drop for Program {
     }
 }
 
+/// Returns whether one of a group's processes is more than a zombie. Those whose parent is gone are taken away by the
+/// system's first process, which in a container may take its time. Where nobody says what there is, there is one.
+fn lives(group: Pid) -> bool {
+    let Ok(listed) = std::fs::read_dir("/proc") else { return true };
+    let processes = listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let mut of_group = processes
+        .filter_map(|process| std::fs::read(format!("/proc/{process}/stat")).ok())
+        .filter_map(|stat| is_zombie_of(&String::from_utf8_lossy(&stat), group))
+        .peekable();
+    of_group.peek().is_none() || of_group.any(|is_zombie| !is_zombie)
+}
+
+/// Returns whether a process is a zombie, of what proc_pid_stat(5) says of it; `None` where it is of another group.
+fn is_zombie_of(stat: &str, group: Pid) -> Option<bool> {
+    // A program may be called whatever it likes.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?;
+    let its_group: i32 = fields.nth(1)?.parse().ok()?;
+    // The first thread may end before the others.
+    let threads: u64 = fields.nth(14)?.parse().ok()?;
+    (its_group == group.as_raw_nonzero().get()).then_some(matches!(state, "Z" | "X") && threads <= 1)
+}
+
 fn locked(reach: &Mutex<Reach>) -> MutexGuard<'_, Reach> {
     reach.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -195,6 +219,31 @@ mod tests {
     /// Ends badly once this process has seen the end of its output, and closed the pipe.
     const AFTER_ITS_OUTPUT: &str = "pipe=$(readlink /proc/$$/fd/1); exec >&-; \
          while readlink /proc/$PPID/fd/* | grep -qxF \"$pipe\"; do :; done; exit 1";
+
+    #[test]
+    fn what_only_waits_to_be_taken_away_runs_no_more() {
+        let group = Pid::from_raw(77).unwrap();
+        let stat = |state: &str, group: u32, threads: u32| {
+            format!("12 (a) R 1 b) {state} 1 {group} 77 0 -1 4 0 0 0 0 0 0 0 0 20 0 {threads} 0 99 1 2\n")
+        };
+        for (state, its_group, threads, is) in [
+            ("Z", 77, 1, Some(true)),
+            ("X", 77, 1, Some(true)),
+            ("S", 77, 1, Some(false)),
+            ("T", 77, 1, Some(false)),
+            ("Z", 77, 2, Some(false)),
+            ("Z", 78, 1, None),
+        ] {
+            assert_eq!(
+                is_zombie_of(&stat(state, its_group, threads), group),
+                is,
+                "{state} {its_group} {threads}"
+            );
+        }
+        assert!(lives(rustix::process::getpgrp()), "this one runs");
+        let own = std::fs::read_to_string("/proc/self/stat");
+        assert!(own.is_ok_and(|own| is_zombie_of(&own, rustix::process::getpgrp()) == Some(false)));
+    }
 
     fn shell(script: &str) -> Program {
         Program::start("sh".as_ref(), &["-c".into(), script.into()], &Interrupt::default()).unwrap()

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use astore::manifest::PackageName;
 use astore::registry::Access;
-use astore::registry::report::{PackageSummary, Reference, RemoveReport, Superseded};
+use astore::registry::report::{Reference, RemoveReport, Superseded};
 
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::failure::usage;
+use super::failure::{usage, usage_hint};
 use super::output::escape;
 use super::output::json::{self, schema};
 use super::output::roots;
@@ -60,23 +60,23 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let reason = args.reason.as_deref().unwrap_or_default();
-    if reason.trim().is_empty() && !args.dry_run {
-        return Err(usage("--reason is empty; say why, the log keeps it"));
+    if reason.trim().is_empty() && (args.reason.is_some() || !args.dry_run) {
+        return Err(usage_hint("--reason is empty", "say why, the log keeps it"));
     }
     let report = match args.keep {
         None => {
             let references: Vec<Reference> = args.references.iter().cloned().map(Reference).collect();
             if args.dry_run {
-                let packages = ctx.open("remove", Access::Read)?.removable(&references)?;
-                return would_remove(&packages, ctx);
+                let report = ctx.open("remove", Access::Read)?.removable(&references)?;
+                return would_remove(&report, ctx);
             }
             ctx.open("remove", Access::Write)?.remove(&references, reason)?
         }
         Some(keep) => {
             let superseded = Superseded { name: name(&args.references)?, keep, older_than: args.older_than };
             if args.dry_run {
-                let packages = ctx.open("remove", Access::Read)?.superseded(&superseded)?;
-                return would_remove(&packages, ctx);
+                let report = ctx.open("remove", Access::Read)?.superseded(&superseded)?;
+                return would_remove(&report, ctx);
             }
             ctx.open("remove", Access::Write)?.remove_superseded(&superseded, reason)?
         }
@@ -97,7 +97,7 @@ fn name(references: &[String]) -> anyhow::Result<PackageName> {
 fn removed(report: &RemoveReport, ctx: &mut Context) -> anyhow::Result<Exit> {
     let form = ctx.form;
     let exit = ctx.result(Exit::Done, |out| match form {
-        Form::Json => json::write(schema::REMOVE, json::Remove::of(report), out),
+        Form::Json => json::write(schema::REMOVE, json::Remove::of(report, false), out),
         Form::Text => report.packages.iter().try_for_each(|package| writeln!(out, "{}", package.reference())),
     })?;
     if form == Form::Text {
@@ -105,6 +105,30 @@ fn removed(report: &RemoveReport, ctx: &mut Context) -> anyhow::Result<Exit> {
             0 => "astore: nothing to remove",
             _ => "astore: the bytes stay until a confirmed gc; 'astore restore' brings a package back",
         });
+    }
+    tell_roots(report, ctx);
+    Ok(exit)
+}
+
+fn would_remove(report: &RemoveReport, ctx: &mut Context) -> anyhow::Result<Exit> {
+    let form = ctx.form;
+    if form == Form::Text {
+        ctx.terminal.note(match report.packages.as_slice() {
+            [] => "astore: nothing to remove",
+            _ => "astore: nothing is changed; these would be removed:",
+        });
+    }
+    let exit = ctx.result(Exit::Done, |out| match form {
+        Form::Json => json::write(schema::REMOVE, json::Remove::of(report, true), out),
+        Form::Text => report.packages.iter().try_for_each(|package| writeln!(out, "{}", package.reference())),
+    })?;
+    tell_roots(report, ctx);
+    Ok(exit)
+}
+
+/// Says what keeps the bytes all the same.
+fn tell_roots(report: &RemoveReport, ctx: &Context) {
+    if ctx.form == Form::Text {
         for root in &report.kept_by {
             ctx.terminal.note(&format!("astore: {}", roots::kept(root)));
         }
@@ -113,19 +137,4 @@ fn removed(report: &RemoveReport, ctx: &mut Context) -> anyhow::Result<Exit> {
             ctx.terminal.note(&format!("astore: {reference}, which is about what was removed, stays"));
         }
     }
-    Ok(exit)
-}
-
-fn would_remove(packages: &[PackageSummary], ctx: &mut Context) -> anyhow::Result<Exit> {
-    let form = ctx.form;
-    if form == Form::Text {
-        ctx.terminal.note(match packages {
-            [] => "astore: nothing to remove",
-            _ => "astore: nothing is changed; these would be removed:",
-        });
-    }
-    ctx.result(Exit::Done, |out| match form {
-        Form::Json => json::write(schema::REMOVE, json::Remove::dry(packages), out),
-        Form::Text => packages.iter().try_for_each(|package| writeln!(out, "{}", package.reference())),
-    })
 }

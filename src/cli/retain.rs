@@ -7,7 +7,7 @@ use clap::ArgGroup;
 
 use super::context::{Context, Form};
 use super::exit::Exit;
-use super::failure::usage;
+use super::failure::usage_hint;
 use super::output::json::{self, schema};
 use super::output::roots;
 use super::progress::Volume;
@@ -66,7 +66,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     if args.reason.trim().is_empty() {
-        return Err(usage("--reason is empty; say why, the log keeps it"));
+        return Err(usage_hint("--reason is empty", "say why, the log keeps it"));
     }
     let hold = match (args.hold, args.release) {
         (true, _) => HoldRequest::Set,

@@ -15,8 +15,9 @@ use astore::storage::root::{self, DefaultValue};
 use astore::storage::{StorageError, layout};
 use clap::ValueEnum as _;
 
-use super::failure::usage;
+use super::failure::{usage, usage_hint};
 use super::global::ColorChoice;
+use super::odd;
 use super::output::escape;
 use super::output::style::Style;
 use super::values;
@@ -199,67 +200,111 @@ pub(crate) struct Settings {
     file: PathBuf,
     /// Whether something stands there that means nothing to this build.
     is_odd: bool,
+    /// Variables that are called nearly as one of ours, and which that is.
+    mistyped: Vec<(OsString, &'static str)>,
 }
 
 impl Settings {
-    /// Begins with the variables.
-    pub(crate) fn new(variables: &[(&'static str, OsString)]) -> Self {
-        Self { variables: variables.to_vec(), ..Self::default() }
+    /// Begins with the variables, and the names of others that begin as ours.
+    pub(crate) fn new(variables: &[(&'static str, OsString)], others: &[OsString]) -> Self {
+        let known = WAYS.map(|way| way.variable);
+        let meant = |name: &OsString| Some((name.clone(), odd::meant_variable(name, &known)?));
+        Self {
+            variables: variables.to_vec(),
+            mistyped: others.iter().filter_map(meant).collect(),
+            ..Self::default()
+        }
     }
 
-    /// Returns the store's file where something stands in it that means nothing to this build, and may have meant much to
-    /// whoever wrote it.
-    pub(crate) fn odd_file(&self) -> Option<&Path> {
-        self.is_odd.then_some(self.file.as_path())
+    /// Returns what stands somewhere that means nothing to this build, and may have meant to whoever wrote it that
+    /// something is to be kept.
+    pub(crate) fn odd(&self) -> Option<String> {
+        if self.is_odd {
+            return Some(format!("{} has what this build does not know", escape::path(&self.file)));
+        }
+        let (name, _) = self.mistyped.iter().find(|(_, meant)| *meant == MIN_AGE.way.variable)?;
+        Some(format!("{} is set, which this build does not know", escape::argument(name)))
     }
 
-    /// Takes in what the store at `root` says, and returns what is wrong with that as a whole, as a line for people.
+    /// Returns what is wrong with the variables as a whole, as lines for people.
+    pub(crate) fn wrong_variables(&self) -> impl Iterator<Item = String> {
+        self.mistyped.iter().map(|(name, meant)| {
+            format!("{} is no variable of astore's: did you mean {meant}?", escape::argument(name))
+        })
+    }
+
+    /// Takes in what the store at `root` says, and returns what is wrong with that as a whole, as lines for people.
     /// Where there is no store, or none that can be opened, there is nothing to take in.
     ///
     /// # Errors
     /// Where the file is there and cannot be read: what it says may matter.
-    pub(crate) fn read_store(&mut self, root: &Path) -> anyhow::Result<Option<String>> {
+    pub(crate) fn read_store(&mut self, root: &Path) -> anyhow::Result<Vec<String>> {
         let wrong = self.take_in(root)?;
-        self.is_odd = wrong.is_some();
+        self.is_odd = !wrong.is_empty();
         Ok(wrong)
     }
 
-    fn take_in(&mut self, root: &Path) -> anyhow::Result<Option<String>> {
+    /// Takes in what the store at `root` says by now, for whoever must not act on what stood there before.
+    ///
+    /// # Errors
+    /// Where the file is not there, or cannot be read.
+    pub(crate) fn read_again(&mut self, root: &Path) -> anyhow::Result<()> {
+        let (stood, others) = root::read_defaults(root).map_err(astore::error::Error::from)?;
+        self.is_odd = !self.understand(root, stood, &others).is_empty();
+        if self.file.exists() {
+            return Ok(());
+        }
+        Err(astore::error::Error::from(StorageError::NoStore { root: root.to_owned() }).into())
+    }
+
+    fn take_in(&mut self, root: &Path) -> anyhow::Result<Vec<String>> {
         let (stood, others) = match root::read_defaults(root) {
             Ok(stood) => stood,
             // Whoever opens the store says so, and what to do.
-            Err(StorageError::Config { .. } | StorageError::UnknownFormat { .. }) => (None, Vec::new()),
-            Err(error) if is_absent(&error) => (None, Vec::new()),
+            Err(StorageError::Config { .. } | StorageError::UnknownFormat { .. }) => (None, BTreeMap::new()),
+            Err(error) if is_absent(&error) => (None, BTreeMap::new()),
             Err(error) => return Err(astore::error::Error::from(error).into()),
         };
+        Ok(self.understand(root, stood, &others))
+    }
+
+    fn understand(
+        &mut self,
+        root: &Path,
+        stood: Option<DefaultValue>,
+        others: &BTreeMap<String, DefaultValue>,
+    ) -> Vec<String> {
         self.file = root.iter().chain([OsStr::new(layout::CONFIG)]).collect();
         let file = escape::path(&self.file);
+        let mut wrong = Vec::new();
         self.store = match stood {
             None => BTreeMap::new(),
             Some(DefaultValue::Table(table)) => table,
             Some(other) => {
                 let what = shown(&other);
-                return Ok(Some(format!("defaults in {file} is {what} and no table: it is left aside")));
+                wrong.push(format!("defaults in {file} is {what} and no table: it is left aside"));
+                BTreeMap::new()
             }
         };
         let known = keys();
         let unknown = self.store.keys().filter(|key| !known.contains(&key.as_str()));
         let unknown: Vec<String> = unknown.map(|key| escape::line(key)).collect();
-        // At the top of the file it would be taken for a default by whoever wrote it, and by nobody else.
-        let misplaced = others.iter().filter(|key| known.contains(&key.as_str()));
-        let misplaced: Vec<String> = misplaced.map(|key| escape::line(key)).collect();
-        Ok(match unknown.as_slice() {
-            [] if !misplaced.is_empty() => Some(format!(
-                "{file} has keys at its top that mean nothing: {}; defaults stand under [defaults]",
-                misplaced.join(", ")
-            )),
-            [] => None,
-            unknown => Some(format!(
+        if !unknown.is_empty() {
+            wrong.push(format!(
                 "[defaults] in {file} has keys that this build does not know: {}; it knows {}",
                 unknown.join(", "),
                 known.join(", ")
-            )),
-        })
+            ));
+        }
+        // It would be taken for a default by whoever wrote it, and by nobody else.
+        let misplaced = odd::misplaced(others, &known);
+        if !misplaced.is_empty() {
+            wrong.push(format!(
+                "{file} has keys at its top that mean nothing: {}; defaults stand under [defaults]",
+                misplaced.join(", ")
+            ));
+        }
+        wrong
     }
 
     /// Says what an option is: as it was given, else as its variable says, else as the store does; `None` where nobody
@@ -275,7 +320,7 @@ impl Settings {
         let (source, said, shown) =
             if let Some((_, value)) = self.variables.iter().find(|(name, _)| *name == variable) {
                 if value.is_empty() {
-                    return Err(usage(format!("{variable} is empty; give it a value or unset it")));
+                    return Err(usage_hint(format!("{variable} is empty"), "give it a value or unset it"));
                 }
                 (Source::Variable(variable), Some(value.clone()), format!("'{}'", escape::argument(value)))
             } else if let Some(value) = self.store.get(key).filter(|_| in_store) {
@@ -333,142 +378,4 @@ fn shown(value: &DefaultValue) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(variables: &[(&'static str, &str)], table: &str) -> Settings {
-        let variables: Vec<(&'static str, OsString)> =
-            variables.iter().map(|&(name, value)| (name, value.into())).collect();
-        let place = tempfile::tempdir().unwrap();
-        let described = "format = 1\nstore_id = \"x\"\n";
-        let file: PathBuf = place.path().iter().chain([OsStr::new("astore.toml")]).collect();
-        #[expect(clippy::disallowed_methods, reason = "a description made by hand")]
-        std::fs::write(file, format!("{described}{table}")).unwrap();
-        let mut settings = Settings::new(&variables);
-        let wrong = settings.read_store(place.path()).unwrap();
-        assert_eq!(wrong, None);
-        settings.file = "/s/astore.toml".into();
-        settings
-    }
-
-    fn wait(settings: &Settings, given: Option<u64>) -> Result<Option<(u64, String)>, String> {
-        let chosen = settings.get(given.map(Duration::from_secs), &WAIT);
-        chosen
-            .map(|chosen| chosen.map(|chosen| (chosen.value.as_secs(), chosen.source.to_string())))
-            .map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn an_option_outranks_a_variable_and_that_the_store() {
-        let all = settings(&[("ASTORE_WAIT", "2s")], "[defaults]\nwait = \"3s\"");
-        assert_eq!(wait(&all, Some(1)), Ok(Some((1, "--wait".into()))));
-        assert_eq!(wait(&all, None), Ok(Some((2, "ASTORE_WAIT".into()))));
-        let store = settings(&[("ASTORE_COLOR", "never")], "[defaults]\nwait = \"3s\"");
-        assert_eq!(wait(&store, None), Ok(Some((3, "[defaults] wait in /s/astore.toml".into()))));
-        assert_eq!(wait(&settings(&[], ""), None), Ok(None));
-    }
-
-    #[test]
-    fn a_bad_value_is_named_with_its_place_and_hides_nothing() {
-        fn said(variables: &[(&'static str, &str)], table: &str) -> String {
-            wait(&settings(variables, table), None).unwrap_err()
-        }
-        let expected = "expected an integer with s, m (minutes), h, d or w, such as 90s or 30d";
-        assert_eq!(
-            said(&[("ASTORE_WAIT", "")], "[defaults]\nwait = \"3s\""),
-            "ASTORE_WAIT is empty; give it a value or unset it"
-        );
-        assert_eq!(
-            said(&[("ASTORE_WAIT", "5\n")], "[defaults]\nwait = \"3s\""),
-            format!("ASTORE_WAIT is '5\\n': {expected}")
-        );
-        for (table, shown) in [("wait = 5", "5"), ("wait = \"\"", "''"), ("wait = \"1y\"", "'1y'")] {
-            let table = format!("[defaults]\n{table}");
-            let place = "[defaults] wait in /s/astore.toml";
-            assert_eq!(said(&[], &table), format!("{place} is {shown}: {expected}"));
-        }
-        for (table, shown) in [("wait = true", "a value of type boolean"), ("wait = {}", "a table")] {
-            let text = said(&[], &format!("[defaults]\n{table}"));
-            assert!(text.ends_with(&format!("is {shown}: expected a text or an integer")), "{text}");
-        }
-        let bad = settings(&[("ASTORE_WAIT", "5")], "");
-        assert_eq!(wait(&bad, Some(1)), Ok(Some((1, "--wait".into()))), "nobody asks the variable then");
-    }
-
-    /// The example of the manual has every key, and each of its values is one.
-    #[test]
-    fn the_example_is_whole() {
-        let settings = settings(&[], EXAMPLE);
-        assert!(settings.store.keys().eq(&keys()));
-        assert_eq!(settings.get(None, &CLASS).unwrap().unwrap().value, "raw-evidence");
-        assert_eq!(settings.get(None, &COLOR).unwrap().unwrap().value, ColorChoice::Never);
-        assert_eq!(settings.get(None, &MIN_AGE).unwrap().unwrap().value, Duration::from_secs(7 * 86_400));
-        assert_eq!(settings.get(None, &THREADS).unwrap().unwrap().value, 2);
-        assert!(settings.get(None, &METRICS_FILE).unwrap().unwrap().value.is_absolute());
-        assert_eq!(wait(&settings, None).unwrap().unwrap().0, 3600);
-    }
-
-    #[test]
-    fn a_variable_is_called_as_its_option_and_the_help_texts_name_it() {
-        let definition = super::super::definition();
-        let arguments = || {
-            let commands = definition.get_subcommands().flat_map(clap::Command::get_arguments);
-            definition.get_arguments().chain(commands)
-        };
-        let named = |argument: &clap::Arg| {
-            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-            let rest = help.split_once("[env: ")?.1;
-            Some((argument.get_long()?.to_owned(), rest.split_once(']')?.0.to_owned()))
-        };
-        for Way { key, variable, .. } in WAYS {
-            assert_eq!(variable, format!("ASTORE_{}", key.to_uppercase().replace('-', "_")));
-            let is_it = |argument: &clap::Arg| named(argument) == Some((key.into(), variable.into()));
-            assert!(arguments().any(is_it), "no help text names {variable}");
-        }
-        for (option, variable) in arguments().filter_map(named) {
-            let known = WAYS.iter().any(|way| (way.key, way.variable) == (&*option, &*variable));
-            assert!(known, "--{option} names {variable}");
-        }
-    }
-
-    #[test]
-    fn the_documents_name_the_variables_and_no_others() {
-        let read = |path: &str| std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR")));
-        let mut named = std::collections::BTreeSet::new();
-        for path in ["README.md", "docs/operator.md", "docs/metrics.md", "src/cli/man/tutorial.7"] {
-            let text = read(path).unwrap();
-            let is_apart = |c: char| !(c.is_ascii_uppercase() || c == '_');
-            for word in text.split(is_apart).filter(|word| word.starts_with("ASTORE_")) {
-                assert!(WAYS.iter().any(|way| way.variable == word), "{path} names {word}");
-                named.insert(word.to_owned());
-            }
-        }
-        assert_eq!(named.len(), WAYS.len(), "the documents name {named:?} only");
-    }
-
-    #[test]
-    fn the_store_says_neither_where_it_is_nor_who_is_there() {
-        let all = settings(&[("ASTORE_ACTOR", "ci")], "");
-        assert_eq!(all.get(None, &ACTOR).unwrap().unwrap().value, "ci");
-        let mut store = settings(&[], "");
-        store.store.insert("actor".into(), DefaultValue::Text("somebody".into()));
-        assert_eq!(store.get(None, &ACTOR).unwrap(), None);
-        assert!(!keys().contains(&"actor") && !keys().contains(&"root"));
-    }
-
-    #[test]
-    fn the_first_who_speaks_of_colour_is_heard() {
-        let style = |variables: &[(&'static str, &str)], table: &str, given, no_color| {
-            settings(variables, table).style(given, true, no_color).unwrap()
-        };
-        let never = "[defaults]\ncolor = \"never\"";
-        let always = "[defaults]\ncolor = \"always\"";
-        assert_eq!(style(&[], "", None, false), Style::Colour);
-        assert_eq!(style(&[], "", None, true), Style::Plain);
-        assert_eq!(style(&[], never, None, false), Style::Plain);
-        assert_eq!(style(&[], always, None, true), Style::Plain, "NO_COLOR outranks the store");
-        assert_eq!(style(&[("ASTORE_COLOR", "always")], never, None, true), Style::Colour);
-        let typed = Some(ColorChoice::Never);
-        assert_eq!(style(&[("ASTORE_COLOR", "always")], always, typed, false), Style::Plain);
-    }
-}
+mod tests;

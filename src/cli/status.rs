@@ -2,7 +2,7 @@
 
 use astore::error::Error;
 use astore::registry::Access;
-use astore::storage::StorageError;
+use astore::storage::{StorageError, root};
 
 use super::context::{Context, Form};
 use super::environment::PlaceChoice;
@@ -19,7 +19,8 @@ pub(crate) fn run(ctx: &mut Context) -> anyhow::Result<Exit> {
     };
     let place = ctx.place()?.clone();
     let made_by_add = place.choice == PlaceChoice::Default;
-    let status = Status { root: place.root, said_by: place.said_by, made_by_add, found };
+    let around = if found.is_none() { root::store_around(&place.root) } else { None };
+    let status = Status { root: place.root, said_by: place.said_by, made_by_add, around, found };
     let next = text::next(&status, ctx.asked());
     let (form, volume, page) = (ctx.form, ctx.volume, ctx.page);
     ctx.result(Exit::Done, |out| match (form, volume) {

@@ -115,7 +115,7 @@ fn usage_errors_are_one_line_and_exit_2() {
         (&["prune"], "'prune'; did you mean 'astore gc'? see 'astore --help'"),
         (&["add"], "<PATH>...; usage: astore add [OPTIONS] <PATH>..."),
         (&["add", "--finalise", "x"], "'--finalize'; see 'astore add --help'"),
-        (&["add", "-dash"], "'-d' found; a file of that name is ./-dash; see 'astore add --help'"),
+        (&["add", "-dash"], "'-d' found; see 'astore add --help'"),
         (
             &["restore", "doc", "out"],
             "'out' found; 'astore export REF DEST' writes what is in a package; see",
@@ -146,7 +146,7 @@ fn usage_errors_are_one_line_and_exit_2() {
             "--keep <N> --reason <TEXT>; usage: astore remove [OPTIONS] --reason <TEXT> --keep <N>",
         ),
         (&["remove", "doc", "--dry-run"], "HOME is not set"),
-        (&["gc", "--confirm", "word"], "; a plan is named by --confirm=PLAN; see"),
+        (&["gc", "--confirm", "1-0-word"], "; a plan is named by --confirm=PLAN; see"),
         (&["gc", "--min-age", "-1s"], "unexpected argument '-1' found; see 'astore gc --help'"),
         (&["show", "a", "b"], "unexpected argument 'b'"),
         (&["list", "--open", "--all"], "cannot be used with"),
@@ -301,4 +301,29 @@ fn the_manual_and_the_completions_are_printed() {
     assert!(run_line(&["man"]).1.starts_with(".TH ASTORE 1"));
     assert!(run_line(&["man", "add"]).1.starts_with(".TH ASTORE-ADD 1"));
     assert!(run_line(&["completions", "bash"]).1.contains("complete -F _astore"));
+}
+
+/// Whoever read the store's settings while they were being written has not read what they say.
+#[test]
+fn settings_that_were_not_whole_when_they_were_read_first_are_read_again() {
+    use super::settings::{Settings, WAIT};
+
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path();
+    let file: std::path::PathBuf = root.iter().chain([std::ffi::OsStr::new("astore.toml")]).collect();
+    #[expect(clippy::disallowed_methods, reason = "a description made by hand")]
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    let described = "format = 1\nstore_id = \"x\"\n[defaults]\nwait = \"3s\"\n";
+    let mut settings = Settings::new(&[], &[]);
+    for cut in [None, Some("format = 1\nstore_id = \"x")] {
+        cut.into_iter().for_each(write);
+        assert_eq!(settings.read_store(root).unwrap(), Vec::<String>::new());
+        assert!(settings.read_again(root).is_err(), "who acts on it wants to know");
+        write(described);
+        settings.read_again(root).unwrap();
+        assert!(settings.get(None, &WAIT).unwrap().is_some() && settings.odd().is_none());
+        write(&format!("{described}min_age = \"9d\"\n"));
+        settings.read_again(root).unwrap();
+        assert!(settings.odd().is_some());
+    }
 }

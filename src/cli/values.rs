@@ -135,6 +135,8 @@ pub(crate) fn retention_class(text: &str) -> Result<RetentionClass, String> {
 pub(crate) fn head(text: &str) -> Result<(u64, Blake3), String> {
     let expected =
         || "expected N:DIGEST as 'astore health' prints it, a number and 64 hexadecimal digits".to_owned();
+    // As mail programs and other tools hand it on.
+    let text = text.trim().to_ascii_lowercase();
     let (sequence, digest) = text.split_once(':').ok_or_else(expected)?;
     let sequence = integer(sequence).filter(|&sequence| sequence > 0).ok_or_else(expected)?;
     let digest = digest.parse().map_err(|error| format!("{error}; {}", expected()))?;

@@ -363,6 +363,8 @@ pub enum Event<'a> {
         last: Option<Blake3>,
         /// The event that it compared with what somebody had written down.
         expected_head: Option<u64>,
+        /// That.
+        expected_digest: Option<Blake3>,
         /// Objects looked at.
         objects: u64,
         /// Bytes read.
@@ -520,13 +522,13 @@ fn decode_fields<'a>(event_type: EventType, fields: &mut Fields<'a>) -> Result<E
         }
         EventType::VerifyCompleted => {
             fields.pass("head_digest");
-            fields.pass("expected_digest");
             Event::VerifyCompleted {
                 head: fields.take("head")?.uint()?,
                 mode: fields.take("mode")?.string()?,
                 first: fields.maybe("first").map(|field| field.blake3()).transpose()?,
                 last: fields.maybe("last").map(|field| field.blake3()).transpose()?,
                 expected_head: fields.maybe("expected_head").map(|field| field.uint()).transpose()?,
+                expected_digest: fields.maybe("expected_digest").map(|field| field.blake3()).transpose()?,
                 objects: fields.take("objects")?.uint()?,
                 bytes: fields.take("bytes")?.uint()?,
                 faults: Items::new(&fields.take("faults")?, read_fault),

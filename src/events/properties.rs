@@ -138,7 +138,6 @@ fn is_passed_over(event_type: EventType, key: &str) -> bool {
         (EventType::GcStarted, "clock_accepted"),
         (EventType::ObjectHealed, "source"),
         (EventType::VerifyCompleted, "head_digest"),
-        (EventType::VerifyCompleted, "expected_digest"),
     ];
     passed.contains(&(event_type, key))
 }
@@ -151,7 +150,7 @@ fn a_field_that_every_version_has_must_be_there() {
             EventType::PackageRestored | EventType::PinAdded => &["reason"],
             EventType::RetentionChanged => &["class", "expires_at", "hold"],
             EventType::GcStarted => &["reason"],
-            EventType::VerifyCompleted => &["first", "last", "expected_head"],
+            EventType::VerifyCompleted => &["first", "last", "expected_head", "expected_digest"],
             EventType::StoreCreated
             | EventType::PackageCreated
             | EventType::ObjectsStored

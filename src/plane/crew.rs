@@ -346,6 +346,7 @@ fn tells(error: &IngestError) -> u8 {
         | IngestError::Archive { .. }
         | IngestError::Alike { .. }
         | IngestError::ListedThrough { .. }
+        | IngestError::Special { .. }
         | IngestError::NoName { .. }
         | IngestError::StoreItself { .. }
         | IngestError::Exclude { .. }

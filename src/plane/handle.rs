@@ -142,7 +142,7 @@ fn convert(stat: &rustix::fs::Stat) -> FileStat {
     let time = |seconds, nanoseconds| FileTime { seconds, nanoseconds };
     FileStat {
         kind: match kind_of(FileType::from_raw_mode(stat.st_mode as u32)) {
-            Kind::Unknown => Kind::Special("unknown"),
+            Kind::Unknown => Kind::Special("file of an unknown kind"),
             kind @ (Kind::File | Kind::Directory | Kind::Symlink | Kind::Special(_)) => kind,
         },
         mode: stat.st_mode as u32 & 0o7777,

@@ -250,6 +250,9 @@ pub enum Unreadable {
     /// Its path cannot be stored.
     #[error(transparent)]
     Path(PathError),
+    /// A list names it, and it is no file, directory or symlink.
+    #[error("it is a {0}")]
+    Special(&'static str),
 }
 
 /// A path that was left out because it could not be read.
@@ -330,6 +333,15 @@ pub enum IngestError {
         /// The path as it was given.
         path: PathBuf,
     },
+    /// A source is a fifo, a socket or a device: whoever names one wants what comes out of it, and to leave it out would
+    /// be to store nothing and say that all is well.
+    #[error("{} is a {kind}", path.display())]
+    Special {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What it is, in one or two words.
+        kind: &'static str,
+    },
     /// A source is the store, or lies in it.
     #[error("{} belongs to the store itself", path.display())]
     StoreItself {
@@ -380,7 +392,7 @@ fn at_member(member: &[u8]) -> String {
 ///
 /// A single directory contributes its entries and not itself; any other source, or several, stand under their
 /// last components; what is listed stands as it is listed. A full batch is published and handed to `on_batch`, sorted by address; the last one stays
-/// in the staging. Sockets, fifos and devices are left out and the monitor hears of it. A read of `stdin` may
+/// in the staging. Sockets, fifos and devices beneath a directory are left out and the monitor hears of it. A read of `stdin` may
 /// return `Interrupted` at any time, so that the flag is looked at again.
 ///
 /// # Errors

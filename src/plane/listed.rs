@@ -259,7 +259,9 @@ impl Walk<'_> {
             }
             match found.kind {
                 Kind::Directory => self.take_directory(folder, *listed, &name, &found, remarks)?,
-                Kind::Special(_) => self.skip_special(folder, found.kind, &name),
+                Kind::Special(kind) => {
+                    self.visitor.unreadable(path(listed.walked().to_vec()), Unreadable::Special(kind))?;
+                }
                 // Told before anything is read; where both came to their end, nobody could say what was wrong with the list.
                 Kind::Symlink if leads_on(*listed, after) => {
                     return Err(IngestError::ListedThrough { path: listed.walked().into() });

@@ -168,10 +168,7 @@ impl Walk<'_> {
                 };
                 self.tree(Arc::new(folder), found.print.id)
             }
-            (Kind::Special(kind), _) => {
-                self.visitor.problem(&Problem::SpecialFileSkipped { path: walked.to_owned(), kind });
-                Ok(())
-            }
+            (Kind::Special(kind), _) => Err(IngestError::Special { path: walked.to_owned(), kind }),
             (Kind::File | Kind::Symlink | Kind::Unknown, Some(stored)) => {
                 self.visitor.listed(1)?;
                 self.visitor.work(Work::Named(Named { name, stored: stored.clone() }))
@@ -329,7 +326,7 @@ impl Walk<'_> {
         Ok(seen.subdirectories)
     }
 
-    pub(super) fn skip_special(&self, folder: &Folder, kind: Kind, name: &CStr) {
+    fn skip_special(&self, folder: &Folder, kind: Kind, name: &CStr) {
         if let Kind::Special(kind) = kind {
             self.visitor.problem(&Problem::SpecialFileSkipped { path: folder.walked_path(name), kind });
         }

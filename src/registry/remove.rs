@@ -5,19 +5,20 @@ use super::attest::attestations;
 use super::change::{Change, Payload};
 use super::pin::roots_of;
 use super::purged::refuse_purged_package;
-use super::report::{Attestation, PackageSummary, Reference, RemoveReport};
+use super::report::{PackageSummary, Reference, RemoveReport};
 use super::text::check_text;
+use crate::db::ReadTx;
 use crate::error::Error;
 use crate::events::{EventType, payload};
 use crate::monitor::Void;
 use crate::views::PackageRow;
 
 impl Registry {
-    /// Says which packages [`Registry::remove`] would take away, each once.
+    /// Says which packages [`Registry::remove`] would take away, each once, and what would keep their bytes.
     ///
     /// # Errors
     /// As those of [`Registry::remove`] about its references.
-    pub fn removable(&self, references: &[Reference]) -> Result<Vec<PackageSummary>, Error> {
+    pub fn removable(&self, references: &[Reference]) -> Result<RemoveReport, Error> {
         let tx = self.db.read()?;
         let mut packages: Vec<PackageRow> = Vec::new();
         for reference in references {
@@ -26,7 +27,23 @@ impl Registry {
                 packages.push(package);
             }
         }
-        packages.iter().map(|package| self.summary_by_number(&tx, package.number)).collect()
+        self.would_remove(&tx, &packages)
+    }
+
+    /// Says what would be removed, and changes nothing: no event has a number yet.
+    pub(super) fn would_remove(
+        &self,
+        tx: &ReadTx<'_>,
+        packages: &[PackageRow],
+    ) -> Result<RemoveReport, Error> {
+        let mut report = RemoveReport::default();
+        for package in packages {
+            report.packages.push(self.summary_by_number(tx, package.number)?);
+            report.kept_by.extend(roots_of(tx, package)?);
+            report.attestations.extend(attestations(tx, package)?);
+        }
+        report.keep_those_that_stay();
+        Ok(report)
     }
 
     /// Takes packages away, all or none; their bytes stay.
@@ -51,14 +68,10 @@ impl Registry {
             report.sequences.push(sequence);
             removed.push(package.number);
         }
-        let gone = |attestation: &Attestation, packages: &[PackageSummary]| {
-            packages.iter().any(|package| package.reference() == attestation.reference)
-        };
         for number in removed {
             report.packages.push(self.summary_by_number(change.tx(), number)?);
         }
-        // Those that go in the same step do not stay.
-        report.attestations.retain(|attestation| !gone(attestation, &report.packages));
+        report.keep_those_that_stay();
         change.commit()?;
         Ok(report)
     }

@@ -4,7 +4,7 @@ use super::Registry;
 use super::attest::attestations;
 use super::change::{Change, Payload};
 use super::pin::roots_of;
-use super::report::{PackageSummary, RemoveReport, Superseded};
+use super::report::{RemoveReport, Superseded};
 use super::text::check_text;
 use crate::db::{DbError, ReadTx};
 use crate::env::Timestamp;
@@ -14,17 +14,15 @@ use crate::monitor::Void;
 use crate::views::{PackageRow, browse};
 
 impl Registry {
-    /// Says which versions of a name [`Registry::remove_superseded`] would take away, oldest first.
+    /// Says which versions of a name [`Registry::remove_superseded`] would take away, oldest first, and what would
+    /// keep their bytes.
     ///
     /// # Errors
     /// [`Error::NoSuchPackage`] where no version of the name is present.
-    pub fn superseded(&self, superseded: &Superseded) -> Result<Vec<PackageSummary>, Error> {
+    pub fn superseded(&self, superseded: &Superseded) -> Result<RemoveReport, Error> {
         let now = self.env.now();
         let tx = self.db.read()?;
-        select(&tx, superseded, now)?
-            .iter()
-            .map(|package| self.summary_by_number(&tx, package.number))
-            .collect()
+        self.would_remove(&tx, &select(&tx, superseded, now)?)
     }
 
     /// Takes the superseded versions of a name away, all or none; their bytes stay. Which these are is decided
@@ -52,6 +50,7 @@ impl Registry {
         for package in &packages {
             report.packages.push(self.summary_by_number(change.tx(), package.number)?);
         }
+        report.keep_those_that_stay();
         change.commit()?;
         Ok(report)
     }

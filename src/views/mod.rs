@@ -349,7 +349,17 @@ fn dispatch(context: &Context<'_, '_>, event: Event<'_>, payload: &[u8]) -> Resu
             runs::gc_completed(context, &end)?;
         }
         Event::ObjectHealed { object, backend_id, fault: _ } => objects::heal(context, &object, backend_id)?,
-        Event::VerifyCompleted { head, mode, first, last, expected_head: _, objects, bytes, faults } => {
+        Event::VerifyCompleted {
+            head,
+            mode,
+            first,
+            last,
+            expected_head: _,
+            expected_digest: _,
+            objects,
+            bytes,
+            faults,
+        } => {
             let mut count = 0;
             faults.each(|fault| -> Result<(), Refusal> {
                 count += 1;

@@ -81,6 +81,38 @@ pub(crate) fn faulty_runs(tx: &ReadTx<'_>) -> Result<Vec<u64>, DbError> {
     Ok(tx.all(sql, [], |row| unsigned(row, "sequence"))?)
 }
 
+/// A verify that found faults and is none of [`reading_runs`]: a quick one, or one of some packages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OtherRun {
+    /// The event that tells of it.
+    pub(crate) sequence: u64,
+    /// How many faults it found.
+    pub(crate) faults: u64,
+    /// Whether it is a quick one of the whole store.
+    pub(crate) is_of_all: bool,
+}
+
+/// Returns the verifies that found faults and are quick or of some packages, the last one first.
+pub(crate) fn other_faulty_runs(tx: &ReadTx<'_>) -> Result<Vec<OtherRun>, DbError> {
+    let sql = "SELECT sequence, faults, first_key IS NOT NULL AS is_of_all FROM verify_runs
+               WHERE faults > 0 AND (mode = 'quick' OR first_key IS NULL OR last_key IS NULL)
+               ORDER BY sequence DESC";
+    Ok(tx.all(sql, [], |row| {
+        Ok(OtherRun {
+            sequence: unsigned(row, "sequence")?,
+            faults: unsigned(row, "faults")?,
+            is_of_all: row.get("is_of_all")?,
+        })
+    })?)
+}
+
+/// Returns the last of the heads with which quick verifies of the whole store began.
+pub(crate) fn last_head_of_quick(tx: &ReadTx<'_>) -> Result<Option<u64>, DbError> {
+    let sql = "SELECT max(head_sequence) FROM verify_runs WHERE mode = 'quick' AND first_key IS NOT NULL";
+    let head: Option<i64> = tx.one(sql, [], |row| row.get(0))?;
+    Ok(head.map(|head| u64::try_from(head).unwrap_or(0)))
+}
+
 /// Returns the verifies of any kind that began after an event, and the head with which each did.
 pub(crate) fn begun_after(tx: &ReadTx<'_>, sequence: u64) -> Result<Vec<(u64, u64)>, DbError> {
     let sql = "SELECT sequence, head_sequence FROM verify_runs WHERE sequence > ?1 AND head_sequence >= ?1";

@@ -1,7 +1,7 @@
 //! Somebody ends a gc in the middle of its deletions, by one signal, by two, by SIGHUP, by a kill: it says what it did,
 //! and the next one says what became of it. `strace` holds each deletion up, so that the signal comes in time.
 
-use std::io::{Read as _, Write as _};
+use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,18 @@ fn ended_by(desk: &Desk, more: &[&str], signals: &[Signal]) -> Option<Said> {
         std::thread::yield_now();
     }
     Some(Said::of(&child.wait_with_output().unwrap()))
+}
+
+/// A pipe that takes nothing more, and how much it holds.
+fn full_pipe() -> (PipeReader, PipeWriter, usize) {
+    let (reader, mut full) = std::io::pipe().unwrap();
+    rustix::fs::fcntl_setfl(&full, OFlags::NONBLOCK).unwrap();
+    let mut filled = 0;
+    while let Ok(written) = full.write(&[b' '; 4096]) {
+        filled += written;
+    }
+    rustix::fs::fcntl_setfl(&full, OFlags::empty()).unwrap();
+    (reader, full, filled)
 }
 
 /// The process that `strace` runs.
@@ -132,13 +144,7 @@ fn a_gc_that_is_through_is_not_ended_by_a_signal() {
     {
         let desk = desk();
         let mut command = desk.command(["gc", "--confirm", "--min-age", "0s", "--json"]);
-        let (mut reader, mut full) = std::io::pipe().unwrap();
-        rustix::fs::fcntl_setfl(&full, OFlags::NONBLOCK).unwrap();
-        let mut filled = 0;
-        while let Ok(written) = full.write(&[b' '; 4096]) {
-            filled += written;
-        }
-        rustix::fs::fcntl_setfl(&full, OFlags::empty()).unwrap();
+        let (mut reader, full, filled) = full_pipe();
         let mut child = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
         drop(command);
         let begun = Instant::now();
@@ -189,6 +195,43 @@ fn a_second_signal_and_a_hangup_end_it_at_once_and_not_without_a_word() {
         let next = desk.ok(["gc", "--confirm", "--min-age", "0s"]);
         assert!(next.contains("\nfinished the gc that event 4 began: "), "{next}");
         assert!(next.ends_with("nothing else was to go\n") && !next.contains("nothing was purged"), "{next}");
+        desk.check_sound();
+    }
+}
+
+/// Nobody reads what it says, on whatever stream: it can be ended all the same, and lets go of the store.
+#[test]
+fn a_gc_that_nobody_reads_is_ended_by_a_second_signal_and_by_a_hangup() {
+    listen_to_signals();
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, -1)] {
+        let desk = desk();
+        let mut command = desk.command(["gc", "--confirm", "--min-age", "0s"]);
+        let (reader, full, _) = full_pipe();
+        let err = full.try_clone().unwrap();
+        let mut child = command.stdout(full).stderr(err).spawn().unwrap();
+        drop(command);
+        let begun = Instant::now();
+        // It shows the plan, with the store's lock in its hands.
+        let where_it_waits = format!("/proc/{}/wchan", child.id());
+        while !std::fs::read_to_string(&where_it_waits).unwrap_or_default().contains("pipe_write") {
+            assert!(child.try_wait().unwrap().is_none(), "it does not wait");
+            if begun.elapsed() > Duration::from_secs(20) {
+                eprintln!("skipped: the system does not tell where a process waits");
+                child.kill().unwrap();
+                child.wait().unwrap();
+                return;
+            }
+            std::thread::yield_now();
+        }
+        let gc = Pid::from_child(&child);
+        while child.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{signal:?} does not end it");
+            kill_process(gc, signal).ok();
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(child.wait().unwrap().code().unwrap_or(-1), code, "{signal:?}");
+        drop(reader);
+        desk.ok(["gc", "--confirm", "--min-age", "0s", "--wait", "0s"]);
         desk.check_sound();
     }
 }

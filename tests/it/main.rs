@@ -74,4 +74,6 @@ mod system_faults;
 mod tidy;
 mod together;
 mod units;
+mod unnoticed;
+mod verify_races;
 mod version;

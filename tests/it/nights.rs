@@ -191,7 +191,7 @@ fn health_says_what_takes_a_fault_off_the_record() {
     fs::write(&stray, "x").unwrap();
     desk.expect(4, ["verify"]);
     let said = desk.expect(4, ["health"]);
-    assert!(said.contains("concern: faults that the last full verify found: 1; "), "{said}");
+    assert!(said.contains("concern: faults that verifies found and none has found mended: 1; "), "{said}");
     assert!(said.contains("'astore verify'"), "{said}");
     fs::remove_file(&stray).unwrap();
     desk.expect(4, ["health"]);

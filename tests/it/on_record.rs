@@ -110,6 +110,38 @@ fn a_head_that_the_log_does_not_have_stays_on_record_until_it_is_compared_again(
     }
 }
 
+/// A digest is of one event: where the log has it at another number, the number was mistyped. Of a line whose digest the
+/// log has nowhere, no other line says anything: a log that was cut short and grew again has lines that hold, too.
+#[test]
+fn a_head_with_a_mistyped_number_is_put_right_by_the_right_one() {
+    // store-layout.md 8.13.4
+    let desk = store();
+    let right = desk.ok(["health", "--quiet"]).trim().to_owned();
+    let mistyped = format!("42:{}", &right[2..]);
+    let lost = format!("43:{}", "1".repeat(64));
+    desk.expect(4, ["verify", "--quick", "--head", &mistyped]);
+    desk.expect(4, ["verify", "--quick", "--head", &lost]);
+    let first = desk.ok(["log", "--json", "--type", "v1.store.created"]);
+    let first: serde_json::Value = serde_json::from_str(&first).unwrap();
+    let first = format!("1:{}", first["digest"].as_str().unwrap());
+    let said = desk.expect(4, ["verify", "--quick", "--head", &first]);
+    assert!(said.contains("head event 42: ") && said.contains("head event 43: "), "{said}");
+    // As a mail program hands it on.
+    let shouted = format!(" {}\n", right.to_uppercase());
+    let said = desk.expect(4, ["verify", "--quick", "--head", &shouted]);
+    assert!(
+        !said.contains("event 42") && said.contains("head event 43: found by the verify of event "),
+        "{said}"
+    );
+    let said = desk.expect(4, ["health"]);
+    assert!(said.contains("what 'astore verify --head' was told: 1; "), "{said}");
+    let now = desk.ok(["log", "--json"]);
+    let now: serde_json::Value = serde_json::from_str(now.lines().last().unwrap()).unwrap();
+    let now = format!("{}:{}", now["sequence"], now["digest"].as_str().unwrap());
+    let said = desk.expect(4, ["verify", "--quick", "--head", &now]);
+    assert!(said.contains("head event 43: "), "{said}");
+}
+
 /// Most verifies take one digest of the two: what the other one told is for another that takes both.
 #[test]
 fn a_second_digest_that_is_wrong_stays_on_record_until_both_are_taken_again() {
@@ -175,4 +207,78 @@ fn what_is_left_in_tmp_has_a_size() {
     desk.ok(["gc", "--confirm", "--yes"]);
     assert!(!left.exists());
     assert!(!desk.ok(["health"]).contains("tmp/"));
+}
+
+/// A quick verify and one of a package cover no keys, and what they found is no less on record.
+#[test]
+fn health_knows_what_a_quick_verify_or_one_of_a_package_found() {
+    let desk = store();
+    desk.ok(["verify"]);
+    let health = |faults: u64| {
+        let said = desk.expect(4, ["health"]);
+        let concern = format!("concern: faults that verifies found and none has found mended: {faults}; ");
+        assert!(said.contains(&concern) && said.matches("concern: ").count() == 1, "{said}");
+    };
+    let stray = desk.root().join("blake3/stray");
+    fs::write(&stray, "x").unwrap();
+    desk.expect(4, ["verify", "--quick"]);
+    desk.expect(4, ["verify", "--quick"]);
+    health(1);
+    fs::remove_file(&stray).unwrap();
+    health(1);
+    desk.ok(["verify", "doc"]);
+    health(1);
+    desk.ok(["verify", "--quick"]);
+    desk.ok(["health"]);
+    // Which bytes, names and modes are right, a quick one does not say of those that were read.
+    let file = oracle::file_of(&desk.root(), ALONE);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    desk.expect(4, ["verify", "doc"]);
+    desk.expect(4, ["verify", "doc"]);
+    health(1);
+    fs::write(&stray, "x").unwrap();
+    desk.expect(4, ["verify", "--quick"]);
+    health(2);
+    fs::remove_file(&stray).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
+    desk.ok(["verify", "doc"]);
+    health(2);
+    desk.ok(["verify", "--quick"]);
+    health(1);
+    desk.ok(["verify"]);
+    desk.ok(["health"]);
+}
+
+/// The log as a whole is looked at by every verify of the store, a quick one as well.
+#[test]
+fn a_broken_chain_stays_on_record_until_a_verify_of_the_store_finds_it_whole() {
+    let desk = store();
+    desk.ok(["verify"]);
+    for line in [&["verify", "--quick"][..], &["verify", "doc"]] {
+        let said_by = |actor: &str| {
+            let database = rusqlite::Connection::open(desk.root().join("astore.db")).unwrap();
+            let trigger: String = database
+                .query_row(
+                    "SELECT sql FROM sqlite_schema WHERE name = 'events_are_never_updated'",
+                    [],
+                    |row| row.get(0),
+                )
+                .unwrap();
+            let update = format!(
+                "DROP TRIGGER events_are_never_updated; UPDATE events SET actor = '{actor}' WHERE sequence = 2; {trigger};"
+            );
+            database.execute_batch(&update).unwrap();
+        };
+        let actor: String = rusqlite::Connection::open(desk.root().join("astore.db"))
+            .unwrap()
+            .query_row("SELECT actor FROM events WHERE sequence = 2", [], |row| row.get(0))
+            .unwrap();
+        said_by("somebody");
+        assert!(desk.expect(4, line).contains("chain event 2"), "{line:?}");
+        said_by(&actor);
+        let said = desk.expect(4, ["health"]);
+        assert!(said.contains("concern: faults that verifies found and none has found mended: "), "{said}");
+        desk.ok(["verify", "--quick"]);
+        desk.ok(["health"]);
+    }
 }

@@ -2,6 +2,8 @@
 //! typed outranks both, and nothing that is written wrongly is passed over in silence.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
 
 use crate::support::cli::{Desk, Said, said};
 
@@ -132,7 +134,9 @@ fn a_key_that_nobody_knows_is_told_of_once_and_stops_nothing() {
     );
     assert_eq!((told.code, told.err), (0, expected));
     // A table of somebody else's is none of ours, and what is no table is left aside.
-    fs::write(&file, fs::read_to_string(&file).unwrap().replace("\n[defaults]\n", "\n[other]\n")).unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{}[other]\nurl = \"x\"\n", text.split("[defaults]\n").next().unwrap()))
+        .unwrap();
     assert_eq!(desk.run(["list", "--quiet"]).err, "");
     fs::write(&file, fs::read_to_string(&file).unwrap().replace("\n[other]\n", "\ndefaults = 1\n[other]\n"))
         .unwrap();
@@ -169,6 +173,14 @@ fn a_gc_deletes_nothing_while_the_store_says_what_nobody_knows() {
     fs::write(&file, format!("min-age = \"30d\"\n{}", text.replace("hold-release = true\n", ""))).unwrap();
     refuses(None);
     fs::write(&file, text.replace("\n[defaults]\n", "\ndefaults = 1\n[elsewhere]\n")).unwrap();
+    refuses(None);
+    // Nor in a table that is nearly called so, nor in any other.
+    for written in ["[default]\nmin-age = \"30d\"", "[Defaults]\n", "[gc]\nmin_age = \"30d\""] {
+        let other = format!("\n{written}\n");
+        fs::write(&file, text.replace("hold-release = true\n", &other)).unwrap();
+        refuses(None);
+    }
+    fs::write(&file, format!("min_age = \"30d\"\n{}", text.replace("hold-release = true\n", ""))).unwrap();
     refuses(None);
     fs::write(&file, text.replace("hold-release = true\n", "")).unwrap();
     let told = desk.run(["gc", "--confirm", "--yes"]);
@@ -215,4 +227,102 @@ fn a_default_at_the_top_of_the_file_is_told_of() {
         said.err.contains("has keys at its top that mean nothing: min-age; defaults stand under [defaults]"),
         "{said:#?}"
     );
+}
+
+/// A gc may wait for the store as long as it takes to write down that it keeps more. What stands there when it has the
+/// store decides.
+#[test]
+fn a_gc_that_waited_goes_by_what_the_store_says_by_then() {
+    let desk = desk("min-age = \"0s\"");
+    desk.ok(["add", "file", "--finalize"]);
+    desk.ok(["remove", "file", "--reason", "r"]);
+    let head = desk.ok(["health", "--quiet"]);
+    let gc_meanwhile = |line: &[&str], defaults: &str| {
+        configure(&desk, "min-age = \"0s\"");
+        let held = fs::File::options().write(true).open(desk.root().join("astore.lock")).unwrap();
+        held.lock().unwrap();
+        let mut command = desk.command(line);
+        let mut gc = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut told = String::new();
+        let mut err = BufReader::new(gc.stderr.take().unwrap());
+        err.read_line(&mut told).unwrap();
+        assert_eq!(told, "astore: waiting for the store's lock\n");
+        configure(&desk, defaults);
+        drop(held);
+        let mut told = String::new();
+        err.read_to_string(&mut told).unwrap();
+        (Said::of(&gc.wait_with_output().unwrap()).code, told)
+    };
+    let (code, told) = gc_meanwhile(&["gc", "--confirm"], "min-age = \"365d\"");
+    let expected = format!(
+        "astore: nothing is deleted: --min-age was 0s when this gc began and is 365d by now; run it again (root {})\n",
+        desk.root().display()
+    );
+    assert_eq!((code, told), (5, expected));
+    let (code, told) = gc_meanwhile(&["gc", "--confirm"], "min_age = \"365d\"");
+    assert!(code == 2 && told.contains("nothing is deleted while "), "{told}");
+    let (code, told) = gc_meanwhile(&["gc", "--confirm", "--min-age", "0s"], "min_age = \"365d\"");
+    assert!(code == 2 && told.contains("nothing is deleted while "), "whoever gives the age: {told}");
+    let (code, told) = gc_meanwhile(&["gc", "--confirm"], "");
+    assert!(code == 5 && told.contains("was 0s when this gc began and is 24h by now"), "{told}");
+    assert_eq!(desk.ok(["health", "--quiet"]), head);
+    let (code, told) = gc_meanwhile(&["gc", "--confirm", "--min-age", "0m"], "min-age = \"365d\"");
+    assert_eq!((code, told.as_str()), (0, ""), "whoever gives an age asks nobody");
+    desk.check_sound();
+}
+
+/// What is nearly called as a variable of ours was to be one; a deletion does not wait for somebody to read that.
+#[test]
+fn a_mistyped_variable_is_told_of_and_may_stop_a_gc() {
+    let desk = desk("min-age = \"0s\"");
+    desk.ok(["add", "file"]);
+    desk.ok(["remove", "file", "--reason", "r"]);
+    let told = with(
+        &desk,
+        &[("ASTORE_WIAT", "1h"), ("ASTORE_OF_OURS", "x"), ("ASTORE_TEST_WAIT", "x")],
+        &["list", "--all"],
+    );
+    assert_eq!(
+        (told.code, &*told.err),
+        (0, "astore: ASTORE_WIAT is no variable of astore's: did you mean ASTORE_WAIT?\n")
+    );
+    let confirm = ["gc", "--confirm", "--yes", "--json"];
+    for name in ["ASTORE_MIN_AGEE", "ASTORE_MINAGE"] {
+        assert_eq!(with(&desk, &[(name, "30d")], &["gc", "--quiet"]).code, 0);
+        let told = with(&desk, &[(name, "30d")], &confirm);
+        assert_eq!((told.code, &*told.out), (2, ""), "{told:?}");
+        let document: serde_json::Value = serde_json::from_str(told.err.lines().last().unwrap()).unwrap();
+        let message = document["message"].as_str().unwrap();
+        let expected =
+            format!("nothing is deleted while {name} is set, which this build does not know: it may");
+        assert!(message.starts_with(&expected), "{message}");
+        assert_eq!(document["hint"], "correct it or take it out");
+        assert_eq!(document["root"], desk.root().to_str().unwrap());
+    }
+    let told = with(&desk, &[("ASTORE_WIAT", "1h")], &confirm);
+    assert_eq!(told.code, 0, "it keeps nothing: {told:?}");
+}
+
+#[test]
+fn what_makes_no_sense_says_in_fields_what_to_do_and_where() {
+    let desk = desk("wait = \"nonsense\"");
+    let failed = |variables: &[(&str, &str)], line: &[&str]| -> serde_json::Value {
+        let told = with(&desk, variables, line);
+        assert_eq!(told.code, 2, "{told:?}");
+        serde_json::from_str(told.err.lines().last().unwrap()).unwrap()
+    };
+    assert_eq!(failed(&[], &["list", "--json"])["root"], desk.root().to_str().unwrap());
+    let document = failed(&[("ASTORE_WAIT", "")], &["list", "--json"]);
+    assert_eq!(document["hint"], "give it a value or unset it");
+    assert!(document["message"].as_str().unwrap().starts_with("ASTORE_WAIT is empty; give it a value"));
+    let document =
+        failed(&[("ASTORE_WAIT", "1s")], &["remove", "file", "--dry-run", "--reason", " ", "--json"]);
+    assert_eq!(document["hint"], "say why, the log keeps it");
+    for line in [&["man"][..], &["completions", "bash"], &["list"]] {
+        let told = with(&desk, &[("ASTORE_COLOR", "blue"), ("ASTORE_WAIT", "1s")], line);
+        assert!(
+            told.code == 2 && told.err.starts_with("astore: ASTORE_COLOR is 'blue': expected "),
+            "{told:?}"
+        );
+    }
 }

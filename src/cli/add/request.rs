@@ -12,7 +12,7 @@ use astore::registry::report::{
 };
 
 use super::super::context::Context;
-use super::super::failure::usage;
+use super::super::failure::{usage, usage_hint};
 use super::super::given::{self, is_stdin};
 use super::super::lists::{self, Separator};
 use super::super::metadata::Metadata;
@@ -37,9 +37,10 @@ pub(super) fn command(typed: &[OsString]) -> anyhow::Result<Option<Command<'_>>>
         None => Err(usage("--from-command names no command after --")),
         Some((program, _)) if words.len() == typed.len() && program.as_encoded_bytes().starts_with(b"-") => {
             let shown = escape::argument(program);
-            Err(usage(format!(
-                "--from-command takes all that follows for the command; put {shown} before it"
-            )))
+            Err(usage_hint(
+                "--from-command takes all that follows for the command",
+                format!("put {shown} before it"),
+            ))
         }
         Some((program, arguments)) => Ok(Some((program, arguments))),
     }
@@ -60,7 +61,10 @@ pub(super) fn request(
                 .map_err(|error| usage(format!("--stdin-name {shown}: {error}")))?
         }
         Some(_) => {
-            return Err(usage("--stdin-name is for standard input or --from-command; give - as a PATH"));
+            return Err(usage_hint(
+                "--stdin-name is for standard input or --from-command",
+                "give - as a PATH",
+            ));
         }
         None => EntryPath::new(&b"stdin"[..]).map_err(|error| usage(error.to_string()))?,
     };
@@ -75,10 +79,16 @@ pub(super) fn request(
                 (Some(name), _) => name,
                 (None, None) if args.tar.is_some() => archive_name(args.tar.as_deref())?,
                 (None, Some(_)) => {
-                    return Err(usage("a list gives the package no name; give it one with --name NAME"));
+                    return Err(usage_hint(
+                        "a list gives the package no name",
+                        "give it one with --name NAME",
+                    ));
                 }
                 (None, None) if has_command => {
-                    return Err(usage("a command gives the package no name; give it one with --name NAME"));
+                    return Err(usage_hint(
+                        "a command gives the package no name",
+                        "give it one with --name NAME",
+                    ));
                 }
                 (None, None) => name(&args.paths)?,
             },
@@ -130,7 +140,7 @@ fn archive_name(archive: Option<&Path>) -> anyhow::Result<PackageName> {
         .and_then(|name| name.to_str())
         .and_then(|name| name.strip_suffix(".tar"));
     stem.and_then(|stem| stem.parse().ok())
-        .ok_or_else(|| usage("the archive gives the package no name; give it one with --name NAME"))
+        .ok_or_else(|| usage_hint("the archive gives the package no name", "give it one with --name NAME"))
 }
 
 /// Reads a check file.
@@ -163,9 +173,9 @@ fn check_stdin(args: &Args, has_command: bool) -> anyhow::Result<()> {
 fn name(paths: &[PathBuf]) -> anyhow::Result<PackageName> {
     match paths {
         [path] if is_stdin(path) => {
-            Err(usage("standard input gives the package no name; give it one with --name NAME"))
+            Err(usage_hint("standard input gives the package no name", "give it one with --name NAME"))
         }
         [path] => naming::default_name(path),
-        _ => Err(usage("several paths give the package no name; give it one with --name NAME")),
+        _ => Err(usage_hint("several paths give the package no name", "give it one with --name NAME")),
     }
 }

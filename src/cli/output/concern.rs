@@ -20,8 +20,8 @@ fn said(concern: &Concern, size: impl Fn(u64) -> String) -> String {
             "objects found damaged and not yet mended: {objects}; 'astore verify --quick' says what mends each"
         ),
         Concern::Faults(faults) => format!(
-            "faults that the last full verify found: {faults}; once they are mended, 'astore verify' takes them off \
-             the record"
+            "faults that verifies found and none has found mended: {faults}; once they are mended, 'astore verify' \
+             takes them off the record"
         ),
         Concern::Heads(events) => format!(
             "events that were not what 'astore verify --head' was told: {events}; once the log has what is expected, \

@@ -29,6 +29,8 @@ pub(crate) struct Status {
     pub(crate) said_by: &'static str,
     /// Whether the first add makes a store there.
     pub(crate) made_by_add: bool,
+    /// The root of the store that this lies in, where no store is at it.
+    pub(crate) around: Option<PathBuf>,
     /// What is there; nothing where no store is.
     pub(crate) found: Option<Found>,
 }
@@ -56,6 +58,12 @@ pub(crate) fn next(status: &Status, asked: Asked<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut step = |command: &str, why: String| steps.push(Step { command: asked.typed(command), why });
     let Some(Found { glance, health }) = &status.found else {
+        if let Some(around) = &status.around {
+            // Nothing is made inside of a store.
+            let command = format!("astore --root {}", escape::shell(around.as_os_str()));
+            steps.push(Step { command, why: "look at the store around it".to_owned() });
+            return steps;
+        }
         if status.made_by_add {
             step("add --finalize DIR", "make the store and keep a directory in it".to_owned());
             step("init", "make the store, empty".to_owned());
@@ -131,7 +139,12 @@ pub(crate) fn status(status: &Status, next: &[Step], page: Page, out: &mut dyn W
     };
     fact("root", &format!("{} ({source})", escape::path(&status.root)))?;
     match &status.found {
-        None => fact("holds", "no store is there yet")?,
+        None => match &status.around {
+            Some(around) => {
+                fact("holds", &format!("no store: it is inside the one at {}", escape::path(around)))?;
+            }
+            None => fact("holds", "no store is there yet")?,
+        },
         Some(Found { glance, health }) => {
             fact("holds", &holds(glance))?;
             if let Some(newest) = &glance.newest {
@@ -212,7 +225,13 @@ mod tests {
 
     fn found() -> Status {
         let found = Found { glance: samples::glance(), health: samples::health() };
-        Status { root: "/srv/astore".into(), said_by: "ASTORE_ROOT", made_by_add: false, found: Some(found) }
+        Status {
+            root: "/srv/astore".into(),
+            said_by: "ASTORE_ROOT",
+            made_by_add: false,
+            around: None,
+            found: Some(found),
+        }
     }
 
     fn shown(told: &Status, columns: Option<usize>) -> String {

@@ -230,14 +230,24 @@ impl Said {
                 Self::ObjectHealed { object, backend_id: backend_id.to_owned(), fault, source }
             }
             (
-                Event::VerifyCompleted { head, mode, first, last, expected_head, objects, bytes, faults },
-                Self::VerifyCompleted { head_digest, expected, .. },
+                Event::VerifyCompleted {
+                    head,
+                    mode,
+                    first,
+                    last,
+                    expected_head,
+                    expected_digest,
+                    objects,
+                    bytes,
+                    faults,
+                },
+                Self::VerifyCompleted { head_digest, .. },
             ) => Self::VerifyCompleted {
                 head,
                 head_digest,
                 mode,
                 range: first.zip(last),
-                expected: expected_head.zip(expected.map(|(_, digest)| digest)),
+                expected: expected_head.zip(expected_digest),
                 objects,
                 bytes,
                 faults: all(&faults)?,

@@ -31,16 +31,13 @@ fn what_is_no_file_is_skipped_and_said() {
             Problem::SpecialFileSkipped { path: bench.path("socket"), kind: "socket" },
         ]
     );
-    // Named, they are skipped too.
-    let ingested = bench.add_sources(&[Source::Path(fifo)], &mut std::io::empty()).unwrap();
-    assert!(ingested.entries.is_empty());
-    assert!(
-        bench
-            .add_sources(&[Source::Path("/dev/zero".into())], &mut std::io::empty())
-            .unwrap()
-            .entries
-            .is_empty()
-    );
+    // Named, they are not: somebody wanted what comes out of them.
+    for (path, is) in
+        [(fifo, "fifo"), (bench.path("socket"), "socket"), ("/dev/zero".into(), "character device")]
+    {
+        let error = bench.add_sources(&[Source::Path(path)], &mut std::io::empty()).unwrap_err();
+        assert!(matches!(error, IngestError::Special { kind, .. } if kind == is), "{error}");
+    }
 }
 
 #[test]

@@ -105,7 +105,7 @@ impl Registry {
 fn damage_on_record(tx: &ReadTx<'_>, past: &PastVerifies) -> Result<Vec<Concern>, Error> {
     let of =
         |is_it: fn(&Sought) -> bool| past.unsettled.iter().filter(|fault| is_it(&fault.about)).count() as u64;
-    let heads = of(|about| matches!(about, Sought::Head(_)));
+    let heads = of(|about| matches!(about, Sought::Head { .. }));
     let second_digests = of(|about| matches!(about, Sought::SecondDigest(_)));
     let all = [
         (browse::damaged(tx)?, Concern::DamagedObjects as fn(u64) -> Concern),

@@ -5,7 +5,7 @@
 pub enum Concern {
     /// So many objects were found damaged and nobody has mended them: damage.
     DamagedObjects(u64),
-    /// The last full verify found so many faults of other things, and nothing says that they are mended: damage.
+    /// Verifies found so many faults of other things, and nothing says that they are mended: damage.
     Faults(u64),
     /// So many events were not what `verify --head` was told, and none has been compared again since: damage.
     Heads(u64),

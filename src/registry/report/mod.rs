@@ -473,6 +473,16 @@ pub struct RemoveReport {
     pub attestations: Vec<Attestation>,
 }
 
+impl RemoveReport {
+    /// Forgets the attestations that go in the same step.
+    pub(in crate::registry) fn keep_those_that_stay(&mut self) {
+        let Self { attestations, packages, .. } = self;
+        attestations.retain(|attestation| {
+            packages.iter().all(|package| package.reference() != attestation.reference)
+        });
+    }
+}
+
 /// Versions of a name that newer ones have taken the place of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superseded {

@@ -19,9 +19,18 @@ use crate::views::{objects, runs};
 /// nothing of an age: it would hide the debt for as long as it is ahead.
 const AHEAD_MAX: Duration = Duration::from_secs(60);
 
+/// When a walk over all objects ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// With the last object, whoever asks.
+    Last,
+    /// Earlier if somebody asks.
+    WhenAsked,
+}
+
 impl Registry {
     /// Says what was not read for longer than `max_age`.
-    pub(super) fn overdue(&self, max_age: Duration) -> Result<Overdue, Error> {
+    pub(super) fn overdue(&self, max_age: Duration, ends: Ends) -> Result<Overdue, Error> {
         let now = self.env.now();
         let micros = |length: Duration| i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
         let oldest_allowed = Timestamp::from_micros(now.as_micros().saturating_sub(micros(max_age)));
@@ -35,7 +44,7 @@ impl Registry {
         let mut until_asked = 0_u32;
         objects::each_stored(&tx, |key, size_bytes, stored| -> Result<(), Error> {
             until_asked = until_asked.wrapping_add(1);
-            if until_asked.is_multiple_of(4096) {
+            if ends == Ends::WhenAsked && until_asked.is_multiple_of(4096) {
                 self.check_cancelled()?;
             }
             let read = reads.last_of(&key, stored);

@@ -25,6 +25,7 @@ pub(super) use self::unsettled::Sought;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::chain::Chain;
+use self::debt::Ends;
 use self::objects::Scope;
 use self::part::{KEYS, Turn};
 use super::Registry;
@@ -223,6 +224,9 @@ impl Registry {
             if suspicious || request.record == Recorded::Yes { self.lock_to_conclude()? } else { Ok(None) };
         if self.private.is_some() {
             self.apply_tail()?;
+        } else if !self.db.has_its_name()? {
+            // Whoever works on says nothing to a database that was moved aside: what it calls missing may be purged.
+            return Err(Error::DatabaseReplaced);
         }
         if !log.faults.is_empty() {
             log = self.look_at_log(job)?;
@@ -240,7 +244,7 @@ impl Registry {
             part: None,
             overdue: None,
         };
-        self.look_again(request, scanned.findings, &mut report)?;
+        let anew = self.look_again(request, scanned.findings, &mut report)?;
         let covered = range.unwrap_or(KEYS);
         let told = self.tell_damage_on_record(request, scope, covered, &mut report);
         unless_corrupt(told, &mut report)?;
@@ -254,11 +258,13 @@ impl Registry {
         report.recorded = match (request.record, lock) {
             (Recorded::No, _) => Err("not asked for".to_owned()),
             (Recorded::Yes, Err(why)) => Err(why),
-            (Recorded::Yes, Ok(lock)) => match self.record(request, range, &report, lock.as_ref(), monitor) {
-                Ok(sequence) => Ok(sequence),
-                Err(Error::Cancelled) => return Err(Error::Cancelled),
-                Err(error) => Err(with_causes(&error)),
-            },
+            (Recorded::Yes, Ok(lock)) => {
+                match self.record(request, range, &report, &anew, lock.as_ref(), monitor) {
+                    Ok(sequence) => Ok(sequence),
+                    Err(Error::Cancelled) => return Err(Error::Cancelled),
+                    Err(error) => Err(with_causes(&error)),
+                }
+            }
         };
         if report.recorded.is_err() {
             let forgets = self.private.is_none() && super::open::is_writable(&self.root);
@@ -266,7 +272,9 @@ impl Registry {
         }
         // Whatever was recorded just now counts.
         if let Some(max_age) = request.max_age {
-            let overdue = self.overdue(max_age);
+            // Nor may a signal hide from whoever sent it what the log has by now.
+            let ends = if report.recorded.is_ok() { Ends::Last } else { Ends::WhenAsked };
+            let overdue = self.overdue(max_age, ends);
             report.overdue = unless_corrupt(overdue, &mut report)?;
         }
         Ok(report)

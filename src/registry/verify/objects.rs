@@ -1,6 +1,6 @@
 //! The objects' files against the log: the scan, and the second look at what it found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +9,7 @@ use super::super::Registry;
 use super::super::known::KnownObjects;
 use super::super::report::{Fault, Harm, Remedy, VerifyDepth, VerifyReport, VerifyRequest};
 use super::part::Turn;
+use super::record::FoundAnew;
 use crate::db::{Database, DbError, ReadTx};
 use crate::disk::Disk;
 use crate::error::{Error, rest_in_words};
@@ -124,15 +125,16 @@ impl Registry {
     }
 
     /// Looks once more at everything that a scan found, against the log as it stands now, and reports what is
-    /// still so.
+    /// still so. Returns what of it is about bytes that were stored after the verify began.
     pub(super) fn look_again(
         &self,
         request: &VerifyRequest,
         findings: Vec<Finding>,
         report: &mut VerifyReport,
-    ) -> Result<(), Error> {
+    ) -> Result<FoundAnew, Error> {
+        let mut anew = FoundAnew { head: Head::NONE, objects: BTreeSet::new() };
         if findings.is_empty() {
-            return Ok(());
+            return Ok(anew);
         }
         let again = Again {
             registry: self,
@@ -140,6 +142,7 @@ impl Registry {
             known: KnownObjects::new(self.db.again()?),
             depth: depth(request),
         };
+        anew.head = events::head(&again.tx)?;
         let mut notes = Notes::default();
         let mut last = None;
         for finding in findings {
@@ -149,13 +152,13 @@ impl Registry {
                 Subject::Object(address) if last == Some(*address) => {}
                 Subject::Object(address) => {
                     last = Some(*address);
-                    again.object(address, &finding, report, &mut notes)?;
+                    again.object(address, &finding, report, &mut notes, &mut anew)?;
                 }
                 Subject::Path(path) => again.path(path, &finding, report, &mut notes),
             }
         }
         report.notes.extend(notes.lines(self.disk.as_ref()));
-        Ok(())
+        Ok(anew)
     }
 }
 
@@ -239,6 +242,7 @@ impl Again<'_> {
         finding: &Finding,
         report: &mut VerifyReport,
         notes: &mut Notes,
+        anew: &mut FoundAnew,
     ) -> Result<(), Error> {
         let path = layout::object_path(address);
         let Some(object) = objects::find(&self.tx, &address.digest()).map_err(DbError::from)? else {
@@ -267,6 +271,9 @@ impl Again<'_> {
             return Ok(());
         }
         for fault in faults {
+            if objects::is_damage(fault.name()) && object.stored_sequence > report.head_sequence {
+                anew.objects.insert(address.digest());
+            }
             let (harms, more) = self.registry.harms_of_object(&self.tx, &self.tx, &object)?;
             let remedy = self.remedy(&object, &fault, &harms)?;
             let mut reported = fault_of(*address, &fault, harms, remedy);

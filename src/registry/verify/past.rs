@@ -26,7 +26,7 @@ const LOOKED_AT_FIRST: [&str; 3] = ["views", "payload", "database"];
 
 /// The heads with which verifies began that ended later. One that began before another had ended says nothing of what
 /// that one found: it may have looked before.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Later {
     earliest_head: Option<u64>,
     last_head: u64,
@@ -45,13 +45,28 @@ impl Later {
     }
 }
 
+/// Faults of which nothing says that they are mended.
+#[derive(Debug, Default)]
+struct Outstanding {
+    /// Each once, by kind and by what it is about.
+    told: BTreeSet<(String, Option<Blake3>, Option<String>)>,
+    /// Those of verifies whose payload cannot be had.
+    untold: u64,
+}
+
+impl Outstanding {
+    fn count(&self) -> u64 {
+        self.told.len() as u64 + self.untold
+    }
+}
+
 /// What the verifies say of which no later one has covered all keys.
 #[derive(Debug, Default)]
 pub(in crate::registry) struct PastVerifies {
     /// The last full one, if they cover all keys.
     pub(in crate::registry) last: Option<LastVerify>,
-    /// Faults that they found and of which nothing says that they are mended; damaged objects are not counted here, nor
-    /// is what is unsettled.
+    /// Faults that they, or quick ones and those of some packages, found and of which nothing says that they are mended;
+    /// damaged objects are not counted here, nor is what is unsettled.
     pub(in crate::registry) outstanding: u64,
     /// What any verify found that only some look for, and that none has found mended.
     pub(in crate::registry) unsettled: Vec<Unsettled>,
@@ -60,8 +75,8 @@ pub(in crate::registry) struct PastVerifies {
 /// What a verify recorded, as far as later ones need it.
 #[derive(Debug, Default)]
 pub(super) struct RecordedVerify {
-    /// The event that it compared with what somebody had written down.
-    pub(super) expected_head: Option<u64>,
+    /// The event that it compared with what somebody had written down, and that.
+    pub(super) expected: Option<(u64, Option<Blake3>)>,
     pub(super) faults: Vec<RecordedFault>,
 }
 
@@ -75,6 +90,8 @@ impl Registry {
         let mut past = PastVerifies { unsettled: self.unsettled(tx)?, ..PastVerifies::default() };
         let mut found: Option<LastVerify> = None;
         let (mut before, mut later) = (None, Later::default());
+        let mut outstanding = Outstanding::default();
+        let mut reading: Vec<ReadingRun> = Vec::new();
         'all: loop {
             let page = runs::reading_runs(tx, before, PAGE_RUNS)?;
             if page.is_empty() {
@@ -93,45 +110,87 @@ impl Registry {
                     found = Some(LastVerify { at, since, parts: parts + 1, faults: faults + run.faults });
                 }
                 if is_news || later.earliest_head.is_some_and(|head| run.sequence > head) {
-                    past.outstanding += self.outstanding(tx, &run, &later)?;
+                    self.outstanding(tx, run.sequence, run.faults, &later, &mut outstanding)?;
                 }
                 later.take(&run);
+                reading.push(run);
                 if unread.is_none() {
                     past.last = past.last.or(found);
                 }
             }
         }
+        self.outstanding_of_others(tx, &reading, &later, &mut outstanding)?;
+        past.outstanding = outstanding.count();
         Ok(past)
     }
 
-    /// Counts the faults of a verify of which nothing says that they are mended. A later one may have looked at the log
-    /// again, or at the views too.
-    fn outstanding(&self, tx: &ReadTx<'_>, run: &ReadingRun, later: &Later) -> Result<u64, Error> {
-        if run.faults == 0 {
-            return Ok(0);
+    /// Adds what quick verifies and those of some packages found, which cover no keys for `health`. All of it is settled
+    /// where those that read all keys began later, and for a quick one where another quick one did: that has
+    /// looked at the same things.
+    fn outstanding_of_others(
+        &self,
+        tx: &ReadTx<'_>,
+        reading: &[ReadingRun],
+        later: &Later,
+        outstanding: &mut Outstanding,
+    ) -> Result<(), Error> {
+        let last_quick = runs::last_head_of_quick(tx)?;
+        for run in runs::other_faulty_runs(tx)? {
+            let mut unread = Unread::all();
+            for other in reading.iter().filter(|other| other.head_sequence >= run.sequence) {
+                unread.take(&other.first, &other.last);
+            }
+            let is_seen_again = run.is_of_all && last_quick.is_some_and(|head| head >= run.sequence);
+            if unread.is_none() {
+                break; // and so it is with those before it
+            }
+            if !is_seen_again {
+                let later = Later { last_head: later.last_head.max(last_quick.unwrap_or(0)), ..*later };
+                self.outstanding(tx, run.sequence, run.faults, &later, outstanding)?;
+            }
         }
-        let Some(verify) = self.recorded_verify(tx, run.sequence)? else { return Ok(run.faults) };
-        let mut count = 0;
-        for fault in verify.faults.iter().filter(|fault| Sought::by(fault).is_none()) {
+        Ok(())
+    }
+
+    /// Adds the faults of a verify of which nothing says that they are mended. A later one may have looked at the log
+    /// again, or at the views too.
+    fn outstanding(
+        &self,
+        tx: &ReadTx<'_>,
+        sequence: u64,
+        faults: u64,
+        later: &Later,
+        outstanding: &mut Outstanding,
+    ) -> Result<(), Error> {
+        if faults == 0 {
+            return Ok(());
+        }
+        let Some(verify) = self.recorded_verify(tx, sequence)? else {
+            outstanding.untold += faults;
+            return Ok(());
+        };
+        for fault in verify.faults.iter().filter(|fault| Sought::by(fault, None).is_none()) {
             let is_settled = match &fault.address {
                 // The views know of each whether it is mended.
                 Some(_) if objects::is_damage(&fault.kind) => true,
                 Some(address) => {
                     let object = objects::find(tx, address).map_err(DbError::from)?;
                     let is_anew = |object: &ObjectRecord| {
-                        object.purged_sequence.is_some() || object.stored_sequence > run.sequence
+                        object.purged_sequence.is_some() || object.stored_sequence > sequence
                     };
                     object.as_ref().is_some_and(is_anew)
                 }
                 None => {
-                    (later.last_head >= run.sequence && LOOKED_AT_ALWAYS.contains(&&*fault.kind))
-                        || (later.last_head_of_first >= run.sequence
-                            && LOOKED_AT_FIRST.contains(&&*fault.kind))
+                    (later.last_head >= sequence && LOOKED_AT_ALWAYS.contains(&&*fault.kind))
+                        || (later.last_head_of_first >= sequence && LOOKED_AT_FIRST.contains(&&*fault.kind))
                 }
             };
-            count += u64::from(!is_settled);
+            if !is_settled {
+                // Each night may find it again.
+                outstanding.told.insert((fault.kind.clone(), fault.address, fault.name.clone()));
+            }
         }
-        Ok(count)
+        Ok(())
     }
 
     /// Returns what a verify recorded; `None` where its payload cannot be had.
@@ -149,8 +208,11 @@ impl Registry {
             },
         };
         let Ok(decoded) = decode(&event.record, &payload) else { return Ok(None) };
-        let Event::VerifyCompleted { faults, expected_head, .. } = decoded.event else { return Ok(None) };
-        let mut verify = RecordedVerify { expected_head, faults: Vec::new() };
+        let Event::VerifyCompleted { faults, expected_head, expected_digest, .. } = decoded.event else {
+            return Ok(None);
+        };
+        let expected = expected_head.map(|head| (head, expected_digest));
+        let mut verify = RecordedVerify { expected, faults: Vec::new() };
         let read = faults.each(|fault| -> Result<(), events::PayloadError> {
             verify.faults.push(fault);
             Ok(())

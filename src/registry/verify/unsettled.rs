@@ -9,6 +9,7 @@ use super::super::Registry;
 use super::super::report::{Fault, Remedy, VerifyDepth, VerifyReport, VerifyRequest};
 use super::fault;
 use super::objects::Scope;
+use super::past::RecordedVerify;
 use crate::db::{DbError, ReadTx};
 use crate::error::Error;
 use crate::events::RecordedFault;
@@ -18,20 +19,49 @@ use crate::views::{objects, runs};
 /// What only some verifies look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::registry) enum Sought {
-    /// An event, and what somebody had written down of it.
-    Head(u64),
+    /// An event, and what somebody had written down of it, where the log says that.
+    Head { event: u64, expected: Option<Blake3> },
     /// The second digest of an object.
     SecondDigest(Blake3),
 }
 
 impl Sought {
-    /// Returns what a fault is about, if not every verify looks for it.
-    pub(super) fn by(fault: &RecordedFault) -> Option<Self> {
+    /// Returns what a fault is about, if not every verify looks for it; `expected` is what its verify was told.
+    pub(super) fn by(fault: &RecordedFault, expected: Option<Blake3>) -> Option<Self> {
         match (&*fault.kind, fault.address) {
-            ("head", None) => fault.name.as_deref().and_then(fault::sequence_in).map(Self::Head),
+            ("head", None) => {
+                let event = fault.name.as_deref().and_then(fault::sequence_in)?;
+                Some(Self::Head { event, expected })
+            }
             ("second-digest", Some(address)) => Some(Self::SecondDigest(address)),
             _ => None,
         }
+    }
+}
+
+/// What verifies found as it had been written down, each with the head with which the last of them began.
+#[derive(Debug, Default)]
+struct Confirmed {
+    events: BTreeMap<u64, u64>,
+    digests: BTreeMap<Blake3, u64>,
+}
+
+impl Confirmed {
+    fn take(&mut self, event: u64, digest: Option<Blake3>, began: u64) {
+        fn raise(last: &mut u64, began: u64) {
+            *last = began.max(*last);
+        }
+        raise(self.events.entry(event).or_default(), began);
+        if let Some(digest) = digest {
+            raise(self.digests.entry(digest).or_default(), began);
+        }
+    }
+
+    /// Returns whether this puts right what a verify had found otherwise. A digest is taken over its event's number, too:
+    /// where the log has it at another one, that one was meant, and the log never had it at the one that was typed.
+    fn settles(&self, event: u64, expected: Option<Blake3>, sequence: u64) -> bool {
+        let of_digest = expected.and_then(|expected| self.digests.get(&expected));
+        self.events.get(&event).into_iter().chain(of_digest).any(|began| *began >= sequence)
     }
 }
 
@@ -50,20 +80,21 @@ impl Registry {
         let mut found = BTreeMap::new();
         for sequence in runs::faulty_runs(tx)? {
             // A payload that is gone is damage of its own.
-            let faults = self.recorded_verify(tx, sequence)?.unwrap_or_default().faults;
-            for about in faults.iter().filter_map(Sought::by) {
+            let RecordedVerify { expected, faults } = self.recorded_verify(tx, sequence)?.unwrap_or_default();
+            let expected = expected.and_then(|(_, digest)| digest);
+            for about in faults.iter().filter_map(|fault| Sought::by(fault, expected)) {
                 found.entry(about).or_insert(sequence); // the last verify comes first
             }
         }
-        let heads = || found.iter().filter(|(about, _)| matches!(about, Sought::Head(_)));
-        let compared = match heads().map(|(_, sequence)| *sequence).min() {
-            Some(oldest) => self.heads_compared_since(tx, oldest)?,
-            None => BTreeMap::new(),
+        let heads = || found.iter().filter(|(about, _)| matches!(about, Sought::Head { .. }));
+        let confirmed = match heads().map(|(_, sequence)| *sequence).min() {
+            Some(oldest) => self.confirmed_since(tx, oldest)?,
+            None => Confirmed::default(),
         };
         let mut unsettled = Vec::new();
         for (about, sequence) in found {
             let is_settled = match about {
-                Sought::Head(event) => compared.get(&event).is_some_and(|began| *began >= sequence),
+                Sought::Head { event, expected } => confirmed.settles(event, expected, sequence),
                 Sought::SecondDigest(key) => {
                     let object = objects::find(tx, &key).map_err(DbError::from)?;
                     let is_anew = object.is_some_and(|object| {
@@ -79,17 +110,20 @@ impl Registry {
         Ok(unsettled)
     }
 
-    /// Returns which events were compared with what somebody had written down, by verifies that began after one had
-    /// ended: with the head with which the last of them began.
-    fn heads_compared_since(&self, tx: &ReadTx<'_>, sequence: u64) -> Result<BTreeMap<u64, u64>, Error> {
-        let mut compared = BTreeMap::new();
+    /// Returns what verifies that began after one had ended found as somebody had written it down.
+    fn confirmed_since(&self, tx: &ReadTx<'_>, sequence: u64) -> Result<Confirmed, Error> {
+        let mut confirmed = Confirmed::default();
         for (later, began) in runs::begun_after(tx, sequence)? {
-            if let Some(event) = self.recorded_verify(tx, later)?.and_then(|verify| verify.expected_head) {
-                let last = compared.entry(event).or_insert(began);
-                *last = began.max(*last);
+            let Some(RecordedVerify { expected: Some((event, digest)), faults }) =
+                self.recorded_verify(tx, later)?
+            else {
+                continue;
+            };
+            if !faults.iter().any(|fault| fault.kind == "head") {
+                confirmed.take(event, digest, began);
             }
         }
-        Ok(compared)
+        Ok(confirmed)
     }
 
     /// Adds what of that this verify, which has covered some keys, has not looked at itself.
@@ -102,20 +136,30 @@ impl Registry {
     ) -> Result<(), Error> {
         let tx = self.db.read()?;
         let told: BTreeSet<ContentAddress> = report.faults.iter().filter_map(|fault| fault.address).collect();
+        let mut now = Confirmed::default();
+        if let Some((event, digest)) = request.head
+            && !report.faults.iter().any(|fault| fault.kind == "head")
+        {
+            now.take(event, Some(digest), report.head_sequence);
+        }
         for Unsettled { about, sequence } in self.unsettled(&tx)? {
             self.check_cancelled()?;
             let began_after = report.head_sequence >= sequence;
-            let again = match about {
-                Sought::Head(_) => "the same event is compared again and is what is expected",
-                Sought::SecondDigest(_) => {
-                    "a verify of the store takes both digests again and they are right"
-                }
-            };
-            let detail = format!("found by the verify of event {sequence}; the record goes when {again}");
+            let found_by = format!("found by the verify of event {sequence}");
             match about {
-                Sought::Head(event) => {
-                    let is_compared = request.head.is_some_and(|(expected, _)| expected == event);
-                    if !(is_compared && began_after) {
+                Sought::Head { event, expected } => {
+                    // The same again, as this verify has found it.
+                    let is_told = now.events.is_empty()
+                        && request.head.is_some_and(|(n, _)| n == event)
+                        && began_after
+                        && (expected.is_none() || expected == request.head.map(|(_, digest)| digest));
+                    if !now.settles(event, expected, sequence) && !is_told {
+                        let expected = expected.map(|expected| format!(", which expected {expected}"));
+                        let detail = format!(
+                            "{found_by}{}; the record goes when the same event is compared again, or another with the \
+                             same digest, and is what is expected",
+                            expected.unwrap_or_default()
+                        );
                         report.on_record.push(fault::fault("head", event, detail, Remedy::Nothing));
                     }
                 }
@@ -131,6 +175,10 @@ impl Registry {
                     }
                     let (harms, _) = self.harms_of_object(&tx, &tx, &object)?;
                     let (kind, subject) = ("second-digest".to_owned(), address.to_string());
+                    let detail = format!(
+                        "{found_by}; the record goes when a verify of the store takes both digests again and they are \
+                         right"
+                    );
                     let address = Some(address);
                     let fault = Fault { kind, address, subject, detail, harms, remedy: Remedy::Nothing };
                     report.on_record.push(fault);

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{StorageError, open};
+use super::{StorageError, has_remains, open};
+use crate::disk::RealDisk;
 
 /// Returns the root of the store that a path lies in, be there something at the path or not; `None` where it lies in
 /// none. What stands at the path itself does not count, and a directory that cannot be looked into is taken for none.
@@ -16,6 +17,14 @@ pub fn store_around(path: &Path) -> Option<PathBuf> {
 }
 
 fn is_store(directory: &Path) -> bool {
-    // One of a later format is a store all the same.
-    matches!(open(directory), Ok(_) | Err(StorageError::UnknownFormat { .. }))
+    match open(directory) {
+        // One of a later format is a store all the same.
+        Ok(_) | Err(StorageError::UnknownFormat { .. }) => true,
+        // So is one whose description is damaged or lost: it can be mended. A file that is called `astore.toml` alone may be
+        // anybody's, and so may a directory that is called `blake3`.
+        Err(StorageError::Config { .. } | StorageError::Unnamed { .. } | StorageError::NoStore { .. }) => {
+            RealDisk::open(directory).is_ok_and(|disk| has_remains(&disk).unwrap_or(false))
+        }
+        Err(_) => false,
+    }
 }

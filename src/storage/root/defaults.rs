@@ -42,15 +42,18 @@ impl DefaultValue {
     }
 }
 
-/// Reads what stands under `defaults` in the `astore.toml` of a root, `None` where nothing does, and which keys stand at
-/// its top that mean nothing. Nothing at all where there is no `astore.toml`.
+/// Reads what stands under `defaults` in the `astore.toml` of a root, `None` where nothing does, and what stands at its
+/// top that means nothing, by its keys. Nothing at all where there is no `astore.toml`.
 ///
 /// # Errors
 /// As [`super::read_config`]: the format is looked at before anything else.
-pub fn read_defaults(root: &Path) -> Result<(Option<DefaultValue>, Vec<String>), StorageError> {
+pub fn read_defaults(
+    root: &Path,
+) -> Result<(Option<DefaultValue>, BTreeMap<String, DefaultValue>), StorageError> {
     let disk = RealDisk::open(root).doing(Action::Open, root)?;
-    let Some(bytes) = read_bytes(&disk)? else { return Ok((None, Vec::new())) };
+    let Some(bytes) = read_bytes(&disk)? else { return Ok((None, BTreeMap::new())) };
     let table = described(text_of(&bytes)?)?;
-    let others = table.keys().filter(|key| !TOP.contains(&key.as_str())).cloned().collect();
+    let others = table.iter().filter(|(key, _)| !TOP.contains(&key.as_str()));
+    let others = others.map(|(key, value)| (key.clone(), DefaultValue::of(value))).collect();
     Ok((table.get("defaults").map(DefaultValue::of), others))
 }

@@ -262,20 +262,14 @@ pub(crate) struct Remove {
 }
 
 impl Remove {
-    pub(crate) fn of(report: &r::RemoveReport) -> Self {
+    pub(crate) fn of(report: &r::RemoveReport, dry_run: bool) -> Self {
         Self {
-            dry_run: false,
+            dry_run,
             packages: report.packages.iter().map(Package::of).collect(),
             sequences: report.sequences.clone(),
             pinned_by: pin_names(&report.kept_by),
             kept_by: report.kept_by.iter().map(RootText::of).collect(),
             attestations: report.attestations.iter().map(AttestationText::of).collect(),
         }
-    }
-
-    pub(crate) fn dry(packages: &[r::PackageSummary]) -> Self {
-        let packages = packages.iter().map(Package::of).collect();
-        let (sequences, pinned_by, kept_by) = (Vec::new(), Vec::new(), Vec::new());
-        Self { dry_run: true, packages, sequences, pinned_by, kept_by, attestations: Vec::new() }
     }
 }

@@ -80,6 +80,7 @@ pub(super) fn sample() -> Status {
     use crate::cli::output::samples;
     let found = Found { glance: samples::glance(), health: samples::health() };
     let status = told::Status {
+        around: None,
         root: "/srv/astore".into(),
         said_by: "ASTORE_ROOT",
         made_by_add: false,
