@@ -9,11 +9,12 @@ use crate::audit::Purge;
 use crate::db::DbError;
 use crate::env::Timestamp;
 use crate::events::{ChainFault, LogError, PayloadError, PayloadUnavailable};
+use crate::formats::bagit::Unbaggable;
 use crate::formats::checkfile::{Mismatch, mismatches_in_words};
 use crate::gc::PlanName;
 use crate::identity::ContentAddress;
 use crate::manifest::{EntryPath, ManifestError};
-use crate::plane::{ExportError, IngestError, PourError, ServeError, VerifyError};
+use crate::plane::{BagError, ExportError, IngestError, PourError, ServeError, VerifyError};
 use crate::storage::{LockError, StorageError};
 use crate::views::ViewError;
 
@@ -82,6 +83,19 @@ pub enum Error {
     /// Taking bytes in.
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    /// A bag is not what it says, or cannot be read.
+    #[error(transparent)]
+    Bag(#[from] BagError),
+    /// Names of a package cannot stand in a bag.
+    #[error("{reference} has {} that no bag can hold: {}", names_in_words(*count), unbaggable_in_words(names, *count))]
+    NotBaggable {
+        /// The package, as `name@version`.
+        reference: String,
+        /// How many names.
+        count: u64,
+        /// The first of them, each with the reason.
+        names: Vec<(EntryPath, Unbaggable)>,
+    },
     /// Handing bytes out.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -394,7 +408,8 @@ impl Error {
             | Self::NothingClaimed { .. } => ErrorKind::Damage,
             Self::View(ViewError::Payload { .. } | ViewError::Impossible { .. }) => ErrorKind::Damage,
             Self::View(ViewError::PathTaken { .. }) => ErrorKind::Usage,
-            Self::Ingest(IngestError::Cancelled) => ErrorKind::Cancelled,
+            Self::Ingest(IngestError::Cancelled) | Self::Bag(BagError::Cancelled) => ErrorKind::Cancelled,
+            Self::Bag(BagError::NotAlone { .. }) => ErrorKind::Usage,
             Self::Ingest(
                 IngestError::StdinTwice
                 | IngestError::Alike { .. }
@@ -461,6 +476,8 @@ impl Error {
             | Self::Log(_)
             | Self::View(_)
             | Self::Mismatch { .. }
+            | Self::Bag(_)
+            | Self::NotBaggable { .. }
             | Self::Ingest(_)
             | Self::Serve(_)
             | Self::Pour(_)
@@ -489,4 +506,16 @@ pub(crate) fn rest_in_words(count: u64, named: usize) -> String {
         0 => String::new(),
         rest => format!(" and {rest} more"),
     }
+}
+
+fn names_in_words(count: u64) -> String {
+    if count == 1 { "1 name".to_owned() } else { format!("{count} names") }
+}
+
+fn unbaggable_in_words(names: &[(EntryPath, Unbaggable)], count: u64) -> String {
+    let said: Vec<String> = names
+        .iter()
+        .map(|(path, why)| format!("{} ({why})", String::from_utf8_lossy(path.as_bytes())))
+        .collect();
+    format!("{}{}", said.join(", "), rest_in_words(count, names.len()))
 }
