@@ -16,7 +16,7 @@ use super::super::failure::usage;
 use super::super::lists::{self, Separator};
 use super::super::naming;
 use super::super::output::escape;
-use super::Args;
+use super::{Args, bag};
 
 /// The program of `--from-command`, and its arguments.
 pub(super) type Command<'a> = (&'a OsStr, &'a [OsString]);
@@ -51,6 +51,10 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
         }
         None => EntryPath::new(&b"stdin"[..]).map_err(|error| usage(error.to_string()))?,
     };
+    if args.outside_links && args.tar.is_none() && args.bagit.is_none() {
+        return Err(usage("--outside-links is for --tar and --bagit; of a tree every symlink is taken"));
+    }
+    let bag = args.bagit.as_deref().map(bag::read).transpose()?;
     let target = match args.package {
         Some(reference) => {
             let on_conflict = if args.replace { OnConflict::Replace } else { OnConflict::Refuse };
@@ -59,6 +63,7 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
         None => AddTarget::New {
             name: match (args.name, &args.files_from) {
                 (Some(name), _) => name,
+                (None, None) if let Some(bag) = &bag => bag::name(bag)?,
                 (None, None) if args.tar.is_some() => archive_name(args.tar.as_deref())?,
                 (None, Some(_)) => {
                     return Err(usage("a list gives the package no name; give it one with --name NAME"));
@@ -83,6 +88,7 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
     let sources = match args.files_from {
         Some(file) => vec![AddSource::Listed(lists::paths(&file, separator, ctx)?)],
         None if has_command => vec![AddSource::Stdin(stdin_name)],
+        None if let Some(bag) = bag => vec![AddSource::Bag(Box::new(bag))],
         None if args.tar.is_some() => {
             let archive = args.tar.filter(|path| !is_stdin(path));
             vec![AddSource::Tar { archive: archive.unwrap_or_else(|| "the archive".into()) }]
