@@ -10,6 +10,7 @@
 mod archives;
 mod asking;
 mod at_a_terminal;
+mod bagit;
 #[cfg(target_os = "linux")]
 mod benchmark;
 mod claims;
