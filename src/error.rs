@@ -9,7 +9,7 @@ use crate::audit::Purge;
 use crate::db::DbError;
 use crate::env::Timestamp;
 use crate::events::{ChainFault, LogError, PayloadError, PayloadUnavailable};
-use crate::formats::bagit::Unbaggable;
+use crate::formats::bagit::{Unbaggable, unbaggable_in_words};
 use crate::formats::checkfile::{Mismatch, mismatches_in_words};
 use crate::gc::PlanName;
 use crate::identity::ContentAddress;
@@ -87,7 +87,7 @@ pub enum Error {
     #[error(transparent)]
     Bag(#[from] BagError),
     /// Names of a package cannot stand in a bag.
-    #[error("{reference} has {} that no bag can hold: {}", names_in_words(*count), unbaggable_in_words(names, *count))]
+    #[error("{reference} has {}", unbaggable_in_words(names, *count))]
     NotBaggable {
         /// The package, as `name@version`.
         reference: String,
@@ -506,16 +506,4 @@ pub(crate) fn rest_in_words(count: u64, named: usize) -> String {
         0 => String::new(),
         rest => format!(" and {rest} more"),
     }
-}
-
-fn names_in_words(count: u64) -> String {
-    if count == 1 { "1 name".to_owned() } else { format!("{count} names") }
-}
-
-fn unbaggable_in_words(names: &[(EntryPath, Unbaggable)], count: u64) -> String {
-    let said: Vec<String> = names
-        .iter()
-        .map(|(path, why)| format!("{} ({why})", String::from_utf8_lossy(path.as_bytes())))
-        .collect();
-    format!("{}{}", said.join(", "), rest_in_words(count, names.len()))
 }

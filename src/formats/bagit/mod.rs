@@ -8,7 +8,7 @@ mod name;
 mod tags;
 
 pub use list::{ListProblem, Listed, parse_fetch, parse_list, write_line};
-pub use name::{Unbaggable, check_name, composed};
+pub use name::{Unbaggable, check_name, composed, unbaggable_in_words};
 pub use tags::{TagProblem, flat, parse_tags, write_tag};
 
 /// What a bag says that it is.

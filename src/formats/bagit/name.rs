@@ -41,6 +41,19 @@ pub enum Unbaggable {
     Alike,
 }
 
+/// Says how many names no bag can hold, and why the first of them.
+pub fn unbaggable_in_words(names: &[(EntryPath, Unbaggable)], count: u64) -> String {
+    let all = if count == 1 { "1 name".to_owned() } else { format!("{count} names") };
+    let named =
+        names.iter().map(|(path, why)| format!("{} ({why})", String::from_utf8_lossy(path.as_bytes())));
+    let named: Vec<String> = named.collect();
+    let rest = match count.saturating_sub(names.len() as u64) {
+        0 => String::new(),
+        rest => format!(" and {rest} more"),
+    };
+    format!("{all} that no bag can hold: {}{rest}", named.join(", "))
+}
+
 /// Says why a bag cannot have a file of this path, if it cannot, as far as that is due to this path by itself.
 ///
 /// # Errors
