@@ -215,7 +215,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__add)
-            opts="-0 -q -h --files-from --from0 --from-command --tar --outside-links --check --name --finalize --if-changed --package --replace --class --meta --mtime --exclude --exclude-from --exclude-caches --one-file-system --no-cache --keep-going --stdin-name --metrics-file --root --json --quiet --actor --wait --color --help"
+            opts="-0 -q -h --files-from --from0 --from-command --tar --bagit --outside-links --check --name --finalize --if-changed --package --replace --class --meta --mtime --exclude --exclude-from --exclude-caches --one-file-system --no-cache --keep-going --stdin-name --metrics-file --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -230,6 +230,10 @@ _astore() {
                     return 0
                     ;;
                 --tar)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bagit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -417,7 +421,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__export)
-            opts="-q -h --tar --nar --link --special-modes --root --json --quiet --actor --wait --color --help"
+            opts="-q -h --tar --nar --bagit --link --special-modes --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -428,6 +432,10 @@ _astore() {
                     return 0
                     ;;
                 --nar)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bagit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1658,7 +1666,7 @@ _astore_with_store() {
             root=${word#*=}
         else
             case $word in
-                --actor | --budget | --check | --class | --color | --exclude | --exclude-from | --files-from | --format | --from-command | --head | --keep | --limit | --link | --max-age | --meta | --metrics-file | --min-age | --name | --nar | --older-than | --out | --package | --range | --reason | --root | --sample | --since | --stdin-name | --tar | --threads | --type | --until | --wait | --without) option=$word ;;
+                --actor | --bagit | --budget | --check | --class | --color | --exclude | --exclude-from | --files-from | --format | --from-command | --head | --keep | --limit | --link | --max-age | --meta | --metrics-file | --min-age | --name | --nar | --older-than | --out | --package | --range | --reason | --root | --sample | --since | --stdin-name | --tar | --threads | --type | --until | --wait | --without) option=$word ;;
             esac
         fi
     done
