@@ -128,7 +128,7 @@ impl Bag {
             let list = tags.list(&name, version, encoding, hash)?;
             match kind {
                 List::Payload => {
-                    payload.push((tags.path(&name), hash, beneath_data(list, tags.path(&name))?))
+                    payload.push((tags.path(&name), hash, beneath_data(list, tags.path(&name))?));
                 }
                 List::Tags => tag_lists.push((tags.path(&name), hash, list)),
             }

@@ -30,6 +30,7 @@ impl Registry {
     }
 
     /// Takes the bytes in; records every batch but the last, or holds them back.
+    #[expect(clippy::too_many_arguments, reason = "one call, and each is another's")]
     pub(super) fn ingest(
         &self,
         request: &mut AddRequest,
