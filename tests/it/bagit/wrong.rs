@@ -185,8 +185,8 @@ fn nothing_of_a_large_bag_is_recorded_where_its_last_file_is_wrong() {
     fs::write(bag.join("data/m/499"), "499").unwrap();
     add_in_small_batches(&desk.root(), &bag).unwrap();
     assert!(
-        desk.ok(["log"]).matches("v1.objects.stored").count() > 20,
-        "the batches were recorded in the end"
+        desk.ok(["log"]).contains("v1.objects.stored"),
+        "a full batch was held back, and recorded in the end"
     );
     assert_eq!(desk.fact("bag", "bag-info.Contact-Name ="), "Kim of the desk");
     assert_eq!(desk.fact("bag", "bag-info.Contact-Name.2 ="), "Lee");
