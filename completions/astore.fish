@@ -78,6 +78,7 @@ complete -c astore -n "__fish_astore_using_subcommand init" -s h -l help -d 'Pri
 complete -c astore -n "__fish_astore_using_subcommand add" -l files-from -d 'Add what FILE lists, one path a line; - is standard input' -r -F
 complete -c astore -n "__fish_astore_using_subcommand add" -l from-command -d 'Add what a command prints; all that follows is the command' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l tar -d 'Add what a tar archive holds, without unpacking it to disk; - is standard input' -r -F
+complete -c astore -n "__fish_astore_using_subcommand add" -l bagit -d 'Add the payload of a bag (BagIt, RFC 8493), if the bag is complete and valid' -r -F
 complete -c astore -n "__fish_astore_using_subcommand add" -l check -d 'Add nothing unless every file is as FILE says, which is what sha256sum or b3sum wrote' -r -F
 complete -c astore -n "__fish_astore_using_subcommand add" -l name -d 'The package\'s name [default: the last component of PATH]' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l package -d 'Add to this open package instead of making a new one' -r
@@ -97,7 +98,7 @@ complete -c astore -n "__fish_astore_using_subcommand add" -l color -d 'Whether 
 always\t'Even into a pipe'
 never\t'Not at all'"
 complete -c astore -n "__fish_astore_using_subcommand add" -s 0 -l from0 -d 'Each path of --files-from ends with NUL, as after find -print0'
-complete -c astore -n "__fish_astore_using_subcommand add" -l outside-links -d 'Take symlinks of an archive that lead out of it as they are'
+complete -c astore -n "__fish_astore_using_subcommand add" -l outside-links -d 'Take symlinks that lead out of an archive or a bag as they are'
 complete -c astore -n "__fish_astore_using_subcommand add" -l finalize -d 'Freeze the package and write its manifest in the same step'
 complete -c astore -n "__fish_astore_using_subcommand add" -l if-changed -d 'Print the newest version and make none where its content is the same'
 complete -c astore -n "__fish_astore_using_subcommand add" -l replace -d 'Let what is added displace what stands under the same path'
@@ -200,6 +201,7 @@ complete -c astore -n "__fish_astore_using_subcommand cat" -s q -l quiet -d 'Pri
 complete -c astore -n "__fish_astore_using_subcommand cat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c astore -n "__fish_astore_using_subcommand export" -l tar -d 'Write a tar archive instead: a file that does not exist yet, or - for standard output' -r -F
 complete -c astore -n "__fish_astore_using_subcommand export" -l nar -d 'Write a NAR, the archive of Nix, instead: a file that does not exist yet, or - for standard output' -r -F
+complete -c astore -n "__fish_astore_using_subcommand export" -l bagit -d 'Write a bag (BagIt, RFC 8493) instead, into a directory that is missing or empty' -r -F
 complete -c astore -n "__fish_astore_using_subcommand export" -l link -d 'How files come to be' -r -f -a "auto\t'By reflink where that is possible, else by copying'
 reflink\t'By reflink or not at all'
 copy\t'By copying'"

@@ -346,6 +346,7 @@ _arguments "${_arguments_options[@]}" : \
 '()--files-from=[Add what FILE lists, one path a line; - is standard input]:FILE:_files' \
 '(--files-from)*--from-command=[Add what a command prints; all that follows is the command]:CMD:_default' \
 '(--files-from --from-command)--tar=[Add what a tar archive holds, without unpacking it to disk; - is standard input]:FILE:_files' \
+'(--files-from --from-command --tar --check --exclude --exclude-from --exclude-caches --one-file-system --keep-going)--bagit=[Add the payload of a bag (BagIt, RFC 8493), if the bag is complete and valid]:DIR:_files' \
 '--check=[Add nothing unless every file is as FILE says, which is what sha256sum or b3sum wrote]:FILE:_files' \
 '*--meta=[A label to keep with the package; may be repeated]:KEY=VALUE:_default' \
 '*--meta-file=[Labels from a file; - is standard input; may be repeated]:FILE:_files' \
@@ -366,7 +367,7 @@ always\:"Even into a pipe"
 never\:"Not at all"))' \
 '-0[Each path of --files-from ends with NUL, as after find -print0]' \
 '--from0[Each path of --files-from ends with NUL, as after find -print0]' \
-'--outside-links[Take symlinks of an archive that lead out of it as they are]' \
+'--outside-links[Take symlinks that lead out of an archive or a bag as they are]' \
 '--finalize[Freeze the package and write its manifest in the same step]' \
 '(--package)--if-changed[Print the newest version and make none where its content is the same]' \
 '--replace[Let what is added displace what stands under the same path]' \
@@ -512,6 +513,7 @@ never\:"Not at all"))' \
 _arguments "${_arguments_options[@]}" : \
 '()--tar=[Write a tar archive instead\: a file that does not exist yet, or - for standard output]:FILE:_files' \
 '()--nar=[Write a NAR, the archive of Nix, instead\: a file that does not exist yet, or - for standard output]:FILE:_files' \
+'(--tar --nar)--bagit=[Write a bag (BagIt, RFC 8493) instead, into a directory that is missing or empty]:DIR:_files' \
 '(--tar --nar)--link=[How files come to be]:HOW:((auto\:"By reflink where that is possible, else by copying"
 reflink\:"By reflink or not at all"
 copy\:"By copying"))' \

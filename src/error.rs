@@ -1,6 +1,7 @@
 //! What can go wrong, by room: one [`Error`], and [`Error::kind`] for those who must branch.
 
 mod violation;
+mod words;
 
 use std::io;
 use std::path::PathBuf;
@@ -11,14 +12,17 @@ use crate::audit::Purge;
 use crate::db::DbError;
 use crate::env::Timestamp;
 use crate::events::{ChainFault, LogError, PayloadError, PayloadUnavailable};
+use crate::formats::bagit::{Unbaggable, unbaggable_in_words};
 use crate::formats::checkfile::{Mismatch, mismatches_in_words};
 use crate::gc::PlanName;
 use crate::identity::ContentAddress;
 use crate::manifest::{EntryPath, ManifestError};
-use crate::plane::{ExportError, IngestError, PourError, ServeError, VerifyError};
+use crate::plane::{BagError, ExportError, IngestError, PourError, ServeError, VerifyError};
 use crate::storage::{LockError, StorageError};
 use crate::views::ViewError;
 pub use violation::Violation;
+use words::first_of;
+pub(crate) use words::{objects_in_words, rest_in_words, with_causes};
 
 /// What a caller can branch on; the binary makes its exit code of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,6 +89,19 @@ pub enum Error {
     /// Taking bytes in.
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    /// A bag is not what it says, or cannot be read.
+    #[error(transparent)]
+    Bag(#[from] BagError),
+    /// Names of a package cannot stand in a bag.
+    #[error("{reference} has {}", unbaggable_in_words(names, *count))]
+    NotBaggable {
+        /// The package, as `name@version`.
+        reference: String,
+        /// How many names.
+        count: u64,
+        /// The first of them, each with the reason.
+        names: Vec<(EntryPath, Unbaggable)>,
+    },
     /// Handing bytes out.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -376,28 +393,6 @@ pub enum Error {
     Output(#[source] io::Error),
 }
 
-/// Lists the first of so many objects.
-fn first_of(objects: &[ContentAddress], count: u64) -> String {
-    let named: Vec<String> = objects.iter().map(ToString::to_string).collect();
-    format!("{}{}", named.join(", "), rest_in_words(count, objects.len()))
-}
-
-/// Puts an error and its causes on one line, for what is written down or told as a text.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        // Some errors end with their cause's own words.
-        if !line.ends_with(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        source = cause.source();
-    }
-    line
-}
-
 impl Error {
     /// Returns what kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
@@ -425,7 +420,8 @@ impl Error {
             | Self::NothingClaimed { .. } => ErrorKind::Damage,
             Self::View(ViewError::Payload { .. } | ViewError::Impossible { .. }) => ErrorKind::Damage,
             Self::View(ViewError::PathTaken { .. }) => ErrorKind::Usage,
-            Self::Ingest(IngestError::Cancelled) => ErrorKind::Cancelled,
+            Self::Ingest(IngestError::Cancelled) | Self::Bag(BagError::Cancelled) => ErrorKind::Cancelled,
+            Self::Bag(BagError::NotAlone { .. }) => ErrorKind::Usage,
             Self::Ingest(
                 IngestError::StdinTwice
                 | IngestError::Alike { .. }
@@ -497,6 +493,8 @@ impl Error {
             | Self::Log(_)
             | Self::View(_)
             | Self::Mismatch { .. }
+            | Self::Bag(_)
+            | Self::NotBaggable { .. }
             | Self::Ingest(_)
             | Self::Serve(_)
             | Self::Pour(_)
@@ -511,18 +509,5 @@ impl Error {
             | Self::Unsure { .. }
             | Self::Output(_) => ErrorKind::Failed,
         }
-    }
-}
-
-/// Writes a number of objects.
-pub(crate) fn objects_in_words(count: u64) -> String {
-    if count == 1 { "1 object".to_owned() } else { format!("{count} objects") }
-}
-
-/// Says how many there are beyond those that are named.
-pub(crate) fn rest_in_words(count: u64, named: usize) -> String {
-    match count.saturating_sub(named as u64) {
-        0 => String::new(),
-        rest => format!(" and {rest} more"),
     }
 }

@@ -1,5 +1,6 @@
 //! `astore add`.
 
+mod bag;
 pub(crate) mod provenance;
 mod remarks;
 mod request;
@@ -47,6 +48,8 @@ Examples:
       astore add --finalize --exclude '*.o' --exclude /target/ --exclude-caches src
   Take in what another machine sends, unpacked nowhere:
       ssh build tar -cC /srv/out . | astore add --finalize --name out --tar -
+  Take in a bag that somebody sent, if it is whole and valid:
+      astore add --finalize --bagit accession-17
   Take in a release only if it is what its check file says:
       astore add --finalize --check dist/SHA256SUMS dist
   In a nightly job, make no new version where nothing changed:
@@ -73,7 +76,7 @@ Examples:
 #[expect(clippy::struct_excessive_bools, reason = "flags as they are typed; run turns them into enums")]
 pub(crate) struct Args {
     /// A file, a directory, or - for standard input
-    #[arg(required_unless_present_any = ["files_from", "from_command", "tar"], value_name = "PATH")]
+    #[arg(required_unless_present_any = ["files_from", "from_command", "tar", "bagit"], value_name = "PATH")]
     paths: Vec<PathBuf>,
 
     /// Add what FILE lists, one path a line; - is standard input
@@ -117,8 +120,26 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["paths", "files_from", "from_command"])]
     tar: Option<PathBuf>,
 
-    /// Take symlinks of an archive that lead out of it as they are
-    #[arg(long, requires = "tar")]
+    /// Add the payload of a bag (BagIt, RFC 8493), if the bag is complete and valid
+    ///
+    /// The entries are those of DIR/data, each file held against the bag's SHA-256 manifest as it is read, or, where there
+    /// is none, against its SHA-512 manifest, in a reading of its own. The tag manifests, Payload-Oxum and fetch.txt have
+    /// to agree as well; nothing is added where anything does not. Where the bag was written by export --bagit and still
+    /// holds the same files, the modes, symlinks, empty directories and times are those of the package that was exported.
+    /// What bag-info.txt says is kept as provenance, bag-info.LABEL. Without --name the name is the bag's
+    /// External-Identifier, if that is NAME or NAME@N, else the last component of DIR.
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = [
+            "paths", "files_from", "from_command", "tar", "check", "exclude", "exclude_from", "exclude_caches",
+            "one_file_system", "keep_going"
+        ]
+    )]
+    bagit: Option<PathBuf>,
+
+    /// Take symlinks that lead out of an archive or a bag as they are
+    #[arg(long)]
     outside_links: bool,
 
     /// Add nothing unless every file is as FILE says, which is what sha256sum or b3sum wrote
@@ -269,6 +290,7 @@ pub(crate) fn run(mut args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         (Form::Text, Volume::Quiet) => writeln!(out, "{}", report.package.reference()),
         (Form::Text, Volume::Normal) => human::reference(&report.package, out),
     })?;
+    bag::tell(&report.bag_notes, ctx);
     if form == Form::Text {
         remarks(&report, &patterns).iter().for_each(|remark| ctx.terminal.note(remark));
     }

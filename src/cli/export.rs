@@ -1,5 +1,6 @@
 //! `astore export`.
 
+mod bag;
 mod stream;
 
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use astore::error::Error;
 use astore::plane::ExportError;
 use astore::registry::Access;
-use astore::registry::report::{ExportRequest, Fault, LinkMode, Reference, Stream};
+use astore::registry::report::{BagRequest, ExportRequest, Fault, LinkMode, Reference, Stream};
 
 use super::context::{Context, Form};
 use super::exit::Exit;
@@ -24,6 +25,9 @@ Examples:
       astore export doc@1 /tmp/doc --link reflink
   An archive for those who have no astore:
       astore export doc@1 --tar doc.tar
+  A bag for an archive that takes BagIt:
+      astore export doc@1 --bagit doc-bag
+      bagit.py --validate doc-bag
   The tree on another machine:
       astore export doc@1 --tar - | ssh web tar -xC /srv/doc";
 
@@ -40,7 +44,7 @@ pub(crate) struct Args {
     reference: String,
 
     /// A directory that is missing or empty
-    #[arg(index = 2, value_name = "DEST", required_unless_present = "stream")]
+    #[arg(index = 2, value_name = "DEST", required_unless_present_any = ["stream", "bagit"])]
     destination: Option<PathBuf>,
 
     /// Write a tar archive instead: a file that does not exist yet, or - for standard output
@@ -57,6 +61,16 @@ pub(crate) struct Args {
     /// times, and of modes only whether the owner may execute.
     #[arg(long, value_name = "FILE", group = "stream", conflicts_with = "destination")]
     nar: Option<PathBuf>,
+
+    /// Write a bag (BagIt, RFC 8493) instead, into a directory that is missing or empty
+    ///
+    /// The tree stands in data/, beside it are a SHA-256 manifest, bag-info.txt with the package's digests, metadata and
+    /// provenance, and tagmanifest-sha256.txt, whose SHA-256 is printed. A bag has no symlinks: they are in
+    /// astore/manifest.cbor alone, like modes and times, and add --bagit has them from there. Names that a bag cannot
+    /// hold or bagit.py cannot read back are refused before anything is written. The package has to be finalised.
+    /// Where an object is damaged, what is written has no bagit.txt and is no bag, and the exit code is 4.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["destination", "stream"])]
+    bagit: Option<PathBuf>,
 
     /// How files come to be
     #[arg(long, value_name = "HOW", default_value = "auto", conflicts_with = "stream")]
@@ -77,32 +91,33 @@ enum Link {
     Copy,
 }
 
+impl Link {
+    const fn mode(self) -> LinkMode {
+        match self {
+            Self::Auto => LinkMode::Auto,
+            Self::Reflink => LinkMode::Reflink,
+            Self::Copy => LinkMode::Copy,
+        }
+    }
+}
+
 pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
-    let destination = match (args.destination, args.tar, args.nar) {
-        (_, Some(file), _) => return stream::run(args.reference, Stream::Tar, &file, ctx),
-        (_, _, Some(file)) => return stream::run(args.reference, Stream::Nar, &file, ctx),
-        (destination, None, None) => destination.unwrap_or_default(),
+    let (link, special_modes) = (args.link.mode(), args.special_modes);
+    let destination = match (args.destination, args.tar, args.nar, args.bagit) {
+        (_, Some(file), ..) => return stream::run(args.reference, Stream::Tar, &file, ctx),
+        (_, _, Some(file), _) => return stream::run(args.reference, Stream::Nar, &file, ctx),
+        (.., Some(destination)) => {
+            let reference = Reference(args.reference);
+            return bag::run(&BagRequest { reference, destination, link, special_modes }, ctx);
+        }
+        (destination, None, None, None) => destination.unwrap_or_default(),
     };
-    let request = ExportRequest {
-        reference: Reference(args.reference),
-        destination,
-        link: match args.link {
-            Link::Auto => LinkMode::Auto,
-            Link::Reflink => LinkMode::Reflink,
-            Link::Copy => LinkMode::Copy,
-        },
-        special_modes: args.special_modes,
-    };
+    let request = ExportRequest { reference: Reference(args.reference), destination, link, special_modes };
     let registry = ctx.open("export", Access::Read)?;
     let report = match registry.export(&request, &ctx.terminal) {
         Ok(report) => report,
         Err(error) => {
-            // An empty one is as good as none.
-            if is_partial(&error) && !is_empty(&request.destination) {
-                let shown = escape::path(&request.destination);
-                // A part of the failure: also with --quiet.
-                ctx.terminal.warn(&format!("astore: {shown} is incomplete; remove it before the next try"));
-            }
+            warn_of_part(&error, &request.destination, ctx);
             return Err(error.into());
         }
     };
@@ -123,6 +138,16 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         size(report.bytes),
     ));
     Ok(exit)
+}
+
+/// Says that a failure left part of the tree behind, where it did.
+fn warn_of_part(error: &Error, destination: &Path, ctx: &Context) {
+    // An empty one is as good as none.
+    if is_partial(error) && !is_empty(destination) {
+        let shown = escape::path(destination);
+        // A part of the failure: also with --quiet.
+        ctx.terminal.warn(&format!("astore: {shown} is incomplete; remove it before the next try"));
+    }
 }
 
 /// Returns whether nothing is there, or a directory without anything in it.

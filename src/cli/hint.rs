@@ -8,7 +8,7 @@ use astore::error::Error;
 use astore::events::{EventType, LogError};
 use astore::identity::ContentAddress;
 use astore::plane::ingest::Unreadable;
-use astore::plane::{ExportError, IngestError, PatternError, ServeError};
+use astore::plane::{BagError, ExportError, IngestError, PatternError, ServeError};
 use astore::registry::report::DEFAULT_MIN_AGE;
 use astore::storage::root::store_around;
 use astore::storage::{LockError, StorageError};
@@ -181,6 +181,10 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::WrongState { reference, state: "removed" } => {
             return Some(format!("'astore restore {reference}' brings it back"));
         }
+        Error::NotBaggable { .. } => "export --tar holds every name",
+        Error::Bag(BagError::LeadsOut { .. }) => "--outside-links takes such links as they are",
+        Error::Bag(BagError::Weak { .. }) => "have it made with --sha256 or --sha512",
+        Error::Bag(BagError::NotFetched { .. }) => "fetch what is missing first",
         Error::WrongState { reference, state: "open" } => {
             return Some(format!("freeze it with 'astore finalize {reference}'"));
         }

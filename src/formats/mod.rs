@@ -2,6 +2,7 @@
 //!
 //! Nothing here opens a file or knows a store. What a format cannot carry is for the caller to say.
 
+pub mod bagit;
 pub mod checkfile;
 pub mod nar;
 pub mod tar;

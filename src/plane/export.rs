@@ -7,6 +7,8 @@
 //!
 //! Knows nothing of packages: entries in, files out.
 
+mod parents;
+
 use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,7 +23,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::copy::{Copied, Copier, times};
 use super::fault::Fault;
-use super::handle::{Follow, Kind, open_beneath, open_directory, stat, stat_at};
+use super::handle::{Follow, open_beneath, open_directory};
 use super::hook::{Hook, Moment};
 use super::ingest::BoxError;
 use super::threads::crew_of;
@@ -30,6 +32,7 @@ use crate::identity::Digests;
 use crate::manifest::{Entry, EntryBody, EntryPath, Mtime};
 use crate::monitor::{Counter, Monitor, Task};
 use crate::storage::Local;
+use parents::{Parents, expect, make_directory};
 
 /// How many files are handed to a thread together, and how many such handfuls wait; each file may hold
 /// another directory open.
@@ -182,8 +185,28 @@ pub(super) fn export_hooked(
     hook: &Hook<'_>,
 ) -> Result<Exported, ExportError> {
     let (root, made) = open_destination(destination)?;
+    let exported = export_into(&root, entries, local, destination, options, monitor, cancelled, hook);
+    if exported.is_err() && made == Made::ByUs {
+        // Where nothing came of it, nothing is left of it. The system lets go of no directory that holds something.
+        unlinkat(CWD, destination, AtFlags::REMOVEDIR).ok();
+    }
+    exported
+}
+
+/// Writes entries out beneath a directory that is open and empty; `destination` is what people call it.
+#[expect(clippy::too_many_arguments, reason = "those of an export, and the directory")]
+pub(super) fn export_into(
+    root: &OwnedFd,
+    entries: &mut (dyn Iterator<Item = Result<Entry, BoxError>> + '_),
+    local: &Local,
+    destination: &Path,
+    options: &ExportOptions,
+    monitor: &dyn Monitor,
+    cancelled: &AtomicBool,
+    hook: &Hook<'_>,
+) -> Result<Exported, ExportError> {
     let export = Export {
-        copier: Copier::new(local, &root, options, cancelled, hook),
+        copier: Copier::new(local, root, options, cancelled, hook),
         hook,
         destination,
         mode_mask: mode_mask(options.special_modes),
@@ -205,7 +228,7 @@ pub(super) fn export_hooked(
         drop(take);
         export.attempt(|| {
             refused.map_err(ExportError::Thread)?;
-            let directories = export.tree(&root, entries, give)?;
+            let directories = export.tree(root, entries, give)?;
             // Every file must be there before its directory may be closed to writing.
             for worker in workers {
                 if let Err(panic) = worker.join() {
@@ -213,15 +236,11 @@ pub(super) fn export_hooked(
                 }
             }
             export.go_on()?;
-            export.finish(&root, &directories)
+            export.finish(root, &directories)
         });
     });
     monitor.finish(Task::Exporting);
     if let Some(error) = export.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        if made == Made::ByUs {
-            // Where nothing came of it, nothing is left of it. The system lets go of no directory that holds something.
-            unlinkat(CWD, destination, AtFlags::REMOVEDIR).ok();
-        }
         return Err(error);
     }
     let mut damaged = export.damaged.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -238,7 +257,7 @@ fn mode_mask(special_modes: SpecialModes) -> u32 {
 }
 
 /// Makes the destination, or opens it and makes sure that it is empty.
-fn open_destination(path: &Path) -> Result<(OwnedFd, Made), ExportError> {
+pub(super) fn open_destination(path: &Path) -> Result<(OwnedFd, Made), ExportError> {
     let failed = |source: io::Error| ExportError::Destination { path: path.to_owned(), source };
     let (follow, made) = match mkdirat(CWD, path, Mode::from_raw_mode(0o777)) {
         // Nobody named the symlink that may stand there by now.
@@ -264,7 +283,7 @@ fn open_destination(path: &Path) -> Result<(OwnedFd, Made), ExportError> {
 
 /// Who made the destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Made {
+pub(super) enum Made {
     /// This export.
     ByUs,
     /// It was there.
@@ -436,53 +455,4 @@ impl Export<'_> {
         self.monitor.count(Counter::EntriesExported, entries);
         self.monitor.count(Counter::BytesExported, bytes);
     }
-}
-
-/// Finds the directory that an entry is made in; the last one stays open, since neighbours come together.
-struct Parents {
-    root: Arc<OwnedFd>,
-    last: Option<(Vec<u8>, Arc<OwnedFd>)>,
-}
-
-impl Parents {
-    /// Opens the directory of an entry, which is one of those that were made, sorted by path.
-    fn of(&mut self, path: &EntryPath, made: &[Unfinished]) -> io::Result<Arc<OwnedFd>> {
-        let Some(parent) = path.parent() else { return Ok(Arc::clone(&self.root)) };
-        if let Some((last, open)) = &self.last
-            && last == parent
-        {
-            return Ok(Arc::clone(open));
-        }
-        // One step further down is the usual case; from the root, a deep tree would cost its depth squared.
-        let below = self.last.as_ref().and_then(|(last, open)| {
-            let rest = parent.strip_prefix(&last[..])?.strip_prefix(b"/")?;
-            Some((open, rest))
-        });
-        let opened = Arc::new(match below {
-            Some((open, rest)) => open_beneath(open, rest, OFlags::PATH)?,
-            None => open_beneath(&self.root, parent, OFlags::PATH)?,
-        });
-        let known = made.binary_search_by(|directory| directory.path.as_bytes().cmp(parent));
-        let known = known.map_err(|_| io::Error::from(io::ErrorKind::NotFound))?;
-        expect(&opened, made[known].id)?;
-        self.last = Some((parent.to_vec(), Arc::clone(&opened)));
-        Ok(opened)
-    }
-}
-
-/// Makes a directory that is ours alone for now, and returns which one it is.
-fn make_directory(parent: &OwnedFd, name: &[u8]) -> io::Result<FileId> {
-    mkdirat(parent, name, Mode::RWXU)?;
-    let name = CString::new(name)?;
-    let found = stat_at(parent, &name, Follow::Never)?;
-    if found.kind == Kind::Directory { Ok(found.print.id) } else { Err(replaced()) }
-}
-
-/// Makes sure that a directory still is the one that was made under its name.
-fn expect(opened: &OwnedFd, id: FileId) -> io::Result<()> {
-    if stat(opened)?.print.id == id { Ok(()) } else { Err(replaced()) }
-}
-
-fn replaced() -> io::Error {
-    io::Error::other("its directory was replaced while it was written")
 }

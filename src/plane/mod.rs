@@ -4,6 +4,7 @@
 //! the way; [`verify`] reads them all again. What they return are facts (entries, findings); nothing here
 //! writes an event, knows a package or opens the database.
 
+mod bag;
 mod beside;
 mod cachedir;
 pub mod claimed;
@@ -38,6 +39,7 @@ mod unpack;
 pub mod verify;
 mod walk;
 
+pub use bag::{Bag, BagDirectory, BagError, Described};
 pub use claims::{Claim, Claims, claims};
 pub use content::digests_of;
 pub use exclude::{PatternError, patterns_of};

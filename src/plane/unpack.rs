@@ -272,7 +272,7 @@ fn ancestors(path: &EntryPath) -> Vec<EntryPath> {
 }
 
 /// Returns whether a symbolic link leads out of the tree, as it is written: other links on its way are not followed.
-fn leads_out(path: &EntryPath, target: &[u8]) -> bool {
+pub(super) fn leads_out(path: &EntryPath, target: &[u8]) -> bool {
     let mut depth = path.as_bytes().iter().filter(|byte| **byte == b'/').count();
     if target.starts_with(b"/") {
         return true;

@@ -4,6 +4,9 @@
 //! nothing. The last batch takes the manifest along and is durable under its names before the one
 //! transaction that makes the package is committed.
 
+mod bag;
+mod intake;
+
 use std::collections::BTreeMap;
 use std::io;
 
@@ -12,31 +15,27 @@ use uuid::Uuid;
 use super::Registry;
 use super::change::{Change, Payload};
 use super::claim::claim;
-use super::known::KnownObjects;
 use super::open::is_writable;
 use super::publish::{publish, stage_manifest};
-use super::report::{
-    AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, OnConflict, OnUnreadable,
-    PackageSummary, SkippedPath,
-};
+use super::report::{AddReport, AddRequest, AddTarget, Completion, OnConflict, PackageSummary, SkippedPath};
 use super::text::check_labels;
 use crate::cache::{Stamp, StatCache};
-use crate::db::{Database, OpenMode, ReadTx};
+use crate::db::ReadTx;
 use crate::env::Timestamp;
 use crate::error::Error;
 use crate::events::{self, EventType, payload};
-use crate::identity::{Blake3, ContentAddress, Digests};
+use crate::identity::{Blake3, ContentAddress};
 use crate::manifest::{
     EntryList, EntryPath, Labels, Manifest, ManifestHeader, PackageName, Receipt, RetentionSummary,
     content_digest,
 };
 use crate::monitor::Monitor;
-use crate::plane::{
-    self, BoxError, Healed, HealedFrom, IngestContext, IngestOptions, IngestStore, Ingested, Source,
-};
+use crate::plane::{Healed, HealedFrom, Ingested};
 use crate::retention::{DEFAULT_CLASS, Wanted, wanted};
 use crate::storage::{Staging, layout};
 use crate::views::{PackageRow, packages, retention, trees};
+use bag::TakenBag;
+use intake::Batches;
 
 /// The backend that holds what is added.
 pub(super) const LOCAL: &str = "local";
@@ -64,19 +63,17 @@ impl Registry {
         stdin: &mut (dyn io::Read + Send),
         monitor: &dyn Monitor,
     ) -> Result<AddReport, Error> {
+        let mut bag = TakenBag::of(&mut request)?;
         let target = self.check_target(&request)?;
         let since = events::head(&self.db.read()?)?.sequence;
         let adding = self.env.random_id();
         let staging = Staging::begin(self.disk.clone(), adding)?;
         let cache = self.stat_cache(request.cache);
-        let mut batches = match request.check {
-            Some(_) => Batches::Held(Vec::new()),
-            None if request.sources.iter().any(|source| matches!(source, AddSource::Tar { .. })) => {
-                Batches::Held(Vec::new())
-            }
-            None => Batches::Recorded,
-        };
-        let ingested =
+        let mut batches = Batches::of(&request, bag.is_some());
+        if let Some(bag) = &mut bag {
+            bag.prepare(monitor, &self.cancelled)?;
+        }
+        let mut ingested =
             self.ingest(&mut request, stdin, &staging, cache.as_ref(), adding, &mut batches, monitor)?;
         if let Some(check) = &request.check {
             let mismatches = check.expected.hold(&ingested.entries);
@@ -84,6 +81,10 @@ impl Registry {
                 return Err(Error::Mismatch { file: check.file.clone(), mismatches });
             }
         }
+        let bag_notes = match bag {
+            Some(bag) => bag.settle(&mut ingested, request.outside_links)?,
+            None => Vec::new(),
+        };
         if let Batches::Held(held) = batches {
             held.iter().try_for_each(|batch| self.record_batch(adding, batch, monitor))?;
         }
@@ -93,7 +94,7 @@ impl Registry {
                 self.extend_package(&package, ingested, on_conflict, request.completion, &staging, monitor)
             }
         };
-        let report = report?;
+        let report = AddReport { bag_notes, ..report? };
         if let Some(cache) = &cache {
             self.vouch(cache, since);
         }
@@ -144,16 +145,6 @@ impl Registry {
         }
     }
 
-    fn stat_cache(&self, usage: CacheUse) -> Option<StatCache> {
-        match usage {
-            CacheUse::Use => {
-                let path = layout::within(&self.root, layout::CACHE.as_ref());
-                StatCache::open(&path, self.file_mode, self.env.now())
-            }
-            CacheUse::Ignore => None,
-        }
-    }
-
     /// Makes the stat cache forget the files that have this content, which is missing or wrong: the next add reads them,
     /// and heals.
     pub(super) fn forget_files_of(&self, objects: &[ContentAddress]) {
@@ -164,57 +155,6 @@ impl Registry {
         {
             cache.forget(objects);
         }
-    }
-
-    /// Takes the bytes in; records every batch but the last, or holds them back.
-    fn ingest(
-        &self,
-        request: &mut AddRequest,
-        stdin: &mut (dyn io::Read + Send),
-        staging: &Staging,
-        cache: Option<&StatCache>,
-        adding: Uuid,
-        batches: &mut Batches,
-        monitor: &dyn Monitor,
-    ) -> Result<Ingested, Error> {
-        let database = layout::within(&self.root, layout::DATABASE.as_ref());
-        let known = KnownObjects::new(Database::open(&database, OpenMode::Write)?);
-        // A list may be long: it is handed on, not copied.
-        let sources: Vec<Source> = std::mem::take(&mut request.sources).into_iter().map(source).collect();
-        let mut options = IngestOptions {
-            exclude: request.exclude.clone(),
-            exclude_caches: request.exclude_caches,
-            one_file_system: request.one_file_system,
-            keep_mtime: request.keep_mtime,
-            outside_links: request.outside_links,
-            on_unreadable: match request.on_unreadable {
-                OnUnreadable::Fail => plane::OnUnreadable::Fail,
-                OnUnreadable::Skip => plane::OnUnreadable::Skip,
-            },
-            own_root: Some(self.own_root()?),
-            ..IngestOptions::default()
-        };
-        options.batch_files = self.batch_files.unwrap_or(options.batch_files);
-        options.group_files = self.group_files.unwrap_or(options.group_files);
-        let store = IngestStore { staging, local: &self.local, known: &known };
-        let context = IngestContext { cache, monitor, cancelled: &self.cancelled };
-        let mut record = |batch: Vec<Digests>| -> Result<(), BoxError> {
-            match batches {
-                Batches::Recorded => self.record_batch(adding, &batch, monitor)?,
-                Batches::Held(held) => held.push(batch),
-            }
-            Ok(())
-        };
-        Ok(plane::ingest(&sources, stdin, &options, store, context, &mut record)?)
-    }
-
-    /// Records a batch that is durable, though in no package yet.
-    fn record_batch(&self, adding: Uuid, batch: &[Digests], monitor: &dyn Monitor) -> Result<(), Error> {
-        let payload = self.prepare_payload(payload::objects_stored(LOCAL, batch))?;
-        let mut change = Change::begin(self, monitor)?;
-        change.append(EventType::ObjectsStored, &adding.to_string(), &payload)?;
-        change.commit()?;
-        Ok(())
     }
 
     /// Makes a new package of what was taken in.
@@ -465,15 +405,6 @@ impl Registry {
     }
 }
 
-fn source(source: AddSource) -> Source {
-    match source {
-        AddSource::Path(path) => Source::Path(path),
-        AddSource::Listed(list) => Source::Listed(list),
-        AddSource::Stdin(name) => Source::Stdin { name },
-        AddSource::Tar { archive } => Source::Tar { archive },
-    }
-}
-
 fn path_taken(package: &PackageRow, path: EntryPath) -> Error {
     Error::PathTaken { reference: format!("{}@{}", package.name, package.version), path }
 }
@@ -484,14 +415,6 @@ enum Attempt<'r> {
     Prepared { change: Change<'r>, number: i64 },
     /// Another add took it; this is the next free one.
     Taken { next: u64 },
-}
-
-/// What becomes of the batches that are durable before the add has ended.
-enum Batches {
-    /// They are recorded as they come, so that an interrupted add does not start from nothing.
-    Recorded,
-    /// They wait: what they are part of may yet be refused, and then nothing is to be recorded.
-    Held(Vec<Vec<Digests>>),
 }
 
 enum Target {
@@ -541,5 +464,6 @@ fn report(package: PackageSummary, ingested: Ingested, unchanged: bool) -> AddRe
             .map(|skipped| SkippedPath { path: skipped.path, why: skipped.why.to_string() })
             .collect(),
         excluded: ingested.excluded,
+        bag_notes: Vec::new(),
     }
 }

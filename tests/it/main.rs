@@ -11,6 +11,7 @@ mod archives;
 mod asking;
 mod at_a_terminal;
 mod attestations;
+mod bagit;
 #[cfg(target_os = "linux")]
 mod benchmark;
 mod claims;

@@ -158,6 +158,7 @@ fn packages(program: &mut Program) {
         &["export", "tree@1", "--tar", "out.tar"],
         &["export", "tree@1", "out"],
         &["finalize", "open"],
+        &["export", "open", "--bagit", "out-bag"],
     ] {
         program.one(0, line);
     }

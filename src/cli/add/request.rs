@@ -18,7 +18,7 @@ use super::super::lists::{self, Separator};
 use super::super::metadata::Metadata;
 use super::super::naming;
 use super::super::output::escape;
-use super::Args;
+use super::{Args, bag};
 
 /// The longest check file that is taken: some ten million lines.
 const CHECK_FILE_BYTES_MAX: usize = 1 << 30;
@@ -69,6 +69,10 @@ pub(super) fn request(
         None => EntryPath::new(&b"stdin"[..]).map_err(|error| usage(error.to_string()))?,
     };
     let Metadata { labels: metadata, plain_json, .. } = Metadata::read(args.meta, &args.meta_file, ctx)?;
+    if args.outside_links && args.tar.is_none() && args.bagit.is_none() {
+        return Err(usage("--outside-links is for --tar and --bagit; of a tree every symlink is taken"));
+    }
+    let bag = args.bagit.as_deref().map(bag::read).transpose()?;
     let target = match args.package {
         Some(reference) => {
             let on_conflict = if args.replace { OnConflict::Replace } else { OnConflict::Refuse };
@@ -77,6 +81,7 @@ pub(super) fn request(
         None => AddTarget::New {
             name: match (args.name, &args.files_from) {
                 (Some(name), _) => name,
+                (None, None) if let Some(bag) = &bag => bag::name(bag)?,
                 (None, None) if args.tar.is_some() => archive_name(args.tar.as_deref())?,
                 (None, Some(_)) => {
                     return Err(usage_hint(
@@ -108,6 +113,7 @@ pub(super) fn request(
     let sources = match args.files_from {
         Some(file) => vec![AddSource::Listed(lists::paths(&file, separator, ctx)?)],
         None if has_command => vec![AddSource::Stdin(stdin_name)],
+        None if let Some(bag) = bag => vec![AddSource::Bag(Box::new(bag))],
         None if args.tar.is_some() => {
             let archive = args.tar.filter(|path| !is_stdin(path));
             vec![AddSource::Tar { archive: archive.unwrap_or_else(|| "the archive".into()) }]

@@ -387,6 +387,7 @@ pub(crate) fn added() -> AddReport {
         healed: vec![ContentAddress::new(Blake3::of(b"object"))],
         skipped: vec![SkippedPath { path: PathBuf::from("doc/secret"), why: "Permission denied".into() }],
         excluded: 2,
+        bag_notes: Vec::new(),
     }
 }
 

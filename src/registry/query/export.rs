@@ -6,7 +6,7 @@ use super::super::Registry;
 use super::super::report::{ExportReport, ExportRequest, Fault, Harm, LinkMode, Remedy};
 use super::super::resolve::reference as spelled;
 use super::summary;
-use crate::db::DbError;
+use crate::db::{DbError, ReadTx};
 use crate::error::Error;
 use crate::monitor::Monitor;
 use crate::plane::{self, BoxError, DamagedEntry, ExportError, ExportOptions, SpecialModes};
@@ -53,7 +53,24 @@ impl Registry {
         if found != package.totals.entries {
             return Err(Error::EntriesAstray { reference: name, expected: package.totals.entries, found });
         }
-        let missing = (exported.damaged.iter())
+        let damaged = self.faults_of(tx, exported.damaged, &name)?;
+        Ok(ExportReport {
+            package: summary(package),
+            entries: exported.entries,
+            bytes: exported.bytes,
+            damaged,
+        })
+    }
+
+    /// Tells what is damaged of what an export wrote; [`Error::Changed`] where a gc took it meanwhile. It lets go of the
+    /// snapshot, which has to be older than what is asked now.
+    pub(super) fn faults_of(
+        &self,
+        tx: ReadTx<'_>,
+        damaged: Vec<DamagedEntry>,
+        package: &str,
+    ) -> Result<Vec<Fault>, Error> {
+        let missing = (damaged.iter())
             .filter(|damaged| matches!(damaged.fault, plane::Fault::Missing))
             .filter_map(|damaged| objects::find(&tx, &damaged.object.blake3).transpose())
             .collect::<Result<Vec<_>, _>>()
@@ -62,15 +79,10 @@ impl Registry {
         drop(tx);
         for object in missing {
             if self.ask_again(&object)? != object {
-                return Err(Error::Changed { reference: name });
+                return Err(Error::Changed { reference: package.to_owned() });
             }
         }
-        Ok(ExportReport {
-            package: summary(package),
-            entries: exported.entries,
-            bytes: exported.bytes,
-            damaged: exported.damaged.into_iter().map(|damaged| fault(damaged, &name)).collect(),
-        })
+        Ok(damaged.into_iter().map(|damaged| fault(damaged, package)).collect())
     }
 }
 

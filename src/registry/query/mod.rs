@@ -2,6 +2,7 @@
 //!
 //! Each answer comes from one transaction, so it is the state of one moment, however long it takes to tell.
 
+mod bag;
 mod browse;
 mod cat;
 mod diff;

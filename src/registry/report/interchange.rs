@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{PackageSummary, Reference};
+use super::{Fault, LinkMode, PackageSummary, Reference};
 use crate::formats::checkfile::CheckFile;
 use crate::identity::Sha256;
 
@@ -48,4 +48,54 @@ pub struct StreamReport {
     pub stream_bytes: u64,
     /// Entries of whose mode or time the format keeps a part at most.
     pub not_carried: u64,
+}
+
+/// What is asked of an export as a bag.
+#[derive(Clone, Debug)]
+pub struct BagRequest {
+    /// Which package; a finalised one.
+    pub reference: Reference,
+    /// Where to: a directory that is missing or empty.
+    pub destination: PathBuf,
+    /// How files are made.
+    pub link: LinkMode,
+    /// Whether setuid, setgid and sticky bits are set.
+    pub special_modes: bool,
+}
+
+/// What an export as a bag did.
+#[derive(Clone, Debug)]
+pub struct BagReport {
+    /// The package.
+    pub package: PackageSummary,
+    /// Files written into the payload.
+    pub files: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Symlinks, which are in the bag's copy of the manifest alone.
+    pub symlinks: u64,
+    /// Empty directories: a bag that is packed or sent may lose them.
+    pub empty_directories: u64,
+    /// The SHA-256 of the tag manifest, which covers all the bag; `None` where it was not finished because of damage.
+    pub sha256: Option<Sha256>,
+    /// Entries whose object is damaged or missing. With one of these there is no bag, only what was written of it.
+    pub damaged: Vec<Fault>,
+}
+
+/// What there is to know of a bag that was added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BagNote {
+    /// A list that nothing was held against.
+    Unchecked {
+        /// Its name in the bag.
+        list: String,
+    },
+    /// The bag has a manifest of ours that does not describe its payload, and was not used.
+    DescribedOtherwise,
+    /// Labels of `bag-info.txt` that are not kept: there are too many, one is too long, or the package is there already.
+    LabelsLeftOut {
+        /// How many.
+        labels: u64,
+    },
 }

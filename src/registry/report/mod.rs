@@ -25,7 +25,7 @@ pub use crate::error::Violation;
 pub use crate::gc::{Candidate, Plan, PlanName};
 use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
 use crate::manifest::{Entry, EntryPath, Labels, PackageName};
-pub use crate::plane::OutsideLinks;
+pub use crate::plane::{Bag, OutsideLinks};
 pub use crate::plane::{ListError, PathList, PatternError, patterns_of};
 pub use crate::retention::{Reason, RetentionClass, Wanted};
 pub use crate::storage::Leftovers;
@@ -42,7 +42,7 @@ pub use gc::{
     ClockDoubt, ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, Keeper, Kept,
     LosingPackage, Lost, PlanReport, PlanRequest, Round, WithoutReport, Young,
 };
-pub use interchange::{Check, Stream, StreamReport, StreamRequest};
+pub use interchange::{BagNote, BagReport, BagRequest, Check, Stream, StreamReport, StreamRequest};
 pub use log::{EventLine, EventRow, LogFilter};
 pub use recover::{LeftOut, LogMended, RecoverReport};
 pub use remedy::Remedy;
@@ -75,6 +75,8 @@ pub enum AddSource {
         /// What it is called where it is refused.
         archive: PathBuf,
     },
+    /// The payload of a bag, once it was found to be what the bag says; by itself only.
+    Bag(Box<Bag>),
 }
 
 /// Which package `add` adds to.
@@ -224,6 +226,8 @@ pub struct AddReport {
     pub skipped: Vec<SkippedPath>,
     /// How many paths were left out because the request says so; what is beneath one is not counted.
     pub excluded: u64,
+    /// What there is to know of a bag that was added.
+    pub bag_notes: Vec<BagNote>,
 }
 
 /// Whether a package still takes entries.

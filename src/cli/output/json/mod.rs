@@ -34,7 +34,7 @@ pub(crate) use explain::Explain;
 pub(crate) use failure::Failure;
 pub(crate) use gc::{GcCollected, GcPlan, GcWithout};
 pub(crate) use packages::{
-    Add, Attest, Export, ExportStream, ManifestHead, OnePackage, Package, Remove, Show,
+    Add, Attest, Export, ExportBag, ExportStream, ManifestHead, OnePackage, Package, Remove, Show,
 };
 pub(crate) use recover::Recover;
 pub(crate) use remark::{About, Level, Remark};
@@ -57,6 +57,7 @@ pub(crate) mod schema {
     pub(crate) const DIFF: &str = "astore/diff/v1";
     pub(crate) const EXPLAIN: &str = "astore/explain/v1";
     pub(crate) const EXPORT: &str = "astore/export/v1";
+    pub(crate) const EXPORT_BAG: &str = "astore/export-bag/v1";
     pub(crate) const EXPORT_STREAM: &str = "astore/export-stream/v1";
     pub(crate) const REMOVE: &str = "astore/remove/v1";
     pub(crate) const RESTORE: &str = "astore/restore/v1";
@@ -92,6 +93,7 @@ pub(crate) mod schema {
         DIFF,
         EXPLAIN,
         EXPORT,
+        EXPORT_BAG,
         EXPORT_STREAM,
         REMOVE,
         RESTORE,

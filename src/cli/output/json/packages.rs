@@ -218,6 +218,37 @@ impl Export {
 }
 
 #[derive(Serialize)]
+pub(crate) struct ExportBag {
+    package: Package,
+    destination: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_bytes: Option<String>,
+    files: u64,
+    bytes: u64,
+    symlinks: u64,
+    empty_directories: u64,
+    sha256: Option<String>,
+    damaged: Vec<FaultText>,
+}
+
+impl ExportBag {
+    pub(crate) fn of(report: &r::BagReport, destination: &Path) -> Self {
+        let Text { text, bytes } = Text::of(destination.as_os_str().as_bytes());
+        Self {
+            package: Package::of(&report.package),
+            destination: text,
+            destination_bytes: bytes,
+            files: report.files,
+            bytes: report.bytes,
+            symlinks: report.symlinks,
+            empty_directories: report.empty_directories,
+            sha256: report.sha256.map(|sha256| sha256.to_string()),
+            damaged: report.damaged.iter().map(FaultText::of).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
 pub(crate) struct ExportStream {
     package: Package,
     format: &'static str,

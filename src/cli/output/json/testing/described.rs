@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use astore::identity::Sha256;
 use astore::registry::report::{
-    ExportReport, InitReport, ManifestReport, RemoveReport, Stream, StreamReport,
+    BagReport, ExportReport, InitReport, ManifestReport, RemoveReport, Stream, StreamReport,
 };
 use serde_json::Value;
 
@@ -31,6 +31,16 @@ fn documents() -> Vec<Value> {
         ManifestReport { package: samples::finalized(), digest: Blake3::of(b""), bytes: Vec::new() };
     let export =
         ExportReport { package: samples::finalized(), entries: 1, bytes: 1, damaged: vec![samples::fault()] };
+    let bag = BagReport {
+        package: samples::finalized(),
+        files: 1,
+        bytes: 1,
+        symlinks: 0,
+        empty_directories: 2,
+        sha256: Some(Sha256::from_bytes([7; 32])),
+        damaged: Vec::new(),
+    };
+    let no_bag = BagReport { sha256: None, damaged: vec![samples::fault()], ..bag.clone() };
     let stream = StreamReport {
         package: samples::finalized(),
         entries: 1,
@@ -60,6 +70,8 @@ fn documents() -> Vec<Value> {
         document(schema::EXPLAIN, Explain::of(&samples::explained())),
         document(schema::EXPLAIN, Explain::of(&samples::explained_purged())),
         document(schema::EXPORT, Export::of(&export, Path::new("/d"))),
+        document(schema::EXPORT_BAG, ExportBag::of(&bag, Path::new("/d"))),
+        document(schema::EXPORT_BAG, ExportBag::of(&no_bag, Path::new("/d"))),
         document(schema::EXPORT_STREAM, ExportStream::of(&stream, Stream::Tar, Path::new("/d.tar"))),
         document(schema::REMOVE, Remove::of(&remove, false)),
         document(schema::PIN, OnePin::of(&samples::pins()[0])),
