@@ -4,6 +4,7 @@
 
 pub mod checkfile;
 pub mod nar;
+pub mod oci;
 pub mod tar;
 
 use std::io;

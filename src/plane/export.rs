@@ -7,6 +7,8 @@
 //!
 //! Knows nothing of packages: entries in, files out.
 
+mod documents;
+
 use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -19,6 +21,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, mkdirat, symlinkat, unlinkat, utimensat};
 use rustix::io::{Errno, retry_on_intr};
 
+pub use self::documents::Document;
 use super::copy::{Copied, Copier, times};
 use super::fault::Fault;
 use super::handle::{Follow, Kind, open_beneath, open_directory, stat, stat_at};
@@ -69,6 +72,8 @@ pub struct ExportOptions {
     pub threads: usize,
     /// How many bytes there are to write, for the monitor, where that is known.
     pub bytes_expected: Option<u64>,
+    /// What is written last, in this order, and only if nothing is damaged: files that are no objects.
+    pub documents: Vec<Document>,
 }
 
 impl Default for ExportOptions {
@@ -78,6 +83,7 @@ impl Default for ExportOptions {
             special_modes: SpecialModes::default(),
             threads: std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16),
             bytes_expected: None,
+            documents: Vec::new(),
         }
     }
 }
@@ -213,6 +219,7 @@ pub(super) fn export_hooked(
                 }
             }
             export.go_on()?;
+            export.documents(&root, &options.documents)?;
             export.finish(&root, &directories)
         });
     });

@@ -13,6 +13,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use super::artifact::Blobs;
 use super::crew::Run;
 use super::exclude::PatternError;
 use super::hook::Hook;
@@ -80,6 +81,8 @@ pub enum Source {
         /// Where it stands in the package.
         name: EntryPath,
     },
+    /// Blobs of a layout, each an entry of its own name at the top.
+    Blobs(Blobs),
     /// The reader handed in, as a tar archive whose members are the entries. Directories that it leaves out are made up,
     /// with mode 0755; owners and extended attributes are not kept.
     Tar {

@@ -4,6 +4,8 @@
 //! nothing. The last batch takes the manifest along and is durable under its names before the one
 //! transaction that makes the package is committed.
 
+mod artifact;
+
 use std::collections::BTreeMap;
 use std::io;
 
@@ -69,15 +71,20 @@ impl Registry {
         let adding = self.env.random_id();
         let staging = Staging::begin(self.disk.clone(), adding)?;
         let cache = self.stat_cache(request.cache);
+        let artifact = artifact::among(&request.sources)?;
         let mut batches = match request.check {
             Some(_) => Batches::Held(Vec::new()),
+            None if artifact.is_some() => Batches::Held(Vec::new()),
             None if request.sources.iter().any(|source| matches!(source, AddSource::Tar { .. })) => {
                 Batches::Held(Vec::new())
             }
             None => Batches::Recorded,
         };
-        let ingested =
+        let mut ingested =
             self.ingest(&mut request, stdin, &staging, cache.as_ref(), adding, &mut batches, monitor)?;
+        if let Some(artifact) = artifact {
+            ingested.entries = artifact.entries_if_taken(&ingested.entries)?;
+        }
         if let Some(check) = &request.check {
             let mismatches = check.expected.hold(&ingested.entries);
             if !mismatches.is_empty() {
@@ -465,6 +472,7 @@ fn source(source: AddSource) -> Source {
     match source {
         AddSource::Path(path) => Source::Path(path),
         AddSource::Listed(list) => Source::Listed(list),
+        AddSource::Artifact(artifact) => Source::Blobs(artifact.blobs()),
         AddSource::Stdin(name) => Source::Stdin { name },
         AddSource::Tar { archive } => Source::Tar { archive },
     }

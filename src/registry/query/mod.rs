@@ -10,6 +10,7 @@ mod glance;
 mod log;
 mod manifest;
 mod names;
+mod oci;
 mod status;
 mod stream;
 

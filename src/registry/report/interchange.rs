@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{PackageSummary, Reference};
+use super::{Fault, LinkMode, PackageSummary, Reference};
 use crate::formats::checkfile::CheckFile;
 use crate::identity::Sha256;
 
@@ -48,4 +48,36 @@ pub struct StreamReport {
     pub stream_bytes: u64,
     /// Entries of whose mode or time the format keeps a part at most.
     pub not_carried: u64,
+}
+
+/// What is asked of an export to an OCI image layout.
+#[derive(Clone, Debug)]
+pub struct LayoutRequest {
+    /// Which package; it has to be finalised.
+    pub reference: Reference,
+    /// Where to: a directory that is missing or empty.
+    pub destination: PathBuf,
+    /// How blobs come to be.
+    pub link: LinkMode,
+}
+
+/// What an export to an OCI image layout did.
+#[derive(Clone, Debug)]
+pub struct LayoutReport {
+    /// The package.
+    pub package: PackageSummary,
+    /// The artifact's tag.
+    pub tag: String,
+    /// The digest of the artifact's manifest, by which a registry knows it.
+    pub manifest_sha256: Sha256,
+    /// The size of that manifest.
+    pub manifest_bytes: u64,
+    /// Layers: distinct objects that were written.
+    pub layers: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Whether the layers say what their files are called.
+    pub has_titles: bool,
+    /// Objects that are damaged or missing, with the paths that have them. There is no artifact where there is one.
+    pub damaged: Vec<Fault>,
 }

@@ -22,6 +22,7 @@ pub use crate::gc::{Candidate, Plan, PlanName};
 use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
 use crate::manifest::{Entry, EntryPath, Labels, PackageName};
 pub use crate::plane::OutsideLinks;
+pub use crate::plane::{Artifact, ArtifactError, LayoutProblem};
 pub use crate::plane::{ListError, PathList, PatternError, patterns_of};
 pub use crate::retention::{Reason, RetentionClass, Wanted};
 pub use crate::storage::Leftovers;
@@ -36,7 +37,7 @@ pub use gc::{
     ClockDoubt, ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, Keeper, Kept,
     LosingPackage, Lost, PlanReport, PlanRequest, Round, WithoutReport, Young,
 };
-pub use interchange::{Check, Stream, StreamReport, StreamRequest};
+pub use interchange::{Check, LayoutReport, LayoutRequest, Stream, StreamReport, StreamRequest};
 pub use log::{EventLine, EventRow, LogFilter};
 pub use recover::{LeftOut, LogMended, RecoverReport};
 pub use remedy::Remedy;
@@ -61,6 +62,8 @@ pub enum AddSource {
     Path(PathBuf),
     /// Paths that somebody listed, each as itself.
     Listed(PathList),
+    /// A package that an OCI image layout holds, by itself: its entries are those of its manifest.
+    Artifact(Artifact),
     /// The reader handed in, as one entry of this path.
     Stdin(EntryPath),
     /// The reader handed in, as a tar archive whose members are the entries.
