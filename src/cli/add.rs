@@ -44,6 +44,9 @@ Examples:
       astore add --finalize --exclude '*.o' --exclude /target/ --exclude-caches src
   Take in what another machine sends, unpacked nowhere:
       ssh build tar -cC /srv/out . | astore add --finalize --name out --tar -
+  Take in a package that was copied out of a registry:
+      skopeo copy docker://registry.example/doc:1 oci:layout:doc-1
+      astore add --finalize --oci layout
   Take in a release only if it is what its check file says:
       astore add --finalize --check dist/SHA256SUMS dist
   In a nightly job, make no new version where nothing changed:
@@ -70,7 +73,7 @@ Examples:
 #[expect(clippy::struct_excessive_bools, reason = "flags as they are typed; run turns them into enums")]
 pub(crate) struct Args {
     /// A file, a directory, or - for standard input
-    #[arg(required_unless_present_any = ["files_from", "from_command", "tar"], value_name = "PATH")]
+    #[arg(required_unless_present_any = ["files_from", "from_command", "tar", "oci"], value_name = "PATH")]
     paths: Vec<PathBuf>,
 
     /// Add what FILE lists, one path a line; - is standard input
@@ -109,6 +112,27 @@ pub(crate) struct Args {
     /// --tar - --name a.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["paths", "files_from", "from_command"])]
     tar: Option<PathBuf>,
+
+    /// Add the package that an OCI image layout holds, as export --oci wrote it, wherever it was copied since
+    ///
+    /// The entries are those of the package that was exported, to the same content digest, and it is called as that was;
+    /// its metadata and provenance come along, with where it comes from as origin.package, origin.manifest and
+    /// origin.oci. The version is the next one here, the class is the one that is asked for. Every blob is checked
+    /// against its name, its size and the manifest, and nothing is added unless all are right and there. Images that others made
+    /// are not taken: 'skopeo copy' and 'umoci unpack' make a directory of one, which add takes.
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = [
+            "paths", "files_from", "from_command", "tar", "mtime", "exclude", "exclude_from", "exclude_caches",
+            "one_file_system", "keep_going"
+        ]
+    )]
+    oci: Option<PathBuf>,
+
+    /// Of several packages in the layout, the one that has this tag
+    #[arg(long, value_name = "TAG", requires = "oci")]
+    tag: Option<String>,
 
     /// Take symlinks of an archive that lead out of it as they are
     #[arg(long, requires = "tar")]

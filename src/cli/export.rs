@@ -1,5 +1,6 @@
 //! `astore export`.
 
+mod layout;
 mod stream;
 
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use astore::error::Error;
 use astore::plane::ExportError;
 use astore::registry::Access;
-use astore::registry::report::{ExportRequest, Fault, LinkMode, Reference, Stream};
+use astore::registry::report::{ExportRequest, Fault, LayoutRequest, LinkMode, Reference, Stream};
 
 use super::context::{Context, Form};
 use super::exit::Exit;
@@ -25,7 +26,10 @@ Examples:
   An archive for those who have no astore:
       astore export doc@1 --tar doc.tar
   The tree on another machine:
-      astore export doc@1 --tar - | ssh web tar -xC /srv/doc";
+      astore export doc@1 --tar - | ssh web tar -xC /srv/doc
+  An artifact for a registry:
+      astore export doc@1 --oci layout
+      skopeo copy oci:layout:doc-1 docker://registry.example/doc:1";
 
 /// Write the tree of a package out again, checked as it is written
 ///
@@ -40,7 +44,7 @@ pub(crate) struct Args {
     reference: String,
 
     /// A directory that is missing or empty
-    #[arg(value_name = "DEST", required_unless_present = "stream")]
+    #[arg(value_name = "DEST", required_unless_present_any = ["stream", "oci"])]
     destination: Option<PathBuf>,
 
     /// Write a tar archive instead: a file that does not exist yet, or - for standard output
@@ -58,12 +62,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", group = "stream", conflicts_with = "destination")]
     nar: Option<PathBuf>,
 
+    /// Write an OCI image layout instead, with the package as one artifact: a directory that is missing or empty
+    ///
+    /// The artifact's config is the manifest as JSON, its layers are the files' contents, each once, named by their
+    /// SHA-256: skopeo and oras copy it to a registry and back, and add --oci takes it back as it was. Its tag is the
+    /// package's name and version (doc-1), or the version alone where clients take no such name. The same package is
+    /// the same layout to the byte. It is no image: nothing runs it.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["destination", "stream"])]
+    oci: Option<PathBuf>,
+
     /// How files come to be
     #[arg(long, value_name = "HOW", default_value = "auto", conflicts_with = "stream")]
     link: Link,
 
     /// Set the setuid, setgid and sticky bits too
-    #[arg(long, conflicts_with = "stream")]
+    #[arg(long, conflicts_with_all = ["stream", "oci"])]
     special_modes: bool,
 }
 
@@ -83,26 +96,25 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         (_, _, Some(file)) => return stream::run(args.reference, Stream::Nar, &file, ctx),
         (destination, None, None) => destination.unwrap_or_default(),
     };
+    let link = match args.link {
+        Link::Auto => LinkMode::Auto,
+        Link::Reflink => LinkMode::Reflink,
+        Link::Copy => LinkMode::Copy,
+    };
+    if let Some(destination) = args.oci {
+        return layout::run(LayoutRequest { reference: Reference(args.reference), destination, link }, ctx);
+    }
     let request = ExportRequest {
         reference: Reference(args.reference),
         destination,
-        link: match args.link {
-            Link::Auto => LinkMode::Auto,
-            Link::Reflink => LinkMode::Reflink,
-            Link::Copy => LinkMode::Copy,
-        },
+        link,
         special_modes: args.special_modes,
     };
     let registry = ctx.open("export", Access::Read)?;
     let report = match registry.export(&request, &ctx.terminal) {
         Ok(report) => report,
         Err(error) => {
-            // An empty one is as good as none.
-            if is_partial(&error) && !is_empty(&request.destination) {
-                let shown = escape::path(&request.destination);
-                // A part of the failure: also with --quiet.
-                ctx.terminal.warn(&format!("astore: {shown} is incomplete; remove it before the next try"));
-            }
+            warn_of_a_part(&error, &request.destination, ctx);
             return Err(error.into());
         }
     };
@@ -123,6 +135,16 @@ pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
         size(report.bytes),
     ));
     Ok(exit)
+}
+
+/// Says so where a failure left something behind.
+fn warn_of_a_part(error: &Error, destination: &Path, ctx: &Context) {
+    // An empty one is as good as none.
+    if is_partial(error) && !is_empty(destination) {
+        let shown = escape::path(destination);
+        // A part of the failure: also with --quiet.
+        ctx.terminal.warn(&format!("astore: {shown} is incomplete; remove it before the next try"));
+    }
 }
 
 /// Returns whether nothing is there, or a directory without anything in it.

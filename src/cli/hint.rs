@@ -10,7 +10,7 @@ use astore::events::{EventType, LogError};
 use astore::identity::ContentAddress;
 use astore::plane::ingest::Unreadable;
 use astore::plane::{ExportError, IngestError, PatternError, ServeError};
-use astore::registry::report::DEFAULT_MIN_AGE;
+use astore::registry::report::{ArtifactError, DEFAULT_MIN_AGE, LayoutProblem};
 use astore::storage::{LockError, StorageError};
 use astore::views::ViewError;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -171,6 +171,12 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::Ingest(IngestError::Unreadable { .. }) => "--keep-going leaves out what cannot be read",
         Error::Ingest(IngestError::Exclude { source: PatternError::UnclosedClass, .. }) => {
             "write \\[ for the character itself"
+        }
+        Error::Artifact(ArtifactError { source: LayoutProblem::NoPackage, .. }) => {
+            "an image that others made becomes a directory by 'skopeo copy' and 'umoci unpack', which add takes"
+        }
+        Error::Artifact(ArtifactError { source: LayoutProblem::Several { .. }, .. }) => {
+            "--tag TAG says which one"
         }
         Error::Db(DbError::Version { .. })
         | Error::ViewsVersion { .. }

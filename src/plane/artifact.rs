@@ -204,18 +204,18 @@ impl Artifact {
         self.blobs.clone()
     }
 
-    /// Returns where it comes from, beside what its manifest says of that: the package that it was, its manifest, and
-    /// the artifact.
-    pub fn origin(&self) -> Labels {
+    /// Returns where it comes from: what its manifest says of that, and beside it the package that it was, the manifest
+    /// of that, and the artifact. Of one that came through several stores the last one is told.
+    pub fn provenance(&self) -> Labels {
         let Self { header, manifest_digest, oci_digest, .. } = self;
-        [
+        let origin = [
             ("origin.package", format!("{}@{}", header.name, header.version)),
             ("origin.manifest", format!("blake3:{manifest_digest}")),
             ("origin.oci", format!("sha256:{oci_digest}")),
-        ]
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
+        ];
+        let mut provenance = header.provenance.clone();
+        provenance.extend(origin.map(|(key, value)| (key.to_owned(), value)));
+        provenance
     }
 
     /// Returns the entries of the package, if each of its objects is among those that were taken in: of the same size,

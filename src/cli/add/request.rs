@@ -4,10 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
+use astore::error::Error;
 use astore::formats::checkfile::CheckFile;
 use astore::manifest::{EntryPath, Labels, PackageName};
 use astore::registry::report::{
-    AddRequest, AddSource, AddTarget, CacheUse, Check, Completion, OnConflict, OnUnreadable, OutsideLinks,
+    AddRequest, AddSource, AddTarget, Artifact, CacheUse, Check, Completion, OnConflict, OnUnreadable, OutsideLinks,
     Reference,
 };
 
@@ -51,6 +52,8 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
         }
         None => EntryPath::new(&b"stdin"[..]).map_err(|error| usage(error.to_string()))?,
     };
+    let artifact = args.oci.map(|layout| Artifact::open(&layout, args.tag.as_deref()));
+    let artifact = artifact.transpose().map_err(Error::from)?;
     let target = match args.package {
         Some(reference) => {
             let on_conflict = if args.replace { OnConflict::Replace } else { OnConflict::Refuse };
@@ -59,6 +62,7 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
         None => AddTarget::New {
             name: match (args.name, &args.files_from) {
                 (Some(name), _) => name,
+                (None, _) if let Some(artifact) = &artifact => artifact.header().name.clone(),
                 (None, None) if args.tar.is_some() => archive_name(args.tar.as_deref())?,
                 (None, Some(_)) => {
                     return Err(usage("a list gives the package no name; give it one with --name NAME"));
@@ -69,8 +73,12 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
                 (None, None) => name(&args.paths)?,
             },
             class: args.class,
-            metadata: labels(args.meta)?,
-            provenance: Labels::new(),
+            metadata: {
+                let mut metadata = artifact.as_ref().map_or_else(Labels::new, |it| it.header().metadata.clone());
+                metadata.extend(labels(args.meta)?);
+                metadata
+            },
+            provenance: artifact.as_ref().map_or_else(Labels::new, Artifact::provenance),
         },
     };
     let source = |path: PathBuf| match is_stdin(&path) {
@@ -82,6 +90,7 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
     let separator = if args.from0 { Separator::Nul } else { Separator::Newline };
     let sources = match args.files_from {
         Some(file) => vec![AddSource::Listed(lists::paths(&file, separator, ctx)?)],
+        None if let Some(artifact) = artifact => vec![AddSource::Artifact(artifact)],
         None if has_command => vec![AddSource::Stdin(stdin_name)],
         None if args.tar.is_some() => {
             let archive = args.tar.filter(|path| !is_stdin(path));

@@ -31,7 +31,7 @@ pub(crate) use entries::{Diff, EntryText};
 pub(crate) use explain::Explain;
 pub(crate) use failure::Failure;
 pub(crate) use gc::{GcCollected, GcPlan, GcWithout};
-pub(crate) use packages::{Add, Export, ExportStream, ManifestHead, OnePackage, Package, Remove, Show};
+pub(crate) use packages::{Add, Export, ExportOci, ExportStream, ManifestHead, OnePackage, Package, Remove, Show};
 pub(crate) use recover::Recover;
 pub(crate) use remark::{About, Level, Remark};
 pub(crate) use roots::{OnePin, Pins, Retain, Unpin};
@@ -52,6 +52,7 @@ pub(crate) mod schema {
     pub(crate) const EXPLAIN: &str = "astore/explain/v1";
     pub(crate) const EXPORT: &str = "astore/export/v1";
     pub(crate) const EXPORT_STREAM: &str = "astore/export-stream/v1";
+    pub(crate) const EXPORT_OCI: &str = "astore/export-oci/v1";
     pub(crate) const REMOVE: &str = "astore/remove/v1";
     pub(crate) const RESTORE: &str = "astore/restore/v1";
     pub(crate) const PIN: &str = "astore/pin/v1";
@@ -72,7 +73,7 @@ pub(crate) mod schema {
 
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [&str; 28] = [
+    pub(crate) const ALL: [&str; 29] = [
         INIT,
         ADD,
         FINALIZE,
@@ -84,6 +85,7 @@ pub(crate) mod schema {
         EXPLAIN,
         EXPORT,
         EXPORT_STREAM,
+        EXPORT_OCI,
         REMOVE,
         RESTORE,
         PIN,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use astore::identity::Sha256;
 use astore::registry::report::{
-    ExportReport, InitReport, ManifestReport, RemoveReport, Stream, StreamReport,
+    ExportReport, InitReport, LayoutReport, ManifestReport, RemoveReport, Stream, StreamReport,
 };
 use serde_json::Value;
 
@@ -39,6 +39,16 @@ fn documents() -> Vec<Value> {
         stream_bytes: 10_240,
         not_carried: 0,
     };
+    let layout = LayoutReport {
+        package: samples::finalized(),
+        tag: "doc-1".to_owned(),
+        manifest_sha256: Sha256::from_bytes([8; 32]),
+        manifest_bytes: 700,
+        layers: 1,
+        bytes: 1,
+        has_titles: true,
+        damaged: vec![samples::fault()],
+    };
     let init = InitReport { store_id: uuid::Uuid::nil(), root: PathBuf::from("/s"), existed: false };
     let remove =
         RemoveReport { packages: vec![samples::removed()], sequences: vec![7], kept_by: samples::roots() };
@@ -57,6 +67,7 @@ fn documents() -> Vec<Value> {
         document(schema::EXPLAIN, Explain::of(&samples::explained_purged())),
         document(schema::EXPORT, Export::of(&export, Path::new("/d"))),
         document(schema::EXPORT_STREAM, ExportStream::of(&stream, Stream::Tar, Path::new("/d.tar"))),
+        document(schema::EXPORT_OCI, ExportOci::of(&layout, Path::new("/d"))),
         document(schema::REMOVE, Remove::of(&remove)),
         document(schema::PIN, OnePin::of(&samples::pins()[0])),
         document(schema::UNPIN, Unpin::of(&samples::unpinned())),
