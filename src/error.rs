@@ -412,6 +412,7 @@ impl Error {
                 IngestError::StdinTwice
                 | IngestError::Alike { .. }
                 | IngestError::NoName { .. }
+                | IngestError::NoReflink { .. }
                 | IngestError::StoreItself { .. }
                 | IngestError::Exclude { .. },
             ) => ErrorKind::Usage,

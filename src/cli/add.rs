@@ -207,6 +207,14 @@ pub(crate) struct Args {
     #[arg(long)]
     no_cache: bool,
 
+    /// Share the blocks of every file with the store, or add nothing
+    ///
+    /// For a store on the file system of what is added, where that has reflinks (btrfs, xfs): bytes are read once for
+    /// their digests, and not written. What is stored stays as it was read, whatever becomes of the file. Without this
+    /// option blocks of files over 1 MiB are shared where that is possible, and everything else is copied.
+    #[arg(long, conflicts_with_all = ["keep_going", "from_command", "tar"])]
+    reflink: bool,
+
     /// Leave out what cannot be read, list it, and exit with 3
     #[arg(long)]
     keep_going: bool,

@@ -194,6 +194,7 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         {
             "make the directory that it is to stand in first"
         }
+        Error::Ingest(IngestError::NoReflink { .. }) => "without --reflink its bytes are copied",
         Error::Export(ExportError::NoReflink { .. }) => "--link auto copies where there are no reflinks",
         Error::Log(LogError::Parted { .. }) => {
             "these are two histories, and only you can say which is true: move aside astore.db or log/, whichever you \

@@ -341,6 +341,7 @@ fn tells(error: &IngestError) -> u8 {
         IngestError::Storage(StorageError::EarlierBatchFailed) => 1,
         IngestError::Storage(_)
         | IngestError::Unreadable { .. }
+        | IngestError::NoReflink { .. }
         | IngestError::Stdin(_)
         | IngestError::StdinTwice
         | IngestError::Archive { .. }

@@ -47,7 +47,7 @@ pub use export::{DamagedEntry, Document, ExportError, ExportOptions, Exported, L
 pub use fault::Fault;
 pub use ingest::{
     BoxError, Healed, HealedFault, HealedFrom, IngestContext, IngestError, IngestOptions, IngestStore,
-    Ingested, Known, OnUnreadable, OutsideLinks, Skipped, Source, Standing, Unreadable, ingest, survey,
+    Ingested, Known, OnUnreadable, OutsideLinks, Skipped, Source, Standing, Taking, Unreadable, ingest, survey,
 };
 pub use list::{ListError, PathList};
 pub use pour::{PourError, Poured, pour};

@@ -190,6 +190,7 @@ impl Registry {
             one_file_system: request.one_file_system,
             keep_mtime: request.keep_mtime,
             outside_links: request.outside_links,
+            taking: request.taking,
             on_unreadable: match request.on_unreadable {
                 OnUnreadable::Fail => plane::OnUnreadable::Fail,
                 OnUnreadable::Skip => plane::OnUnreadable::Skip,

@@ -9,7 +9,7 @@ use astore::formats::checkfile::CheckFile;
 use astore::manifest::{EntryPath, Labels, PackageName};
 use astore::registry::report::{
     AddRequest, AddSource, AddTarget, Artifact, CacheUse, Check, Completion, OnConflict, OnUnreadable, OutsideLinks,
-    Reference,
+    Reference, Taking,
 };
 
 use super::super::context::Context;
@@ -112,6 +112,7 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
         keep_mtime: args.mtime,
         on_unreadable: if args.keep_going { OnUnreadable::Skip } else { OnUnreadable::Fail },
         outside_links: if args.outside_links { OutsideLinks::Take } else { OutsideLinks::Refuse },
+        taking: if args.reflink { Taking::Reflink } else { Taking::Any },
         check: args.check.map(|file| check(file, ctx)).transpose()?,
         cache: if args.no_cache { CacheUse::Ignore } else { CacheUse::Use },
     })

@@ -21,7 +21,7 @@ use crate::env::Timestamp;
 pub use crate::gc::{Candidate, Plan, PlanName};
 use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
 use crate::manifest::{Entry, EntryPath, Labels, PackageName};
-pub use crate::plane::OutsideLinks;
+pub use crate::plane::{OutsideLinks, Taking};
 pub use crate::plane::{Artifact, ArtifactError, LayoutProblem};
 pub use crate::plane::{ListError, PathList, PatternError, patterns_of};
 pub use crate::retention::{Reason, RetentionClass, Wanted};
@@ -163,6 +163,8 @@ pub struct AddRequest {
     pub on_unreadable: OnUnreadable,
     /// What becomes of symbolic links that lead out of an archive.
     pub outside_links: OutsideLinks,
+    /// How bytes get into the store.
+    pub taking: Taking,
     /// What has to hold of the files. Nothing is recorded before it was found to.
     pub check: Option<Check>,
     /// Whether the stat cache is asked.
@@ -182,6 +184,7 @@ impl AddRequest {
             keep_mtime: false,
             on_unreadable: OnUnreadable::Fail,
             outside_links: OutsideLinks::Refuse,
+            taking: Taking::Any,
             check: None,
             cache: CacheUse::Ignore,
         }
