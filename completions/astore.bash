@@ -215,7 +215,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__add)
-            opts="-0 -q -h --files-from --from0 --from-command --name --finalize --if-changed --package --replace --class --meta --mtime --exclude --exclude-from --exclude-caches --one-file-system --no-cache --keep-going --stdin-name --metrics-file --root --json --quiet --actor --wait --color --help"
+            opts="-0 -q -h --files-from --from0 --from-command --tar --oci --tag --outside-links --check --name --finalize --if-changed --package --replace --class --meta --mtime --exclude --exclude-from --exclude-caches --one-file-system --no-cache --reflink --keep-going --stdin-name --metrics-file --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -226,6 +226,22 @@ _astore() {
                     return 0
                     ;;
                 --from-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tar)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oci)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tag)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --check)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -409,12 +425,24 @@ _astore() {
             return 0
             ;;
         astore__subcmd__export)
-            opts="-q -h --link --special-modes --root --json --quiet --actor --wait --color --help"
+            opts="-q -h --tar --nar --oci --link --special-modes --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --tar)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --nar)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oci)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --link)
                     COMPREPLY=($(compgen -W "auto reflink copy" -- "${cur}"))
                     return 0
@@ -1614,7 +1642,7 @@ _astore_with_store() {
             root=${word#*=}
         else
             case $word in
-                --actor | --budget | --class | --color | --exclude | --exclude-from | --files-from | --format | --from-command | --head | --keep | --limit | --link | --max-age | --meta | --metrics-file | --min-age | --name | --older-than | --out | --package | --range | --reason | --root | --sample | --since | --stdin-name | --threads | --type | --until | --wait | --without) option=$word ;;
+                --actor | --budget | --check | --class | --color | --exclude | --exclude-from | --files-from | --format | --from-command | --head | --keep | --limit | --link | --max-age | --meta | --metrics-file | --min-age | --name | --nar | --oci | --older-than | --out | --package | --range | --reason | --root | --sample | --since | --stdin-name | --tag | --tar | --threads | --type | --until | --wait | --without) option=$word ;;
             esac
         fi
     done

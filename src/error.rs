@@ -13,7 +13,9 @@ use crate::formats::checkfile::{Mismatch, mismatches_in_words};
 use crate::gc::PlanName;
 use crate::identity::ContentAddress;
 use crate::manifest::{EntryPath, ManifestError};
-use crate::plane::{ArtifactError, ExportError, LayoutProblem, IngestError, PourError, ServeError, VerifyError};
+use crate::plane::{
+    ArtifactError, ExportError, IngestError, LayoutProblem, PourError, ServeError, VerifyError,
+};
 use crate::storage::{LockError, StorageError};
 use crate::views::ViewError;
 

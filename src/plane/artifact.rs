@@ -259,7 +259,8 @@ fn match_layers(entries: &EntryList, parts: ArtifactParts) -> Result<Vec<Digests
         return Err((String::new(), LayoutProblem::NoLayer { path }));
     }
     // What is no file would be lost without a word.
-    let is_file = |(digest, _): &(Sha256, u64)| objects.binary_search_by_key(digest, |object| object.sha256).is_ok();
+    let is_file =
+        |(digest, _): &(Sha256, u64)| objects.binary_search_by_key(digest, |object| object.sha256).is_ok();
     match layers.iter().find(|layer| !is_file(layer)) {
         Some((digest, _)) => Err((blob(digest), LayoutProblem::Unknown)),
         None => Ok(objects),

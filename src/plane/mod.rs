@@ -43,11 +43,14 @@ pub use artifact::{Artifact, ArtifactError, Blobs, LayoutProblem};
 pub use claims::{Claim, Claims, claims};
 pub use content::digests_of;
 pub use exclude::{PatternError, patterns_of};
-pub use export::{DamagedEntry, Document, ExportError, ExportOptions, Exported, LinkMode, SpecialModes, export};
+pub use export::{
+    DamagedEntry, Document, ExportError, ExportOptions, Exported, LinkMode, SpecialModes, export,
+};
 pub use fault::Fault;
 pub use ingest::{
     BoxError, Healed, HealedFault, HealedFrom, IngestContext, IngestError, IngestOptions, IngestStore,
-    Ingested, Known, OnUnreadable, OutsideLinks, Skipped, Source, Standing, Taking, Unreadable, ingest, survey,
+    Ingested, Known, OnUnreadable, OutsideLinks, Skipped, Source, Standing, Taking, Unreadable, ingest,
+    survey,
 };
 pub use list::{ListError, PathList};
 pub use pour::{PourError, Poured, pour};

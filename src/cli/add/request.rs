@@ -8,8 +8,8 @@ use astore::error::Error;
 use astore::formats::checkfile::CheckFile;
 use astore::manifest::{EntryPath, Labels, PackageName};
 use astore::registry::report::{
-    AddRequest, AddSource, AddTarget, Artifact, CacheUse, Check, Completion, OnConflict, OnUnreadable, OutsideLinks,
-    Reference, Taking,
+    AddRequest, AddSource, AddTarget, Artifact, CacheUse, Check, Completion, OnConflict, OnUnreadable,
+    OutsideLinks, Reference, Taking,
 };
 
 use super::super::context::Context;
@@ -74,7 +74,8 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
             },
             class: args.class,
             metadata: {
-                let mut metadata = artifact.as_ref().map_or_else(Labels::new, |it| it.header().metadata.clone());
+                let mut metadata =
+                    artifact.as_ref().map_or_else(Labels::new, |it| it.header().metadata.clone());
                 metadata.extend(labels(args.meta)?);
                 metadata
             },

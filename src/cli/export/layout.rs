@@ -34,7 +34,9 @@ pub(super) fn run(request: LayoutRequest, ctx: &mut Context) -> anyhow::Result<E
         Form::Text => Ok(()),
     })?;
     if !is_whole {
-        let text = format!("astore: {shown} has blobs, and no artifact, since not all are there; remove it before the next try");
+        let text = format!(
+            "astore: {shown} has blobs, and no artifact, since not all are there; remove it before the next try"
+        );
         ctx.terminal.warn(&text);
     } else if form == Form::Text {
         remarks(&report, &shown).iter().for_each(|line| ctx.terminal.note(line));

@@ -44,8 +44,11 @@ pub fn documents(
     layers: &[Layer],
 ) -> Documents {
     let write = |has_titles| {
-        let config =
-            Descriptor { media_type: CONFIG_TYPE, digest: Named(Sha256::of(config)), size: config.len() as u64 };
+        let config = Descriptor {
+            media_type: CONFIG_TYPE,
+            digest: Named(Sha256::of(config)),
+            size: config.len() as u64,
+        };
         let text = ManifestText {
             schema_version: 2,
             media_type: MANIFEST_TYPE,
@@ -86,9 +89,9 @@ pub fn documents(
 /// Returns the tag of a package: its name and version, or the version alone where clients or registries take no such
 /// name. They want letters and digits, between which stand single dots, dashes and underscores.
 pub fn tag_of(name: &str, version: u64) -> String {
-    let is_plain = name.split(['.', '-', '_']).all(|part| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    });
+    let is_plain = name
+        .split(['.', '-', '_'])
+        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     let tag = format!("{name}-{version}");
     if is_plain && tag.len() <= TAG_BYTES_MAX { tag } else { version.to_string() }
 }

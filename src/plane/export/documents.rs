@@ -40,9 +40,8 @@ impl Export<'_> {
 
 fn write(root: &OwnedFd, document: &Document) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let create = |parent: &OwnedFd| {
-        retry_on_intr(|| openat(parent, document.path.file_name(), flags, DOCUMENT_MODE))
-    };
+    let create =
+        |parent: &OwnedFd| retry_on_intr(|| openat(parent, document.path.file_name(), flags, DOCUMENT_MODE));
     let file = match document.path.parent() {
         None => create(root)?,
         Some(parent) => create(&open_beneath(root, parent, OFlags::PATH)?)?,

@@ -51,7 +51,8 @@ impl Registry {
         let manifest = Manifest::parse(&bytes)?;
         let layers = layers(manifest.entries().map(Entry::from));
         let config = to_jcs(&bytes).expect("a manifest has a projection");
-        let documents = oci::documents(manifest.header(), digest, manifest.content_digest(), &config, &layers);
+        let documents =
+            oci::documents(manifest.header(), digest, manifest.content_digest(), &config, &layers);
         for (part, bytes) in [("config", &config), ("manifest", &documents.manifest)] {
             let (found, limit) = (bytes.len() as u64, DOCUMENT_BYTES_MAX);
             if found > limit {

@@ -21,9 +21,9 @@ use crate::env::Timestamp;
 pub use crate::gc::{Candidate, Plan, PlanName};
 use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
 use crate::manifest::{Entry, EntryPath, Labels, PackageName};
-pub use crate::plane::{OutsideLinks, Taking};
 pub use crate::plane::{Artifact, ArtifactError, LayoutProblem};
 pub use crate::plane::{ListError, PathList, PatternError, patterns_of};
+pub use crate::plane::{OutsideLinks, Taking};
 pub use crate::retention::{Reason, RetentionClass, Wanted};
 pub use crate::storage::Leftovers;
 pub use claims::{

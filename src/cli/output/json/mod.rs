@@ -31,7 +31,9 @@ pub(crate) use entries::{Diff, EntryText};
 pub(crate) use explain::Explain;
 pub(crate) use failure::Failure;
 pub(crate) use gc::{GcCollected, GcPlan, GcWithout};
-pub(crate) use packages::{Add, Export, ExportOci, ExportStream, ManifestHead, OnePackage, Package, Remove, Show};
+pub(crate) use packages::{
+    Add, Export, ExportOci, ExportStream, ManifestHead, OnePackage, Package, Remove, Show,
+};
 pub(crate) use recover::Recover;
 pub(crate) use remark::{About, Level, Remark};
 pub(crate) use roots::{OnePin, Pins, Retain, Unpin};
