@@ -1,5 +1,7 @@
 //! What can go wrong, by room: one [`Error`], and [`Error::kind`] for those who must branch.
 
+mod words;
+
 use std::io;
 use std::path::PathBuf;
 
@@ -18,6 +20,8 @@ use crate::plane::{
 };
 use crate::storage::{LockError, StorageError};
 use crate::views::ViewError;
+use words::first_of;
+pub(crate) use words::{objects_in_words, rest_in_words, with_causes};
 
 /// What a caller can branch on; the binary makes its exit code of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -361,28 +365,6 @@ pub enum Error {
     Output(#[source] io::Error),
 }
 
-/// Lists the first of so many objects.
-fn first_of(objects: &[ContentAddress], count: u64) -> String {
-    let named: Vec<String> = objects.iter().map(ToString::to_string).collect();
-    format!("{}{}", named.join(", "), rest_in_words(count, objects.len()))
-}
-
-/// Puts an error and its causes on one line, for what is written down or told as a text.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        // Some errors end with their cause's own words.
-        if !line.ends_with(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        source = cause.source();
-    }
-    line
-}
-
 impl Error {
     /// Returns what kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
@@ -497,18 +479,5 @@ impl Error {
             | Self::Unsure { .. }
             | Self::Output(_) => ErrorKind::Failed,
         }
-    }
-}
-
-/// Writes a number of objects.
-pub(crate) fn objects_in_words(count: u64) -> String {
-    if count == 1 { "1 object".to_owned() } else { format!("{count} objects") }
-}
-
-/// Says how many there are beyond those that are named.
-pub(crate) fn rest_in_words(count: u64, named: usize) -> String {
-    match count.saturating_sub(named as u64) {
-        0 => String::new(),
-        rest => format!(" and {rest} more"),
     }
 }

@@ -40,11 +40,11 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The package: name, name@version, id or the beginning of an id
-    #[arg(value_name = "REF")]
+    #[arg(index = 1, value_name = "REF")]
     reference: String,
 
     /// A directory that is missing or empty
-    #[arg(value_name = "DEST", required_unless_present_any = ["stream", "oci"])]
+    #[arg(index = 2, value_name = "DEST", required_unless_present_any = ["stream", "oci"])]
     destination: Option<PathBuf>,
 
     /// Write a tar archive instead: a file that does not exist yet, or - for standard output
