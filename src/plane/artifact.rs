@@ -15,9 +15,7 @@ use std::sync::Arc;
 use super::handle::{Follow, Kind, open_directory, open_file, stat, stat_at};
 use crate::formats::oci::{self, ArtifactParts, DOCUMENT_BYTES_MAX, DocumentProblem, Listing};
 use crate::identity::{Blake3, Digests, Sha256};
-use crate::manifest::{
-    Entry, EntryList, JcsError, Labels, Manifest, ManifestError, ManifestHeader, from_jcs,
-};
+use crate::manifest::{EntryList, JcsError, Labels, Manifest, ManifestError, ManifestHeader, from_jcs};
 
 /// `index.json` lists what is in a layout: more than this is no list that somebody made for a package.
 const INDEX_BYTES_MAX: u64 = 16 << 20;
@@ -177,7 +175,7 @@ impl Artifact {
         let cbor = from_jcs(&json).map_err(|error| at_config(error.into()))?;
         drop(json);
         let manifest = Manifest::parse(&cbor).map_err(|error| at_config(error.into()))?;
-        let entries: EntryList = manifest.entries().map(Entry::from).collect();
+        let entries: EntryList = manifest.entries().collect();
         let header = manifest.into_header();
         let objects = match_layers(&entries, parts).map_err(|(part, error)| failed(&part, error))?;
         for object in &objects {

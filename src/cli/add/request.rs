@@ -91,7 +91,7 @@ pub(super) fn request(args: Args, has_command: bool, ctx: &mut Context) -> anyho
     let separator = if args.from0 { Separator::Nul } else { Separator::Newline };
     let sources = match args.files_from {
         Some(file) => vec![AddSource::Listed(lists::paths(&file, separator, ctx)?)],
-        None if let Some(artifact) = artifact => vec![AddSource::Artifact(artifact)],
+        None if let Some(artifact) = artifact => vec![AddSource::Artifact(Box::new(artifact))],
         None if has_command => vec![AddSource::Stdin(stdin_name)],
         None if args.tar.is_some() => {
             let archive = args.tar.filter(|path| !is_stdin(path));

@@ -7,7 +7,7 @@ use crate::plane::Artifact;
 /// Returns the artifact among some sources, which then is the only one.
 pub(super) fn among(sources: &[AddSource]) -> Result<Option<Artifact>, Error> {
     let artifact = sources.iter().find_map(|source| match source {
-        AddSource::Artifact(artifact) => Some(artifact),
+        AddSource::Artifact(artifact) => Some(&**artifact),
         AddSource::Path(_) | AddSource::Listed(_) | AddSource::Stdin(_) | AddSource::Tar { .. } => None,
     });
     match artifact {

@@ -49,7 +49,7 @@ impl Registry {
         }
         let bytes = self.manifest_bytes(&tx, &package, &digest)?;
         let manifest = Manifest::parse(&bytes)?;
-        let layers = layers(manifest.entries().map(Entry::from));
+        let layers = layers(manifest.entries());
         let config = to_jcs(&bytes).expect("a manifest has a projection");
         let documents =
             oci::documents(manifest.header(), digest, manifest.content_digest(), &config, &layers);
@@ -102,7 +102,7 @@ impl Registry {
             }
         }
         let harmed = |object: &Digests| {
-            let having = manifest.entries().map(Entry::from).filter(|entry| entry.object() == Some(object));
+            let having = manifest.entries().filter(|entry| entry.object() == Some(object));
             having.map(|entry| Harm { package: name.clone(), path: Some(entry.path) }).collect()
         };
         let fault = |damaged: DamagedEntry| {

@@ -63,7 +63,7 @@ pub enum AddSource {
     /// Paths that somebody listed, each as itself.
     Listed(PathList),
     /// A package that an OCI image layout holds, by itself: its entries are those of its manifest.
-    Artifact(Artifact),
+    Artifact(Box<Artifact>),
     /// The reader handed in, as one entry of this path.
     Stdin(EntryPath),
     /// The reader handed in, as a tar archive whose members are the entries.
