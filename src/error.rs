@@ -17,7 +17,9 @@ use crate::formats::checkfile::{Mismatch, mismatches_in_words};
 use crate::gc::PlanName;
 use crate::identity::ContentAddress;
 use crate::manifest::{EntryPath, ManifestError};
-use crate::plane::{BagError, ExportError, IngestError, PourError, ServeError, VerifyError};
+use crate::plane::{
+    ArtifactError, BagError, ExportError, IngestError, LayoutProblem, PourError, ServeError, VerifyError,
+};
 use crate::storage::{LockError, StorageError};
 use crate::views::ViewError;
 pub use violation::Violation;
@@ -85,6 +87,24 @@ pub enum Error {
         file: PathBuf,
         /// Every way in which they are not, in the order of paths.
         mismatches: Vec<Mismatch>,
+    },
+    /// A package that somebody hands over as an OCI image layout.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// What has its own manifest was to be added together with something else.
+    #[error("a package out of an OCI image layout cannot be added together with anything else")]
+    ArtifactBeside,
+    /// A format holds no more than this in one part.
+    #[error("{reference} has a {part} of {found} bytes in this format, and no more than {limit} are written")]
+    TooLargeFor {
+        /// The package, as `name@version`.
+        reference: String,
+        /// The part.
+        part: &'static str,
+        /// Its size in bytes.
+        found: u64,
+        /// What is written.
+        limit: u64,
     },
     /// Taking bytes in.
     #[error(transparent)]
@@ -428,6 +448,7 @@ impl Error {
                 | IngestError::ListedThrough { .. }
                 | IngestError::NoName { .. }
                 | IngestError::Special { .. }
+                | IngestError::NoReflink { .. }
                 | IngestError::StoreItself { .. }
                 | IngestError::Exclude { .. },
             ) => ErrorKind::Usage,
@@ -471,7 +492,12 @@ impl Error {
             Self::PlanChanged { .. } | Self::PlanOfTheFuture { .. } | Self::ClaimsChanged => {
                 ErrorKind::PlanGone
             }
+            Self::Artifact(ArtifactError {
+                source: LayoutProblem::NoTag { .. } | LayoutProblem::Several { .. },
+                ..
+            }) => ErrorKind::Usage,
             Self::WrongState { .. }
+            | Self::ArtifactBeside
             | Self::Ambiguous { .. }
             | Self::AmbiguousObject { .. }
             | Self::NotAFile { .. }
@@ -495,6 +521,8 @@ impl Error {
             | Self::Mismatch { .. }
             | Self::Bag(_)
             | Self::NotBaggable { .. }
+            | Self::Artifact(_)
+            | Self::TooLargeFor { .. }
             | Self::Ingest(_)
             | Self::Serve(_)
             | Self::Pour(_)

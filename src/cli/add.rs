@@ -50,6 +50,9 @@ Examples:
       ssh build tar -cC /srv/out . | astore add --finalize --name out --tar -
   Take in a bag that somebody sent, if it is whole and valid:
       astore add --finalize --bagit accession-17
+  Take in a package that was copied out of a registry:
+      skopeo copy docker://registry.example/doc:1 oci:layout:doc-1
+      astore add --finalize --oci layout
   Take in a release only if it is what its check file says:
       astore add --finalize --check dist/SHA256SUMS dist
   In a nightly job, make no new version where nothing changed:
@@ -76,7 +79,7 @@ Examples:
 #[expect(clippy::struct_excessive_bools, reason = "flags as they are typed; run turns them into enums")]
 pub(crate) struct Args {
     /// A file, a directory, or - for standard input
-    #[arg(required_unless_present_any = ["files_from", "from_command", "tar", "bagit"], value_name = "PATH")]
+    #[arg(required_unless_present_any = ["files_from", "from_command", "tar", "bagit", "oci"], value_name = "PATH")]
     paths: Vec<PathBuf>,
 
     /// Add what FILE lists, one path a line; - is standard input
@@ -132,11 +135,32 @@ pub(crate) struct Args {
         long,
         value_name = "DIR",
         conflicts_with_all = [
-            "paths", "files_from", "from_command", "tar", "check", "exclude", "exclude_from", "exclude_caches",
+            "paths", "files_from", "from_command", "tar", "oci", "check", "exclude", "exclude_from", "exclude_caches",
             "one_file_system", "keep_going"
         ]
     )]
     bagit: Option<PathBuf>,
+
+    /// Add the package that an OCI image layout holds, as export --oci wrote it, wherever it was copied since
+    ///
+    /// The entries are those of the package that was exported, to the same content digest, and it is called as that was;
+    /// its metadata and provenance come along, with where it comes from as origin.package, origin.manifest and
+    /// origin.oci. The version is the next one here, the class is the one that is asked for. Every blob is checked
+    /// against its name, its size and the manifest, and nothing is added unless all are right and there. Images that others made
+    /// are not taken: 'skopeo copy' and 'umoci unpack' make a directory of one, which add takes.
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = [
+            "paths", "files_from", "from_command", "tar", "mtime", "exclude", "exclude_from", "exclude_caches",
+            "one_file_system", "keep_going"
+        ]
+    )]
+    oci: Option<PathBuf>,
+
+    /// Of several packages in the layout, the one that has this tag
+    #[arg(long, value_name = "TAG", requires = "oci")]
+    tag: Option<String>,
 
     /// Take symlinks that lead out of an archive or a bag as they are
     #[arg(long)]
@@ -243,6 +267,14 @@ pub(crate) struct Args {
     /// writes it back, and such a file may be taken for unchanged.
     #[arg(long)]
     no_cache: bool,
+
+    /// Share the blocks of every file with the store, or add nothing
+    ///
+    /// For a store on the file system of what is added, where that has reflinks (btrfs, xfs): bytes are read once for
+    /// their digests, and not written. What is stored stays as it was read, whatever becomes of the file. Without this
+    /// option blocks of files over 1 MiB are shared where that is possible, and everything else is copied.
+    #[arg(long, conflicts_with_all = ["keep_going", "from_command", "tar"])]
+    reflink: bool,
 
     /// Leave out what cannot be read, list it, and exit with 3
     #[arg(long)]

@@ -1,6 +1,7 @@
 //! `astore export`.
 
 mod bag;
+mod layout;
 mod stream;
 
 use std::path::{Path, PathBuf};
@@ -8,7 +9,9 @@ use std::path::{Path, PathBuf};
 use astore::error::Error;
 use astore::plane::ExportError;
 use astore::registry::Access;
-use astore::registry::report::{BagRequest, ExportRequest, Fault, LinkMode, Reference, Stream};
+use astore::registry::report::{
+    BagRequest, ExportRequest, Fault, LayoutRequest, LinkMode, Reference, Stream,
+};
 
 use super::context::{Context, Form};
 use super::exit::Exit;
@@ -29,7 +32,10 @@ Examples:
       astore export doc@1 --bagit doc-bag
       bagit.py --validate doc-bag
   The tree on another machine:
-      astore export doc@1 --tar - | ssh web tar -xC /srv/doc";
+      astore export doc@1 --tar - | ssh web tar -xC /srv/doc
+  An artifact for a registry:
+      astore export doc@1 --oci layout
+      skopeo copy oci:layout:doc-1 docker://registry.example/doc:1";
 
 /// Write the tree of a package out again, checked as it is written
 ///
@@ -44,7 +50,7 @@ pub(crate) struct Args {
     reference: String,
 
     /// A directory that is missing or empty
-    #[arg(index = 2, value_name = "DEST", required_unless_present_any = ["stream", "bagit"])]
+    #[arg(index = 2, value_name = "DEST", required_unless_present_any = ["stream", "bagit", "oci"])]
     destination: Option<PathBuf>,
 
     /// Write a tar archive instead: a file that does not exist yet, or - for standard output
@@ -72,12 +78,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["destination", "stream"])]
     bagit: Option<PathBuf>,
 
+    /// Write an OCI image layout instead, with the package as one artifact: a directory that is missing or empty
+    ///
+    /// The artifact's config is the manifest as JSON, its layers are the files' contents, each once, named by their
+    /// SHA-256: skopeo and oras copy it to a registry and back, and add --oci takes it back as it was. Its tag is the
+    /// package's name and version (doc-1), or the version alone where clients take no such name. The same package is
+    /// the same layout to the byte. It is no image: nothing runs it.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["destination", "stream", "bagit"])]
+    oci: Option<PathBuf>,
+
     /// How files come to be
     #[arg(long, value_name = "HOW", default_value = "auto", conflicts_with = "stream")]
     link: Link,
 
     /// Set the setuid, setgid and sticky bits too
-    #[arg(long, conflicts_with = "stream")]
+    #[arg(long, conflicts_with_all = ["stream", "oci"])]
     special_modes: bool,
 }
 
@@ -103,14 +118,17 @@ impl Link {
 
 pub(crate) fn run(args: Args, ctx: &mut Context) -> anyhow::Result<Exit> {
     let (link, special_modes) = (args.link.mode(), args.special_modes);
-    let destination = match (args.destination, args.tar, args.nar, args.bagit) {
+    let reference = Reference(args.reference.clone());
+    let destination = match (args.destination, args.tar, args.nar, args.bagit, args.oci) {
         (_, Some(file), ..) => return stream::run(args.reference, Stream::Tar, &file, ctx),
-        (_, _, Some(file), _) => return stream::run(args.reference, Stream::Nar, &file, ctx),
-        (.., Some(destination)) => {
-            let reference = Reference(args.reference);
+        (_, _, Some(file), ..) => return stream::run(args.reference, Stream::Nar, &file, ctx),
+        (.., Some(destination), _) => {
             return bag::run(&BagRequest { reference, destination, link, special_modes }, ctx);
         }
-        (destination, None, None, None) => destination.unwrap_or_default(),
+        (.., Some(destination)) => {
+            return layout::run(LayoutRequest { reference, destination, link }, ctx);
+        }
+        (destination, None, None, None, None) => destination.unwrap_or_default(),
     };
     let request = ExportRequest { reference: Reference(args.reference), destination, link, special_modes };
     let registry = ctx.open("export", Access::Read)?;

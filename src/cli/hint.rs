@@ -9,7 +9,7 @@ use astore::events::{EventType, LogError};
 use astore::identity::ContentAddress;
 use astore::plane::ingest::Unreadable;
 use astore::plane::{BagError, ExportError, IngestError, PatternError, ServeError};
-use astore::registry::report::DEFAULT_MIN_AGE;
+use astore::registry::report::{ArtifactError, DEFAULT_MIN_AGE, LayoutProblem};
 use astore::storage::root::store_around;
 use astore::storage::{LockError, StorageError};
 use astore::views::ViewError;
@@ -121,6 +121,12 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         Error::Ingest(IngestError::Exclude { source: PatternError::UnclosedClass, .. }) => {
             "write \\[ for the character itself"
         }
+        Error::Artifact(ArtifactError { source: LayoutProblem::NoPackage, .. }) => {
+            "an image that others made becomes a directory by 'skopeo copy' and 'umoci unpack', which add takes"
+        }
+        Error::Artifact(ArtifactError { source: LayoutProblem::Several { .. }, .. }) => {
+            "--tag TAG says which one"
+        }
         Error::Db(DbError::Version { .. })
         | Error::ViewsVersion { .. }
         | Error::Log(LogError::Later { .. }) => "use the newer astore that wrote them",
@@ -137,6 +143,7 @@ fn specific(error: &Error, asked: Asked<'_>) -> Option<String> {
         {
             "make the directory that it is to stand in first"
         }
+        Error::Ingest(IngestError::NoReflink { .. }) => "without --reflink its bytes are copied",
         Error::Export(ExportError::NoReflink { .. }) => "--link auto copies where there are no reflinks",
         Error::Log(LogError::Parted { .. }) => {
             "these are two histories, and only you can say which is true: move aside astore.db or log/, whichever you \

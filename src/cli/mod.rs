@@ -122,7 +122,7 @@ struct Cli {
 #[derive(clap::Subcommand, Debug)]
 enum Command {
     Init(init::Args),
-    Add(add::Args),
+    Add(Box<add::Args>),
     Finalize(finalize::Args),
     Manifest(manifest::Args),
     List(list::Args),
@@ -225,7 +225,7 @@ pub(crate) fn run(
 fn dispatch(command: Command, ctx: &mut Context) -> anyhow::Result<Exit> {
     match command {
         Command::Init(args) => init::run(args, ctx),
-        Command::Add(args) => add::run(args, ctx),
+        Command::Add(args) => add::run(*args, ctx),
         Command::Finalize(args) => finalize::run(&args, ctx),
         Command::Manifest(args) => manifest::run(&args, ctx),
         Command::List(args) => list::run(&args, ctx),

@@ -5,6 +5,7 @@
 pub mod bagit;
 pub mod checkfile;
 pub mod nar;
+pub mod oci;
 pub mod tar;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

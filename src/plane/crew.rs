@@ -118,7 +118,7 @@ impl<'a> Run<'a> {
     ) -> Result<Ingested, IngestError> {
         let roots = resolve(sources)?;
         let bytes = roots.bytes_known();
-        let Roots { paths, lists, stdin: input } = roots;
+        let Roots { paths, lists, blobs, stdin: input } = roots;
         let unpacked = Mutex::new(None);
         let mut ingested = Ingested::default();
         let mut facts = Vec::new();
@@ -141,7 +141,7 @@ impl<'a> Run<'a> {
             let unpacked = &unpacked;
             // An archive hands its small members to the readers, as the walk its names: they end together.
             let walker = Builder::new().spawn_scoped(scope, move || {
-                run.attempt(|| walk(&paths, &lists, &run.rules, &visitor));
+                run.attempt(|| walk(&paths, &lists, &blobs, &run.rules, &visitor));
                 if let Some((mut reader, stream, archive)) = archive {
                     run.attempt(|| {
                         let took = reader.unpack(stream, archive)?;
@@ -341,6 +341,7 @@ fn tells(error: &IngestError) -> u8 {
         IngestError::Storage(StorageError::EarlierBatchFailed) => 1,
         IngestError::Storage(_)
         | IngestError::Unreadable { .. }
+        | IngestError::NoReflink { .. }
         | IngestError::Stdin(_)
         | IngestError::StdinTwice
         | IngestError::Archive { .. }

@@ -7,6 +7,7 @@
 //!
 //! Knows nothing of packages: entries in, files out.
 
+mod documents;
 mod parents;
 
 use std::ffi::CString;
@@ -21,6 +22,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, mkdirat, symlinkat, unlinkat, utimensat};
 use rustix::io::{Errno, retry_on_intr};
 
+pub use self::documents::Document;
 use super::copy::{Copied, Copier, times};
 use super::fault::Fault;
 use super::handle::{Follow, open_beneath, open_directory};
@@ -72,6 +74,8 @@ pub struct ExportOptions {
     pub threads: usize,
     /// How many bytes there are to write, for the monitor, where that is known.
     pub bytes_expected: Option<u64>,
+    /// What is written last, in this order, and only if nothing is damaged: files that are no objects.
+    pub documents: Vec<Document>,
 }
 
 impl Default for ExportOptions {
@@ -81,6 +85,7 @@ impl Default for ExportOptions {
             special_modes: SpecialModes::default(),
             threads: std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16),
             bytes_expected: None,
+            documents: Vec::new(),
         }
     }
 }
@@ -236,6 +241,7 @@ pub(super) fn export_into(
                 }
             }
             export.go_on()?;
+            export.documents(root, &options.documents)?;
             export.finish(root, &directories)
         });
     });

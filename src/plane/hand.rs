@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::crew::{Haul, Run};
 use super::handle::{FileStat, Follow, Kind, open_file, stat, stat_at};
 use super::hook::Moment;
-use super::ingest::{IngestError, Unreadable};
+use super::ingest::{IngestError, Taking, Unreadable};
 use super::intake::{Accepted, Content};
 use super::leaves::{Folder, Leaves, Named, Work};
 use super::sift::Glance;
@@ -201,6 +201,9 @@ impl<'a> Hand<'a> {
                     walked().display()
                 )));
             }
+            Err(Trouble::Unreadable(Unreadable::NoReflink)) => {
+                return Err(IngestError::NoReflink { path: walked() });
+            }
             Err(Trouble::Unreadable(why)) => self.run.unreadable(walked(), why)?,
             Err(Trouble::Fatal(error)) => return Err(error),
         }
@@ -278,6 +281,8 @@ impl<'a> Hand<'a> {
         rest: Option<&mut Leaves>,
     ) -> Result<Option<(Digests, FileStat)>, Trouble> {
         let small = match usize::try_from(before.print.size_bytes) {
+            // What is to be shared goes through a file in flight, however short.
+            Ok(1..) if self.run.options.taking == Taking::Reflink => None,
             Ok(size) if size <= SMALL_BYTES => self.read_small(&mut file, size)?,
             _ => None,
         };

@@ -13,6 +13,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use super::artifact::Blobs;
 use super::crew::Run;
 use super::exclude::PatternError;
 use super::hook::Hook;
@@ -80,6 +81,8 @@ pub enum Source {
         /// Where it stands in the package.
         name: EntryPath,
     },
+    /// Blobs of a layout, each an entry of its own name at the top.
+    Blobs(Blobs),
     /// The reader handed in, as a tar archive whose members are the entries. Directories that it leaves out are made up,
     /// with mode 0755; owners and extended attributes are not kept.
     Tar {
@@ -109,6 +112,16 @@ pub enum OnUnreadable {
     Skip,
 }
 
+/// How bytes get from a file into the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Taking {
+    /// They are copied, or a long file's blocks are shared where the file systems allow that.
+    #[default]
+    Any,
+    /// The store shares a file's blocks, whatever its length, or the ingest ends.
+    Reflink,
+}
+
 /// How to ingest.
 #[derive(Clone, Debug)]
 pub struct IngestOptions {
@@ -125,6 +138,8 @@ pub struct IngestOptions {
     pub on_unreadable: OnUnreadable,
     /// What becomes of symbolic links that lead out of an archive.
     pub outside_links: OutsideLinks,
+    /// How bytes get into the store.
+    pub taking: Taking,
     /// How many threads read and hash, at least one; another one walks.
     pub threads: usize,
     /// From so many new bytes on a group of a batch gets its names, while the next one is written.
@@ -148,6 +163,7 @@ impl Default for IngestOptions {
             keep_mtime: false,
             on_unreadable: OnUnreadable::default(),
             outside_links: OutsideLinks::default(),
+            taking: Taking::default(),
             threads: std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16),
             group_bytes: 128 << 20,
             group_files: 4096,
@@ -253,6 +269,9 @@ pub enum Unreadable {
     /// A list names it, and it is no file, directory or symlink.
     #[error("it is a {0}")]
     Special(&'static str),
+    /// The store cannot share its blocks, which was insisted on.
+    #[error("its blocks cannot be shared with the store")]
+    NoReflink,
 }
 
 /// A path that was left out because it could not be read.
@@ -298,6 +317,15 @@ pub enum IngestError {
         path: PathBuf,
         /// Why.
         source: Unreadable,
+    },
+    /// The store cannot share a file's blocks ([`Taking::Reflink`]).
+    #[error(
+        "the store cannot share the blocks of {}: it is on another file system, or on one that has no reflinks",
+        path.display()
+    )]
+    NoReflink {
+        /// The path as it was walked.
+        path: PathBuf,
     },
     /// Standard input could not be read.
     #[error("cannot read standard input")]

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::fd::BorrowedFd;
 
 use super::hand::{Hand, Trouble};
-use super::ingest::{Healed, HealedFault, IngestError, Standing};
+use super::ingest::{Healed, HealedFault, IngestError, Standing, Taking, Unreadable};
 use super::stream::stream;
 use crate::identity::Digests;
 use crate::monitor::Counter;
@@ -50,6 +50,9 @@ impl Hand<'_> {
             (Some(staged), Some(whole)) => staged.reflink(whole)?,
             (Some(_) | None, _) => false,
         };
+        if self.run.options.taking == Taking::Reflink && self.run.store.is_some() && !shares_blocks {
+            return Err(Trouble::Unreadable(Unreadable::NoReflink));
+        }
         let digests = match &staged {
             // What is hashed is what is stored: the copy, whose blocks nobody can change any more, and not the
             // file, which may change at any moment.

@@ -4,6 +4,7 @@
 //! the way; [`verify`] reads them all again. What they return are facts (entries, findings); nothing here
 //! writes an event, knows a package or opens the database.
 
+pub mod artifact;
 mod bag;
 mod beside;
 mod cachedir;
@@ -39,15 +40,19 @@ mod unpack;
 pub mod verify;
 mod walk;
 
+pub use artifact::{Artifact, ArtifactError, Blobs, LayoutProblem};
 pub use bag::{Bag, BagDirectory, BagError, Described};
 pub use claims::{Claim, Claims, claims};
 pub use content::digests_of;
 pub use exclude::{PatternError, patterns_of};
-pub use export::{DamagedEntry, ExportError, ExportOptions, Exported, LinkMode, SpecialModes, export};
+pub use export::{
+    DamagedEntry, Document, ExportError, ExportOptions, Exported, LinkMode, SpecialModes, export,
+};
 pub use fault::Fault;
 pub use ingest::{
     BoxError, Healed, HealedFault, HealedFrom, IngestContext, IngestError, IngestOptions, IngestStore,
-    Ingested, Known, OnUnreadable, OutsideLinks, Skipped, Source, Standing, Unreadable, ingest, survey,
+    Ingested, Known, OnUnreadable, OutsideLinks, Skipped, Source, Standing, Taking, Unreadable, ingest,
+    survey,
 };
 pub use list::{ListError, PathList};
 pub use pour::{PourError, Poured, pour};

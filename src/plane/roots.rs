@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use super::artifact::Blobs;
 use super::ingest::{IngestError, Source, Unreadable};
 use super::list::PathList;
 use crate::manifest::{Entry, EntryBody, EntryList, EntryPath};
@@ -17,6 +18,8 @@ pub(super) struct Roots<'a> {
     pub(super) paths: Vec<(PathBuf, Option<EntryPath>)>,
     /// Paths that are taken by themselves.
     pub(super) lists: Vec<&'a PathList>,
+    /// Blobs that are taken by their names.
+    pub(super) blobs: Vec<&'a Blobs>,
     /// What standard input is.
     pub(super) stdin: Option<Stdin>,
 }
@@ -44,7 +47,7 @@ impl Roots<'_> {
 
 /// Decides what each source is called.
 pub(super) fn resolve(sources: &[Source]) -> Result<Roots<'_>, IngestError> {
-    let mut roots = Roots { paths: Vec::new(), lists: Vec::new(), stdin: None };
+    let mut roots = Roots { paths: Vec::new(), lists: Vec::new(), blobs: Vec::new(), stdin: None };
     for source in sources {
         match source {
             Source::Path(path) if sources.len() == 1 && is_directory(path)? => {
@@ -52,6 +55,7 @@ pub(super) fn resolve(sources: &[Source]) -> Result<Roots<'_>, IngestError> {
             }
             Source::Path(path) => roots.paths.push((path.clone(), Some(name_of(path)?))),
             Source::Listed(list) => roots.lists.push(list),
+            Source::Blobs(blobs) => roots.blobs.push(blobs),
             Source::Stdin { .. } | Source::Tar { .. } if roots.stdin.is_some() => {
                 return Err(IngestError::StdinTwice);
             }

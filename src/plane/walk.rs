@@ -18,6 +18,7 @@ use std::sync::Arc;
 use rustix::fs::RawDir;
 use rustix::io::Errno;
 
+use super::artifact::Blobs;
 use super::cachedir::{TAG, is_cache};
 use super::exclude::Excludes;
 use super::handle::{FileStat, Follow, Kind, kind_of, open_directory, open_place, stat, stat_at};
@@ -80,12 +81,14 @@ impl WalkRules {
 pub(super) fn walk(
     roots: &[(PathBuf, Option<EntryPath>)],
     lists: &[&PathList],
+    blobs: &[&Blobs],
     rules: &WalkRules,
     visitor: &dyn Visitor,
 ) -> Result<(), IngestError> {
     let walk = Walk { rules, visitor };
     roots.iter().try_for_each(|(path, stored)| walk.root(path, stored.as_ref()))?;
-    lists.iter().try_for_each(|list| walk.list_of_paths(list))
+    lists.iter().try_for_each(|list| walk.list_of_paths(list))?;
+    blobs.iter().try_for_each(|blobs| walk.blobs(blobs))
 }
 
 /// What the listing of one directory showed.
@@ -127,6 +130,30 @@ pub(super) struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Takes the blobs of a layout, whose directory is open already.
+    fn blobs(&self, blobs: &Blobs) -> Result<(), IngestError> {
+        self.refuse_own(&blobs.path, Kind::Directory)?;
+        let unreadable = |error| self.visitor.unreadable(blobs.path.clone(), Unreadable::Io(error));
+        let opened = blobs.place.try_clone().and_then(|place| Ok((stat(&place)?, place)));
+        let (found, place) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return unreadable(error),
+        };
+        let walked = blobs.path.as_os_str().as_bytes().into();
+        let folder = Folder { place, device: found.print.id.device, stored: Box::default(), walked };
+        let folder = Arc::new(folder);
+        let mut names = Names::default();
+        for name in blobs.names() {
+            names.push(Kind::File, &name);
+            if names.len() >= LEAVES_MAX {
+                self.visitor.listed(names.len() as u64)?;
+                self.visitor.work(Work::Leaves(Leaves::new(&folder, std::mem::take(&mut names))))?;
+            }
+        }
+        self.visitor.listed(names.len() as u64)?;
+        self.visitor.work(Work::Leaves(Leaves::new(&folder, names)))
+    }
+
     fn root(&self, walked: &Path, stored: Option<&EntryPath>) -> Result<(), IngestError> {
         let unreadable = |error: io::Error| self.visitor.unreadable(walked.to_owned(), Unreadable::Io(error));
         let name = match CString::new(walked.as_os_str().as_bytes()) {

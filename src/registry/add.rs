@@ -4,6 +4,7 @@
 //! nothing. The last batch takes the manifest along and is durable under its names before the one
 //! transaction that makes the package is committed.
 
+mod artifact;
 mod bag;
 mod intake;
 
@@ -69,12 +70,16 @@ impl Registry {
         let adding = self.env.random_id();
         let staging = Staging::begin(self.disk.clone(), adding)?;
         let cache = self.stat_cache(request.cache);
-        let mut batches = Batches::of(&request, bag.is_some());
+        let artifact = artifact::among(&request.sources)?;
+        let mut batches = Batches::of(&request, bag.is_some() || artifact.is_some());
         if let Some(bag) = &mut bag {
             bag.prepare(monitor, &self.cancelled)?;
         }
         let mut ingested =
             self.ingest(&mut request, stdin, &staging, cache.as_ref(), adding, &mut batches, monitor)?;
+        if let Some(artifact) = artifact {
+            ingested.entries = artifact.entries_if_taken(&ingested.entries)?;
+        }
         if let Some(check) = &request.check {
             let mismatches = check.expected.hold(&ingested.entries);
             if !mismatches.is_empty() {

@@ -49,6 +49,7 @@ mod metrics;
 mod mistyped;
 mod model;
 mod nights;
+mod oci;
 mod odd_names;
 mod old_stores;
 mod on_record;

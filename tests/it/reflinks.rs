@@ -1,5 +1,5 @@
-//! Exports that share blocks with the store, on the file systems that can: nothing is copied, everything is checked, and
-//! where blocks cannot be shared they are copied or the export is refused, as it was asked for.
+//! Exports and adds that share blocks with the store, on the file systems that can: nothing is copied, everything is checked,
+//! and where blocks cannot be shared they are copied or the command is refused, as it was asked for.
 
 use std::process::{Command, Stdio};
 
@@ -65,6 +65,36 @@ for file in small large; do
     chmod 444 "$path"
 done
 "$astore" verify --no-record
+
+# An add that insists shares every file, and what it stored is its own from then on.
+mkdir fresh
+head -c 8000000 /dev/urandom > fresh/large
+for n in $(seq 200); do head -c 65536 /dev/urandom > "fresh/small$n"; done
+: > fresh/empty
+echo tiny > fresh/tiny
+before=$(used)
+"$astore" add fresh --finalize --reflink
+fewer "$before" 4000 "an add with --reflink"
+object=$("$astore" manifest fresh --format b3sums | grep " small7\$" | cut -c1-64)
+if command -v filefrag > said; then
+    filefrag -v "store/blake3/${object:0:2}/${object:2:2}/$object" | grep -q shared || { echo "a small object shares nothing"; exit 1; }
+fi
+cp -r --reflink=never fresh kept
+printf x | dd of=fresh/large bs=1 seek=5 conv=notrunc status=none
+printf x | dd of=fresh/small7 bs=1 seek=5 conv=notrunc status=none
+"$astore" verify --both --no-record
+"$astore" export fresh out-fresh --link reflink
+diff -r kept out-fresh
+
+# From another file system nothing can be shared, and nothing is added then.
+mkdir "$dir/elsewhere/tree"
+echo new > "$dir/elsewhere/tree/new"
+code=0
+"$astore" add "$dir/elsewhere/tree" --name stranger --reflink 2> said || code=$?
+test "$code" = 2 || { cat said; echo "status $code"; exit 1; }
+grep -q "cannot share the blocks of $dir/elsewhere/tree/new.*without --reflink" said || { cat said; exit 1; }
+test "$("$astore" list --quiet | grep -c stranger)" = 0
+"$astore" add "$dir/elsewhere/tree" --name stranger
 
 # To another file system nothing can be shared.
 "$astore" export tree "$dir/elsewhere/auto"

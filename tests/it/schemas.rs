@@ -156,6 +156,7 @@ fn packages(program: &mut Program) {
         &["explain", "tree@1:file"],
         &["explain", "./tree/file"],
         &["export", "tree@1", "--tar", "out.tar"],
+        &["export", "tree@1", "--oci", "layout"],
         &["export", "tree@1", "out"],
         &["finalize", "open"],
         &["export", "open", "--bagit", "out-bag"],

@@ -70,7 +70,7 @@ fn sources(args: &Args, command: Option<Command<'_>>) -> Labels {
             label("directory", directory),
         ]);
     }
-    if let Some(archive) = args.tar.as_ref().or(args.bagit.as_ref()) {
+    if let Some(archive) = args.tar.as_ref().or(args.bagit.as_ref()).or(args.oci.as_ref()) {
         return Labels::from([label("source", shown(archive))]);
     }
     match args.paths.as_slice() {

@@ -4,11 +4,12 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
+use astore::error::Error;
 use astore::formats::checkfile::CheckFile;
 use astore::manifest::{EntryPath, PackageName};
 use astore::registry::report::{
-    AddRequest, AddSource, AddTarget, CacheUse, Check, Completion, OnConflict, OnUnreadable, OutsideLinks,
-    Reference, SchemaUse,
+    AddRequest, AddSource, AddTarget, Artifact, CacheUse, Check, Completion, OnConflict, OnUnreadable,
+    OutsideLinks, Reference, SchemaUse, Taking,
 };
 
 use super::super::context::Context;
@@ -73,6 +74,8 @@ pub(super) fn request(
         return Err(usage("--outside-links is for --tar and --bagit; of a tree every symlink is taken"));
     }
     let bag = args.bagit.as_deref().map(bag::read).transpose()?;
+    let artifact = args.oci.map(|layout| Artifact::open(&layout, args.tag.as_deref()));
+    let artifact = artifact.transpose().map_err(Error::from)?;
     let target = match args.package {
         Some(reference) => {
             let on_conflict = if args.replace { OnConflict::Replace } else { OnConflict::Refuse };
@@ -82,6 +85,7 @@ pub(super) fn request(
             name: match (args.name, &args.files_from) {
                 (Some(name), _) => name,
                 (None, None) if let Some(bag) = &bag => bag::name(bag)?,
+                (None, _) if let Some(artifact) = &artifact => artifact.header().name.clone(),
                 (None, None) if args.tar.is_some() => archive_name(args.tar.as_deref())?,
                 (None, Some(_)) => {
                     return Err(usage_hint(
@@ -98,8 +102,14 @@ pub(super) fn request(
                 (None, None) => name(&args.paths)?,
             },
             class: args.class,
-            metadata,
-            provenance,
+            metadata: match &artifact {
+                Some(artifact) => artifact.header().metadata.clone().into_iter().chain(metadata).collect(),
+                None => metadata,
+            },
+            provenance: match &artifact {
+                Some(artifact) => provenance.into_iter().chain(artifact.provenance()).collect(),
+                None => provenance,
+            },
             schema: args.schema.map(|schema| SchemaUse { schema, plain_json }),
         },
     };
@@ -112,6 +122,7 @@ pub(super) fn request(
     let separator = if args.from0 { Separator::Nul } else { Separator::Newline };
     let sources = match args.files_from {
         Some(file) => vec![AddSource::Listed(lists::paths(&file, separator, ctx)?)],
+        None if let Some(artifact) = artifact => vec![AddSource::Artifact(Box::new(artifact))],
         None if has_command => vec![AddSource::Stdin(stdin_name)],
         None if let Some(bag) = bag => vec![AddSource::Bag(Box::new(bag))],
         None if args.tar.is_some() => {
@@ -134,6 +145,7 @@ pub(super) fn request(
         keep_mtime: args.mtime,
         on_unreadable: if args.keep_going { OnUnreadable::Skip } else { OnUnreadable::Fail },
         outside_links: if args.outside_links { OutsideLinks::Take } else { OutsideLinks::Refuse },
+        taking: if args.reflink { Taking::Reflink } else { Taking::Any },
         check: args.check.map(|file| check(file, ctx)).transpose()?,
         cache: if args.no_cache { CacheUse::Ignore } else { CacheUse::Use },
     })

@@ -51,6 +51,7 @@ impl Registry {
             one_file_system: request.one_file_system,
             keep_mtime: request.keep_mtime,
             outside_links: request.outside_links,
+            taking: request.taking,
             on_unreadable: match request.on_unreadable {
                 OnUnreadable::Fail => plane::OnUnreadable::Fail,
                 OnUnreadable::Skip => plane::OnUnreadable::Skip,
@@ -96,10 +97,10 @@ pub(super) enum Batches {
 }
 
 impl Batches {
-    /// Decides it by what may yet be refused as a whole: an archive, a bag, and what is to be held against a check file.
-    pub(super) fn of(request: &AddRequest, is_bag: bool) -> Self {
+    /// Decides it by what may yet be refused as a whole: an archive, a bag, an artifact, and what is to be held against a check file.
+    pub(super) fn of(request: &AddRequest, is_described: bool) -> Self {
         let is_archive = |source: &AddSource| matches!(source, AddSource::Tar { .. });
-        match is_bag || request.check.is_some() || request.sources.iter().any(is_archive) {
+        match is_described || request.check.is_some() || request.sources.iter().any(is_archive) {
             true => Self::Held(Vec::new()),
             false => Self::Recorded,
         }
@@ -112,6 +113,7 @@ fn source(source: AddSource) -> Source {
         AddSource::Listed(list) => Source::Listed(list),
         AddSource::Stdin(name) => Source::Stdin { name },
         AddSource::Tar { archive } => Source::Tar { archive },
+        AddSource::Artifact(artifact) => Source::Blobs(artifact.blobs()),
         AddSource::Bag(bag) => Source::Path(bag.payload()),
     }
 }

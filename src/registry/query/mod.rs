@@ -12,6 +12,7 @@ mod health;
 mod log;
 mod manifest;
 mod names;
+mod oci;
 mod stats;
 mod stream;
 

@@ -99,3 +99,35 @@ pub enum BagNote {
         labels: u64,
     },
 }
+
+/// What is asked of an export to an OCI image layout.
+#[derive(Clone, Debug)]
+pub struct LayoutRequest {
+    /// Which package; it has to be finalised.
+    pub reference: Reference,
+    /// Where to: a directory that is missing or empty.
+    pub destination: PathBuf,
+    /// How blobs come to be.
+    pub link: LinkMode,
+}
+
+/// What an export to an OCI image layout did.
+#[derive(Clone, Debug)]
+pub struct LayoutReport {
+    /// The package.
+    pub package: PackageSummary,
+    /// The artifact's tag.
+    pub tag: String,
+    /// The digest of the artifact's manifest, by which a registry knows it.
+    pub manifest_sha256: Sha256,
+    /// The size of that manifest.
+    pub manifest_bytes: u64,
+    /// Layers: distinct objects that were written.
+    pub layers: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Whether the layers say what their files are called.
+    pub has_titles: bool,
+    /// Objects that are damaged or missing, with the paths that have them. There is no artifact where there is one.
+    pub damaged: Vec<Fault>,
+}

@@ -25,7 +25,8 @@ pub use crate::error::Violation;
 pub use crate::gc::{Candidate, Plan, PlanName};
 use crate::identity::{AddressPrefix, Blake3, ContentAddress, Digests};
 use crate::manifest::{Entry, EntryPath, Labels, PackageName};
-pub use crate::plane::{Bag, OutsideLinks};
+pub use crate::plane::Taking;
+pub use crate::plane::{Artifact, ArtifactError, Bag, LayoutProblem, OutsideLinks};
 pub use crate::plane::{ListError, PathList, PatternError, patterns_of};
 pub use crate::retention::{Reason, RetentionClass, Wanted};
 pub use crate::storage::Leftovers;
@@ -42,7 +43,9 @@ pub use gc::{
     ClockDoubt, ClockTrust, CollectReport, CollectRequest, Confirmed, DEFAULT_MIN_AGE, Keeper, Kept,
     LosingPackage, Lost, PlanReport, PlanRequest, Round, WithoutReport, Young,
 };
-pub use interchange::{BagNote, BagReport, BagRequest, Check, Stream, StreamReport, StreamRequest};
+pub use interchange::{
+    BagNote, BagReport, BagRequest, Check, LayoutReport, LayoutRequest, Stream, StreamReport, StreamRequest,
+};
 pub use log::{EventLine, EventRow, LogFilter};
 pub use recover::{LeftOut, LogMended, RecoverReport};
 pub use remedy::Remedy;
@@ -68,6 +71,8 @@ pub enum AddSource {
     Path(PathBuf),
     /// Paths that somebody listed, each as itself.
     Listed(PathList),
+    /// A package that an OCI image layout holds, by itself: its entries are those of its manifest.
+    Artifact(Box<Artifact>),
     /// The reader handed in, as one entry of this path.
     Stdin(EntryPath),
     /// The reader handed in, as a tar archive whose members are the entries.
@@ -171,6 +176,8 @@ pub struct AddRequest {
     pub on_unreadable: OnUnreadable,
     /// What becomes of symbolic links that lead out of an archive.
     pub outside_links: OutsideLinks,
+    /// How bytes get into the store.
+    pub taking: Taking,
     /// What has to hold of the files. Nothing is recorded before it was found to.
     pub check: Option<Check>,
     /// Whether the stat cache is asked.
@@ -190,6 +197,7 @@ impl AddRequest {
             keep_mtime: false,
             on_unreadable: OnUnreadable::Fail,
             outside_links: OutsideLinks::Refuse,
+            taking: Taking::Any,
             check: None,
             cache: CacheUse::Ignore,
         }

@@ -12,7 +12,7 @@ use astore::manifest::Labels;
 use astore::monitor::Void;
 use astore::registry::report::{
     AddReport, AddRequest, AddSource, AddTarget, CacheUse, Completion, InitRequest, OnUnreadable,
-    OutsideLinks, Reference,
+    OutsideLinks, Reference, Taking,
 };
 use astore::registry::{Access, OpenOptions, Registry};
 
@@ -74,6 +74,7 @@ pub(crate) fn real_disk(root: &Path) -> Arc<dyn Disk> {
 pub(crate) fn request(name: &str, tree: &Path, completion: Completion) -> AddRequest {
     AddRequest {
         outside_links: OutsideLinks::Refuse,
+        taking: Taking::Any,
         check: None,
         sources: vec![AddSource::Path(tree.to_owned())],
         target: AddTarget::New {

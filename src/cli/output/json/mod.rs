@@ -34,7 +34,7 @@ pub(crate) use explain::Explain;
 pub(crate) use failure::Failure;
 pub(crate) use gc::{GcCollected, GcPlan, GcWithout};
 pub(crate) use packages::{
-    Add, Attest, Export, ExportBag, ExportStream, ManifestHead, OnePackage, Package, Remove, Show,
+    Add, Attest, Export, ExportBag, ExportOci, ExportStream, ManifestHead, OnePackage, Package, Remove, Show,
 };
 pub(crate) use recover::Recover;
 pub(crate) use remark::{About, Level, Remark};
@@ -59,6 +59,7 @@ pub(crate) mod schema {
     pub(crate) const EXPORT: &str = "astore/export/v1";
     pub(crate) const EXPORT_BAG: &str = "astore/export-bag/v1";
     pub(crate) const EXPORT_STREAM: &str = "astore/export-stream/v1";
+    pub(crate) const EXPORT_OCI: &str = "astore/export-oci/v1";
     pub(crate) const REMOVE: &str = "astore/remove/v1";
     pub(crate) const RESTORE: &str = "astore/restore/v1";
     pub(crate) const PIN: &str = "astore/pin/v1";
@@ -95,6 +96,7 @@ pub(crate) mod schema {
         EXPORT,
         EXPORT_BAG,
         EXPORT_STREAM,
+        EXPORT_OCI,
         REMOVE,
         RESTORE,
         PIN,

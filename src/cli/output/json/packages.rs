@@ -283,6 +283,39 @@ impl ExportStream {
 }
 
 #[derive(Serialize)]
+pub(crate) struct ExportOci {
+    package: Package,
+    destination: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_bytes: Option<String>,
+    tag: String,
+    manifest_sha256: String,
+    manifest_bytes: u64,
+    layers: u64,
+    bytes: u64,
+    has_titles: bool,
+    damaged: Vec<FaultText>,
+}
+
+impl ExportOci {
+    pub(crate) fn of(report: &r::LayoutReport, destination: &Path) -> Self {
+        let Text { text, bytes } = Text::of(destination.as_os_str().as_bytes());
+        Self {
+            package: Package::of(&report.package),
+            destination: text,
+            destination_bytes: bytes,
+            tag: report.tag.clone(),
+            manifest_sha256: report.manifest_sha256.to_string(),
+            manifest_bytes: report.manifest_bytes,
+            layers: report.layers,
+            bytes: report.bytes,
+            has_titles: report.has_titles,
+            damaged: report.damaged.iter().map(FaultText::of).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
 pub(crate) struct Remove {
     dry_run: bool,
     packages: Vec<Package>,

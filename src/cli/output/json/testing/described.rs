@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use astore::identity::Sha256;
 use astore::registry::report::{
-    BagReport, ExportReport, InitReport, ManifestReport, RemoveReport, Stream, StreamReport,
+    BagReport, ExportReport, InitReport, LayoutReport, ManifestReport, RemoveReport, Stream, StreamReport,
 };
 use serde_json::Value;
 
@@ -49,6 +49,16 @@ fn documents() -> Vec<Value> {
         stream_bytes: 10_240,
         not_carried: 0,
     };
+    let layout = LayoutReport {
+        package: samples::finalized(),
+        tag: "doc-1".to_owned(),
+        manifest_sha256: Sha256::from_bytes([8; 32]),
+        manifest_bytes: 700,
+        layers: 1,
+        bytes: 1,
+        has_titles: true,
+        damaged: vec![samples::fault()],
+    };
     let init = InitReport { store_id: uuid::Uuid::nil(), root: PathBuf::from("/s"), existed: false };
     let remove = RemoveReport {
         packages: vec![samples::removed()],
@@ -73,6 +83,7 @@ fn documents() -> Vec<Value> {
         document(schema::EXPORT_BAG, ExportBag::of(&bag, Path::new("/d"))),
         document(schema::EXPORT_BAG, ExportBag::of(&no_bag, Path::new("/d"))),
         document(schema::EXPORT_STREAM, ExportStream::of(&stream, Stream::Tar, Path::new("/d.tar"))),
+        document(schema::EXPORT_OCI, ExportOci::of(&layout, Path::new("/d"))),
         document(schema::REMOVE, Remove::of(&remove, false)),
         document(schema::PIN, OnePin::of(&samples::pins()[0])),
         document(schema::UNPIN, Unpin::of(&samples::unpinned())),
