@@ -245,7 +245,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__add)
-            opts="-0 -q -h --files-from --from0 --from-command --tar --outside-links --check --name --finalize --if-changed --package --replace --class --meta --meta-file --schema --provenance --no-provenance --mtime --exclude --exclude-from --exclude-caches --one-file-system --no-cache --keep-going --stdin-name --metrics-file --root --json --quiet --actor --wait --color --help"
+            opts="-0 -q -h --files-from --from0 --from-command --tar --bagit --oci --tag --outside-links --check --name --finalize --if-changed --package --replace --class --meta --meta-file --schema --provenance --no-provenance --mtime --exclude --exclude-from --exclude-caches --one-file-system --no-cache --reflink --keep-going --stdin-name --metrics-file --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -260,6 +260,18 @@ _astore() {
                     return 0
                     ;;
                 --tar)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bagit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oci)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tag)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -493,7 +505,7 @@ _astore() {
             return 0
             ;;
         astore__subcmd__export)
-            opts="-q -h --tar --nar --link --special-modes --root --json --quiet --actor --wait --color --help"
+            opts="-q -h --tar --nar --bagit --oci --link --special-modes --root --json --quiet --actor --wait --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -504,6 +516,14 @@ _astore() {
                     return 0
                     ;;
                 --nar)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bagit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oci)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1928,7 +1948,7 @@ _astore_with_store() {
             root=${word#*=}
         else
             case $word in
-                --actor | --budget | --check | --class | --color | --exclude | --exclude-from | --files-from | --format | --from-command | --head | --keep | --limit | --link | --max-age | --meta | --meta-file | --metrics-file | --min-age | --name | --nar | --older-than | --out | --package | --provenance | --range | --reason | --root | --sample | --schema | --since | --stdin-name | --tar | --threads | --type | --until | --wait | --without) option=$word ;;
+                --actor | --bagit | --budget | --check | --class | --color | --exclude | --exclude-from | --files-from | --format | --from-command | --head | --keep | --limit | --link | --max-age | --meta | --meta-file | --metrics-file | --min-age | --name | --nar | --oci | --older-than | --out | --package | --provenance | --range | --reason | --root | --sample | --schema | --since | --stdin-name | --tag | --tar | --threads | --type | --until | --wait | --without) option=$word ;;
             esac
         fi
     done

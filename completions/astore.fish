@@ -79,6 +79,8 @@ complete -c astore -n "__fish_astore_using_subcommand add" -l files-from -d 'Add
 complete -c astore -n "__fish_astore_using_subcommand add" -l from-command -d 'Add what a command prints; all that follows is the command' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l tar -d 'Add what a tar archive holds, without unpacking it to disk; - is standard input' -r -F
 complete -c astore -n "__fish_astore_using_subcommand add" -l bagit -d 'Add the payload of a bag (BagIt, RFC 8493), if the bag is complete and valid' -r -F
+complete -c astore -n "__fish_astore_using_subcommand add" -l oci -d 'Add the package that an OCI image layout holds, as export --oci wrote it, wherever it was copied since' -r -F
+complete -c astore -n "__fish_astore_using_subcommand add" -l tag -d 'Of several packages in the layout, the one that has this tag' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l check -d 'Add nothing unless every file is as FILE says, which is what sha256sum or b3sum wrote' -r -F
 complete -c astore -n "__fish_astore_using_subcommand add" -l name -d 'The package\'s name [default: the last component of PATH]' -r
 complete -c astore -n "__fish_astore_using_subcommand add" -l package -d 'Add to this open package instead of making a new one' -r
@@ -107,6 +109,7 @@ complete -c astore -n "__fish_astore_using_subcommand add" -l mtime -d 'Keep mod
 complete -c astore -n "__fish_astore_using_subcommand add" -l exclude-caches -d 'Of a directory that is marked as a cache by a CACHEDIR.TAG, take the tag alone'
 complete -c astore -n "__fish_astore_using_subcommand add" -l one-file-system -d 'Do not enter directories where other file systems are mounted'
 complete -c astore -n "__fish_astore_using_subcommand add" -l no-cache -d 'Read every file, even where its size and times are as they were'
+complete -c astore -n "__fish_astore_using_subcommand add" -l reflink -d 'Share the blocks of every file with the store, or add nothing'
 complete -c astore -n "__fish_astore_using_subcommand add" -l keep-going -d 'Leave out what cannot be read, list it, and exit with 3'
 complete -c astore -n "__fish_astore_using_subcommand add" -l json -d 'Print JSON: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too'
 complete -c astore -n "__fish_astore_using_subcommand add" -s q -l quiet -d 'Print exactly the result: no remarks, no progress'
@@ -202,6 +205,7 @@ complete -c astore -n "__fish_astore_using_subcommand cat" -s h -l help -d 'Prin
 complete -c astore -n "__fish_astore_using_subcommand export" -l tar -d 'Write a tar archive instead: a file that does not exist yet, or - for standard output' -r -F
 complete -c astore -n "__fish_astore_using_subcommand export" -l nar -d 'Write a NAR, the archive of Nix, instead: a file that does not exist yet, or - for standard output' -r -F
 complete -c astore -n "__fish_astore_using_subcommand export" -l bagit -d 'Write a bag (BagIt, RFC 8493) instead, into a directory that is missing or empty' -r -F
+complete -c astore -n "__fish_astore_using_subcommand export" -l oci -d 'Write an OCI image layout instead, with the package as one artifact: a directory that is missing or empty' -r -F
 complete -c astore -n "__fish_astore_using_subcommand export" -l link -d 'How files come to be' -r -f -a "auto\t'By reflink where that is possible, else by copying'
 reflink\t'By reflink or not at all'
 copy\t'By copying'"

@@ -346,7 +346,9 @@ _arguments "${_arguments_options[@]}" : \
 '()--files-from=[Add what FILE lists, one path a line; - is standard input]:FILE:_files' \
 '(--files-from)*--from-command=[Add what a command prints; all that follows is the command]:CMD:_default' \
 '(--files-from --from-command)--tar=[Add what a tar archive holds, without unpacking it to disk; - is standard input]:FILE:_files' \
-'(--files-from --from-command --tar --check --exclude --exclude-from --exclude-caches --one-file-system --keep-going)--bagit=[Add the payload of a bag (BagIt, RFC 8493), if the bag is complete and valid]:DIR:_files' \
+'(--files-from --from-command --tar --oci --check --exclude --exclude-from --exclude-caches --one-file-system --keep-going)--bagit=[Add the payload of a bag (BagIt, RFC 8493), if the bag is complete and valid]:DIR:_files' \
+'(--files-from --from-command --tar --mtime --exclude --exclude-from --exclude-caches --one-file-system --keep-going)--oci=[Add the package that an OCI image layout holds, as export --oci wrote it, wherever it was copied since]:DIR:_files' \
+'--tag=[Of several packages in the layout, the one that has this tag]:TAG:_default' \
 '--check=[Add nothing unless every file is as FILE says, which is what sha256sum or b3sum wrote]:FILE:_files' \
 '*--meta=[A label to keep with the package; may be repeated]:KEY=VALUE:_default' \
 '*--meta-file=[Labels from a file; - is standard input; may be repeated]:FILE:_files' \
@@ -376,6 +378,7 @@ never\:"Not at all"))' \
 '(--tar)--exclude-caches[Of a directory that is marked as a cache by a CACHEDIR.TAG, take the tag alone]' \
 '--one-file-system[Do not enter directories where other file systems are mounted]' \
 '--no-cache[Read every file, even where its size and times are as they were]' \
+'(--keep-going --from-command --tar)--reflink[Share the blocks of every file with the store, or add nothing]' \
 '--keep-going[Leave out what cannot be read, list it, and exit with 3]' \
 '--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
@@ -514,6 +517,7 @@ _arguments "${_arguments_options[@]}" : \
 '()--tar=[Write a tar archive instead\: a file that does not exist yet, or - for standard output]:FILE:_files' \
 '()--nar=[Write a NAR, the archive of Nix, instead\: a file that does not exist yet, or - for standard output]:FILE:_files' \
 '(--tar --nar)--bagit=[Write a bag (BagIt, RFC 8493) instead, into a directory that is missing or empty]:DIR:_files' \
+'(--tar --nar --bagit)--oci=[Write an OCI image layout instead, with the package as one artifact\: a directory that is missing or empty]:DIR:_files' \
 '(--tar --nar)--link=[How files come to be]:HOW:((auto\:"By reflink where that is possible, else by copying"
 reflink\:"By reflink or not at all"
 copy\:"By copying"))' \
@@ -523,7 +527,7 @@ copy\:"By copying"))' \
 '--color=[Whether to colour text; NO_COLOR means never \[env\: ASTORE_COLOR\] \[default\: auto\]]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set"
 always\:"Even into a pipe"
 never\:"Not at all"))' \
-'(--tar --nar)--special-modes[Set the setuid, setgid and sticky bits too]' \
+'(--tar --nar --oci)--special-modes[Set the setuid, setgid and sticky bits too]' \
 '--json[Print JSON\: one document, or JSON Lines for log, list, files and schema list; what is said on standard error is JSON Lines, too]' \
 '-q[Print exactly the result\: no remarks, no progress]' \
 '--quiet[Print exactly the result\: no remarks, no progress]' \

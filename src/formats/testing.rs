@@ -16,7 +16,7 @@ pub fn check_archive(bytes: &[u8]) {
     let mut whole = 0;
     let mut buffer = vec![0; 4096];
     loop {
-        match reader.next() {
+        match reader.next_member() {
             Ok(Some(member)) => {
                 whole += 512;
                 let Body::File { size_bytes } = member.body else { continue };

@@ -73,7 +73,12 @@ pub fn pour(
                     match error {
                         ServeError::Output(error) => PourError::Output(error),
                         ServeError::Cancelled => PourError::Cancelled,
-                        other => failed(other),
+                        other @ (ServeError::Missing { .. }
+                        | ServeError::Damaged { .. }
+                        | ServeError::Unreadable { .. }
+                        | ServeError::OutOfRange { .. }
+                        | ServeError::TooLong { .. }
+                        | ServeError::Storage(_)) => failed(other),
                     }
                 })?;
             }

@@ -87,7 +87,7 @@ impl Hand<'_> {
         let mut reader = Reader::new(Input { stream, ask: &ask });
         let mut links = Vec::new();
         let mut members = 0;
-        while let Some(member) = reader.next().map_err(|error| failed(archive, &[], error))? {
+        while let Some(member) = reader.next_member().map_err(|error| failed(archive, &[], error))? {
             run.go_on()?;
             members += 1;
             let Some(path) = member.path.clone() else { continue }; // the top itself is no entry

@@ -283,7 +283,7 @@ fn documents_that_say_what_cannot_be_are_refused() {
                 s.edit_manifest(|m| {
                     let config = m["config"].clone();
                     m["layers"].as_array_mut().unwrap().push(config);
-                })
+                });
             },
             "its manifest knows no such file",
         ),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use tar::{EntryType, Header};
+use tar::Header;
 
 use super::pax::{self, Records};
 use super::{BLOCK, BLOCK_BYTES};
@@ -166,7 +166,7 @@ impl<'a, E> Reader<'a, E> {
     ///
     /// # Errors
     /// [`TarError`]; nothing can be read after one.
-    pub fn next(&mut self) -> Result<Option<Member>, TarError<E>> {
+    pub fn next_member(&mut self) -> Result<Option<Member>, TarError<E>> {
         self.pass_over()?;
         let mut long_path = None;
         let mut long_link = None;
@@ -178,14 +178,14 @@ impl<'a, E> Reader<'a, E> {
             };
             let name = header.path_bytes().into_owned();
             let fail = |refusal| refused(&name, refusal);
-            match header.entry_type() {
-                EntryType::GNULongName => set(&mut long_path, self.long(&header)?).map_err(fail)?,
-                EntryType::GNULongLink => set(&mut long_link, self.long(&header)?).map_err(fail)?,
-                EntryType::XHeader => {
+            match header.entry_type().as_byte() {
+                b'L' => set(&mut long_path, self.long(&header)?).map_err(fail)?,
+                b'K' => set(&mut long_link, self.long(&header)?).map_err(fail)?,
+                b'x' => {
                     let extension = self.extension(&header)?;
                     set(&mut records, pax::parse(&extension).map_err(fail)?).map_err(fail)?;
                 }
-                EntryType::XGlobalHeader => {
+                b'g' => {
                     let extension = self.extension(&header)?;
                     let Records { path, link, size, mtime } = pax::parse(&extension).map_err(fail)?;
                     if path.is_some() || link.is_some() || size.is_some() {
@@ -193,7 +193,7 @@ impl<'a, E> Reader<'a, E> {
                     }
                     self.global_mtime = mtime.or(self.global_mtime);
                 }
-                kind if kind.as_byte() == b'V' => self.extension(&header).map(drop)?, // the archive's own label
+                b'V' => self.extension(&header).map(drop)?, // the archive's own label
                 kind => {
                     let Records { path, link, size, mtime } = records.unwrap_or_default();
                     // Two names for one member: readers would disagree about which it is.
@@ -303,7 +303,7 @@ impl<'a, E> Reader<'a, E> {
     }
 
     /// Makes sense of a member's header and of what was said of it before.
-    fn member(&mut self, header: &Header, kind: EntryType, told: &Told) -> Result<Member, Refusal> {
+    fn member(&mut self, header: &Header, kind: u8, told: &Told) -> Result<Member, Refusal> {
         let size_bytes = match told.size {
             Some(size) => size,
             None => header.entry_size().map_err(|_| Refusal::Number)?,
@@ -313,23 +313,26 @@ impl<'a, E> Reader<'a, E> {
         }
         let path = path(&told.path)?;
         // In the oldest archives a slash is all that tells a directory.
-        let is_directory = kind == EntryType::Directory
-            || (matches!(kind, EntryType::Regular | EntryType::Continuous) && told.path.ends_with(b"/"));
+        let is_file = matches!(kind, b'0' | b'7');
         let body = match kind {
-            _ if is_directory => Body::Directory,
-            EntryType::Regular | EntryType::Continuous => Body::File { size_bytes },
-            EntryType::Symlink => Body::Symlink { target: target(&told.link)? },
-            EntryType::Link => Body::Link { to: linked(&told.link)? },
-            EntryType::Char => Body::Special("character device"),
-            EntryType::Block => Body::Special("block device"),
-            EntryType::Fifo => Body::Special("fifo"),
-            EntryType::GNUSparse => return Err(Refusal::Sparse),
-            other => return Err(Refusal::Kind(other.as_byte())),
+            _ if is_file && told.path.ends_with(b"/") => Body::Directory,
+            _ if is_file => Body::File { size_bytes },
+            b'1' => Body::Link { to: linked(&told.link)? },
+            b'2' => Body::Symlink { target: target(&told.link)? },
+            b'3' => Body::Special("character device"),
+            b'4' => Body::Special("block device"),
+            b'5' => Body::Directory,
+            b'6' => Body::Special("fifo"),
+            b'S' => return Err(Refusal::Sparse),
+            other => return Err(Refusal::Kind(other)),
         };
         match body {
             Body::File { .. } => (self.content, self.padding) = (size_bytes, padding(size_bytes)),
-            _ if size_bytes > 0 => return Err(Refusal::Size(size_bytes)),
-            _ => {}
+            Body::Directory | Body::Symlink { .. } | Body::Link { .. } | Body::Special(_) => {
+                if size_bytes > 0 {
+                    return Err(Refusal::Size(size_bytes));
+                }
+            }
         }
         if path.is_none() && body != Body::Directory {
             return Err(Refusal::Path(PathError::Empty));

@@ -13,11 +13,8 @@ type Failure = TarError<std::convert::Infallible>;
 fn read(mut bytes: &[u8]) -> Result<Vec<(Member, Vec<u8>)>, Failure> {
     let mut reader = Reader::new(Input { stream: &mut bytes, ask: &|| Ok(()) });
     let mut members = Vec::new();
-    while let Some(member) = reader.next()? {
-        let size = match member.body {
-            Body::File { size_bytes } => size_bytes,
-            _ => 0,
-        };
+    while let Some(member) = reader.next_member()? {
+        let size = if let Body::File { size_bytes } = member.body { size_bytes } else { 0 };
         let mut content = vec![0; usize::try_from(size).unwrap().min(1 << 20)];
         let filled = reader.read(&mut content)?;
         content.truncate(filled);
@@ -145,7 +142,11 @@ fn hostile_archives_are_refused() {
         ("text", b"hello\n".to_vec(), Refusal::Checksum),
         ("gzip", b"\x1f\x8b\x08rest".to_vec(), Refusal::Compressed("gzip")),
         ("no end", plain.clone(), Refusal::CutOff),
-        ("more after the end", [archive(&[plain.clone()]), plain.clone()].concat(), Refusal::AfterEnd),
+        (
+            "more after the end",
+            [archive(std::slice::from_ref(&plain)), plain.clone()].concat(),
+            Refusal::AfterEnd,
+        ),
         ("absolute", archive(&[raw(b'0', b"/a", b"", 0, b"")]), Refusal::Path(PathError::Absolute)),
         ("upwards", archive(&[raw(b'0', b"a/../../b", b"", 0, b"")]), Refusal::Path(PathError::DotComponent)),
         (
