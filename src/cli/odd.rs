@@ -69,7 +69,7 @@ mod tests {
         let file: std::path::PathBuf = place.path().iter().chain([OsStr::new("astore.toml")]).collect();
         #[expect(clippy::disallowed_methods, reason = "a description made by hand")]
         std::fs::write(file, format!("format = 1\n{text}")).unwrap();
-        let (_, others) = astore::storage::root::read_defaults(place.path()).unwrap();
+        let (_, others) = astore::storage::root::read_defaults(place.path()).unwrap().unwrap();
         misplaced(&others, &["class", "color", "metrics-file", "min-age", "threads", "wait"])
     }
 

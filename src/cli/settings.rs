@@ -249,17 +249,16 @@ impl Settings {
     /// # Errors
     /// Where the file is not there, or cannot be read.
     pub(crate) fn read_again(&mut self, root: &Path) -> anyhow::Result<()> {
-        let (stood, others) = root::read_defaults(root).map_err(astore::error::Error::from)?;
+        let gone = || StorageError::NoStore { root: root.to_owned() };
+        let stood = root::read_defaults(root).and_then(|stood| stood.ok_or_else(gone));
+        let (stood, others) = stood.map_err(astore::error::Error::from)?;
         self.is_odd = !self.understand(root, stood, &others).is_empty();
-        if self.file.exists() {
-            return Ok(());
-        }
-        Err(astore::error::Error::from(StorageError::NoStore { root: root.to_owned() }).into())
+        Ok(())
     }
 
     fn take_in(&mut self, root: &Path) -> anyhow::Result<Vec<String>> {
         let (stood, others) = match root::read_defaults(root) {
-            Ok(stood) => stood,
+            Ok(stood) => stood.unwrap_or_default(),
             // Whoever opens the store says so, and what to do.
             Err(StorageError::Config { .. } | StorageError::UnknownFormat { .. }) => (None, BTreeMap::new()),
             Err(error) if is_absent(&error) => (None, BTreeMap::new()),

@@ -20,7 +20,7 @@ use crate::env::Timestamp;
 mod around;
 mod defaults;
 pub use around::store_around;
-pub use defaults::{DefaultValue, read_defaults};
+pub use defaults::{DefaultValue, Stood, read_defaults};
 
 /// The store format that this build reads and writes.
 pub const FORMAT: i64 = 1;

@@ -42,18 +42,19 @@ impl DefaultValue {
     }
 }
 
-/// Reads what stands under `defaults` in the `astore.toml` of a root, `None` where nothing does, and what stands at its
-/// top that means nothing, by its keys. Nothing at all where there is no `astore.toml`.
+/// What stands under `defaults` in an `astore.toml`, `None` where nothing does, and what stands at its top that means
+/// nothing, by its keys.
+pub type Stood = (Option<DefaultValue>, BTreeMap<String, DefaultValue>);
+
+/// Reads what stands in the `astore.toml` of a root beside the store's description; `None` where there is no such file.
 ///
 /// # Errors
 /// As [`super::read_config`]: the format is looked at before anything else.
-pub fn read_defaults(
-    root: &Path,
-) -> Result<(Option<DefaultValue>, BTreeMap<String, DefaultValue>), StorageError> {
+pub fn read_defaults(root: &Path) -> Result<Option<Stood>, StorageError> {
     let disk = RealDisk::open(root).doing(Action::Open, root)?;
-    let Some(bytes) = read_bytes(&disk)? else { return Ok((None, BTreeMap::new())) };
+    let Some(bytes) = read_bytes(&disk)? else { return Ok(None) };
     let table = described(text_of(&bytes)?)?;
     let others = table.iter().filter(|(key, _)| !TOP.contains(&key.as_str()));
     let others = others.map(|(key, value)| (key.clone(), DefaultValue::of(value))).collect();
-    Ok((table.get("defaults").map(DefaultValue::of), others))
+    Ok(Some((table.get("defaults").map(DefaultValue::of), others)))
 }
