@@ -119,6 +119,9 @@ pub(super) fn request(
     };
     let mut exclude = lists::patterns(&args.exclude_from, ctx)?;
     exclude.extend(args.exclude);
+    if args.from0 && args.files_from.is_none() {
+        return Err(usage_hint("--from0 is about a list", "name one with --files-from FILE"));
+    }
     let separator = if args.from0 { Separator::Nul } else { Separator::Newline };
     let sources = match args.files_from {
         Some(file) => vec![AddSource::Listed(lists::paths(&file, separator, ctx)?)],
