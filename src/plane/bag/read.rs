@@ -135,8 +135,9 @@ impl Bag {
         }
         // Before 1.0 it was enough that one of them lists a file.
         let differ = payload.windows(2).find(|pair| !same_paths(&pair[0].2, &pair[1].2));
-        if let Some(pair) = differ.filter(|_| version >= Version::RFC) {
-            return Err(unlike(&pair[0], &pair[1]));
+        let differ = differ.filter(|_| version >= Version::RFC);
+        if let Some(unlike) = differ.and_then(|pair| unlike(&pair[0], &pair[1])) {
+            return Err(unlike);
         }
         payload.sort_by_key(|(_, hash, _)| *hash == Hash::Sha512);
         for (path, ..) in payload.iter().skip(1) {
@@ -394,15 +395,15 @@ fn same_paths(left: &[Listed], right: &[Listed]) -> bool {
     left.iter().map(|listed| &listed.path).eq(right.iter().map(|listed| &listed.path))
 }
 
-/// Says which path one of two lists has and the other has not.
-fn unlike(left: &(PathBuf, Hash, Vec<Listed>), right: &(PathBuf, Hash, Vec<Listed>)) -> BagError {
+/// Says which path one of two lists has and the other has not, if there is one.
+fn unlike(left: &(PathBuf, Hash, Vec<Listed>), right: &(PathBuf, Hash, Vec<Listed>)) -> Option<BagError> {
     let lacks =
         |list: &[Listed], path: &EntryPath| list.binary_search_by(|listed| listed.path.cmp(path)).is_err();
     let of = |one: &(PathBuf, Hash, Vec<Listed>), other: &(PathBuf, Hash, Vec<Listed>)| {
         let listed = one.2.iter().find(|listed| lacks(&other.2, &listed.path))?.path.clone();
         Some(BagError::Unlike { path: one.0.clone(), listed, other: other.0.clone() })
     };
-    of(left, right).or_else(|| of(right, left)).expect("two lists that differ have a path that only one has")
+    of(left, right).or_else(|| of(right, left))
 }
 
 /// Reads every `Payload-Oxum`: bytes, a point, files.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::super::Registry;
-use super::super::report::{BagReport, BagRequest, LinkMode};
+use super::super::report::{BagReport, BagRequest};
 use super::super::resolve::reference as spelled;
 use super::summary;
 use crate::env::Timestamp;
@@ -14,7 +14,7 @@ use crate::formats::bagit::{Unbaggable, check_name, composed, write_line, write_
 use crate::identity::ContentAddress;
 use crate::manifest::{Entry, EntryBody, EntryPath, Manifest};
 use crate::monitor::Monitor;
-use crate::plane::{self, BagDirectory, ExportError, ExportOptions, SpecialModes};
+use crate::plane::{BagDirectory, ExportError, ExportOptions, SpecialModes};
 use crate::views::{PackageRow, browse};
 
 /// How many names are told where many cannot stand in a bag.
@@ -60,11 +60,7 @@ impl Registry {
         let manifest = Manifest::parse(&bytes)?;
         refuse_names(&manifest, &name, destination)?;
         let options = ExportOptions {
-            link: match request.link {
-                LinkMode::Auto => plane::LinkMode::Auto,
-                LinkMode::Reflink => plane::LinkMode::Reflink,
-                LinkMode::Copy => plane::LinkMode::Copy,
-            },
+            link: request.link.into(),
             special_modes: if request.special_modes { SpecialModes::Keep } else { SpecialModes::Drop },
             bytes_expected: Some(package.totals.bytes),
             ..ExportOptions::default()

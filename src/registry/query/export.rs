@@ -35,11 +35,7 @@ impl Registry {
             self.refuse_purged(&tx, &object)?;
         }
         let options = ExportOptions {
-            link: match request.link {
-                LinkMode::Auto => plane::LinkMode::Auto,
-                LinkMode::Reflink => plane::LinkMode::Reflink,
-                LinkMode::Copy => plane::LinkMode::Copy,
-            },
+            link: request.link.into(),
             special_modes: if request.special_modes { SpecialModes::Keep } else { SpecialModes::Drop },
             bytes_expected: Some(package.totals.bytes),
             ..ExportOptions::default()
@@ -70,19 +66,43 @@ impl Registry {
         damaged: Vec<DamagedEntry>,
         package: &str,
     ) -> Result<Vec<Fault>, Error> {
+        self.check_missing(tx, &damaged, package)?;
+        Ok(damaged.into_iter().map(|damaged| fault(damaged, package)).collect())
+    }
+
+    /// Asks the log again about what was missing: a gc may have taken files since it was asked, and that is no damage.
+    /// `tx` is the snapshot by which they should be there; it has to be older than what is asked now.
+    ///
+    /// # Errors
+    /// [`Error::Purged`] or [`Error::Changed`] where that is why.
+    pub(super) fn check_missing(
+        &self,
+        tx: ReadTx<'_>,
+        damaged: &[DamagedEntry],
+        package: &str,
+    ) -> Result<(), Error> {
         let missing = (damaged.iter())
             .filter(|damaged| matches!(damaged.fault, plane::Fault::Missing))
             .filter_map(|damaged| objects::find(&tx, &damaged.object.blake3).transpose())
             .collect::<Result<Vec<_>, _>>()
             .map_err(DbError::from)?;
-        // A gc may have taken files since the log was asked. That is no damage.
         drop(tx);
         for object in missing {
             if self.ask_again(&object)? != object {
                 return Err(Error::Changed { reference: package.to_owned() });
             }
         }
-        Ok(damaged.into_iter().map(|damaged| fault(damaged, package)).collect())
+        Ok(())
+    }
+}
+
+impl From<LinkMode> for plane::LinkMode {
+    fn from(asked: LinkMode) -> Self {
+        match asked {
+            LinkMode::Auto => Self::Auto,
+            LinkMode::Reflink => Self::Reflink,
+            LinkMode::Copy => Self::Copy,
+        }
     }
 }
 

@@ -3,17 +3,16 @@
 use std::collections::HashSet;
 
 use super::super::Registry;
-use super::super::report::{Fault, Harm, LayoutReport, LayoutRequest, LinkMode, Remedy};
+use super::super::report::{Fault, Harm, LayoutReport, LayoutRequest, Remedy};
 use super::super::resolve::reference as spelled;
 use super::summary;
-use crate::db::DbError;
 use crate::error::Error;
 use crate::formats::oci::{self, DOCUMENT_BYTES_MAX, Layer};
 use crate::identity::{Digests, Sha256};
 use crate::manifest::{Entry, EntryBody, EntryPath, Manifest, to_jcs};
 use crate::monitor::Monitor;
 use crate::plane::{self, DamagedEntry, Document, ExportError, ExportOptions};
-use crate::views::{browse, objects};
+use crate::views::browse;
 
 /// The directories of a layout.
 const DIRECTORIES: [&str; 2] = ["blobs", "blobs/sha256"];
@@ -61,11 +60,7 @@ impl Registry {
         }
         let manifest_bytes = documents.manifest.len() as u64;
         let options = ExportOptions {
-            link: match link {
-                LinkMode::Auto => plane::LinkMode::Auto,
-                LinkMode::Reflink => plane::LinkMode::Reflink,
-                LinkMode::Copy => plane::LinkMode::Copy,
-            },
+            link: (*link).into(),
             bytes_expected: Some(package.totals.object_bytes),
             documents: vec![
                 Document { path: blob(&Sha256::of(&config)), bytes: config },
@@ -89,18 +84,7 @@ impl Registry {
         let mut entries = directories.into_iter().chain(layers.iter().map(file)).map(Ok);
         let exported =
             plane::export(&mut entries, &self.local, destination, &options, monitor, &self.cancelled)?;
-        let missing = (exported.damaged.iter())
-            .filter(|damaged| matches!(damaged.fault, plane::Fault::Missing))
-            .filter_map(|damaged| objects::find(&tx, &damaged.object.blake3).transpose())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(DbError::from)?;
-        // A gc may have taken files since the log was asked. That is no damage.
-        drop(tx);
-        for object in missing {
-            if self.ask_again(&object)? != object {
-                return Err(Error::Changed { reference: name });
-            }
-        }
+        self.check_missing(tx, &exported.damaged, &name)?;
         let harmed = |object: &Digests| {
             let having = manifest.entries().filter(|entry| entry.object() == Some(object));
             having.map(|entry| Harm { package: name.clone(), path: Some(entry.path) }).collect()
